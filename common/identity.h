@@ -1,0 +1,38 @@
+/*
+ * identity: who this process is: becoming a user for good and proving it, wearing a user's ids for a while, and
+ * holding one extra group around one system call.
+ *
+ * Without root all of it degrades to checks that nothing needs to change, so that tests and the demo run the same code.
+ */
+#ifndef COMMON_IDENTITY_H
+#define COMMON_IDENTITY_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "common/strbuf.h"
+
+#define IDENTITY_NO_GID ((gid_t)-1)
+
+/* The process started with effective uid 0. */
+bool identity_privileged(void);
+
+/* Real, effective and saved uid become uid; gids become gid; supplementary groups those of `name` in the group database plus
+   gid (name NULL: none but gid). extra_gid, unless IDENTITY_NO_GID, becomes the saved gid only, for identity_hold_gid. All is read back
+   from the kernel, and setuid(0) is tried and must fail. 0, or -1 and why: the caller must end the process.
+   Unprivileged: succeeds when uid is ours already, fails otherwise. Clears the dumpable flag. */
+int identity_become(const char *name, uid_t uid, gid_t gid, gid_t extra_gid, struct strbuf *why);
+
+/* Effective gid = extra_gid (the one given to identity_become) until identity_drop_gid. Both keep errno of what came between. No-ops
+   when there is no extra gid. A failure to drop ends the process. */
+void identity_hold_gid(void);
+void identity_drop_gid(void);
+
+/* Gives up the extra gid for good (session, recovery). 0 or -1 and why. */
+int identity_forget_gid(struct strbuf *why);
+
+/* Effective ids of the user while root acts for him (NFS root_squash, symlinks); identity_restore goes back. Failure to restore ends the process. */
+int identity_wear(const char *name, uid_t uid, gid_t gid, struct strbuf *why);
+void identity_restore(void);
+
+#endif

@@ -1,0 +1,3 @@
+#include "common/log.h"
+/* placeholder until the room lands */
+void log_write(int priority, const char *format, ...) { (void)priority; (void)format; }

@@ -1,0 +1,58 @@
+/*
+ * maillock: the locks on a maildrop that delivery agents and mail readers honour, as one handle: a dot lock (NAME.lock beside the maildrop),
+ * an fcntl lock (open-file-description lock on the caller's descriptor) and flock.
+ *
+ * Each is tried without blocking; when one is busy all are released and all are tried again, so that two programs with
+ * another order cannot deadlock. A dot lock is made atomically and holds "pid host boot-id" of ours,
+ * and is believed stale when: it holds our host and boot id and that pid is gone or is not the process that wrote it; or it is not in our form and is
+ * older than MAILLOCK_STALE seconds by the mtime of a file freshly made in the same directory. Breaking a stale lock
+ * renames it to a unique name first and checks that the inode is the one judged.
+ * Waiting is bounded; nobody holds these locks while a client is slow.
+ */
+#ifndef COMMON_MAILLOCK_H
+#define COMMON_MAILLOCK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "common/strbuf.h"
+
+#define MAILLOCK_STALE 300 /* seconds, facts page 6.3 */
+
+enum maillock_method { MAILLOCK_DOTLOCK = 1, MAILLOCK_FCNTL = 2, MAILLOCK_FLOCK = 4 };
+
+enum maillock_result {
+    MAILLOCK_OK,
+    MAILLOCK_BUSY,   /* somebody else holds one of them; why names which and, where known, who */
+    MAILLOCK_ERROR   /* cannot lock at all (permission, read-only or full file system, ...); why says what to do */
+};
+
+struct maillock;
+
+/* "dotlock,fcntl,flock" in any order and subset (at least one) to a mask. 0, or -1 and why. */
+int maillock_parse(const char *methods, unsigned *mask_r, struct strbuf *why);
+
+/* A handle for the maildrop `name` in the directory dirfd (borrowed, must stay open); `shown` is its path for messages; mask as above.
+   use_link: make the dot lock by link(2) of a unique file (safe on old NFS; option no-atomic-open); otherwise by O_CREAT|O_EXCL.
+   The extra gid of identity.h is held around each call that changes the directory. Never fails. */
+struct maillock *maillock_new(int dirfd, const char *name, const char *shown, unsigned mask, bool use_link);
+
+/* Takes all locks, trying for up to wait_ms milliseconds (0: once). fd is the descriptor of the maildrop, opened for writing,
+   or -1 when the maildrop does not exist (then only the dot lock is taken). */
+enum maillock_result maillock_acquire(struct maillock *lock, int fd, int wait_ms, struct strbuf *why);
+
+/* Whether the dot lock is still the file we made (someone may have broken it). True when no dot lock is used. */
+bool maillock_is_ours(struct maillock *lock);
+
+/* Sets the dot lock's mtime to now, so that others do not take it for stale. To be called at least every 60 s of holding. */
+void maillock_refresh(struct maillock *lock);
+
+bool maillock_held(const struct maillock *lock);
+
+/* Releases what is held. A dot lock that is not ours any more is left alone. */
+void maillock_release(struct maillock *lock);
+
+/* Releases, frees, NULLs. */
+void maillock_close(struct maillock **lock);
+
+#endif

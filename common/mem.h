@@ -1,0 +1,40 @@
+/*
+ * mem: memory that is checked when it is taken and wiped when it held a secret.
+ *
+ * Running out of memory ends the process (exit status 75, EX_TEMPFAIL, after one line through log): a POP3 session
+ * that cannot allocate has nothing left to say, and the maildrop is only ever in a recoverable state.
+ */
+#ifndef COMMON_MEM_H
+#define COMMON_MEM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define MEM_EXIT_STATUS 75
+
+/* Zeroed memory for n objects of the given size, never NULL (n * size may not overflow; n may be 0). Owned by the caller. */
+void *mem_new(size_t n, size_t size) __attribute__((alloc_size(1, 2), malloc, returns_nonnull));
+
+/* p grown (or shrunk) to n objects of the given size; new bytes are not zeroed. p may be NULL. Never NULL. */
+void *mem_resize(void *p, size_t n, size_t size) __attribute__((alloc_size(2, 3), returns_nonnull));
+
+/* Makes *array_r hold at least `need` objects of `size` bytes, growing by half; *cap_r is the number it has room for. */
+void mem_reserve(void *array_r, size_t *cap_r, size_t need, size_t size);
+
+/* Copies, never NULL; the caller frees. mem_strndup stops at n bytes or at the first NUL. */
+char *mem_strdup(const char *text) __attribute__((malloc, returns_nonnull));
+char *mem_strndup(const char *text, size_t n) __attribute__((malloc, returns_nonnull));
+
+/* free(). NULL is allowed. */
+void mem_free(void *p);
+
+/* Overwrites n bytes so that the compiler cannot leave it out. */
+void mem_wipe(void *p, size_t n);
+
+/* Wipes the n bytes and frees. NULL is allowed. */
+void mem_free_secret(void *p, size_t n);
+
+/* True when the n bytes are equal; takes the same time wherever they differ. */
+bool mem_equal(const void *a, const void *b, size_t n);
+
+#endif
