@@ -1,0 +1,44 @@
+/*
+ * mailhost: what the mail rooms ask of the process that may open names (the keeper). They never see a path: files are named by role.
+ * The session's version sends privmsg requests; unit tests and the crash test bring their own.
+ *
+ * Names behind the roles (the keeper knows them): DROP the maildrop M; JOURNAL J beside M, ".NAME.journal" in M's own
+ * directory whatever temp-dir says; TEMPDROP temp-dir/temp-name, normally ".NAME.pop"; INDEX cache-dir/cache-name, ".NAME.cache".
+ */
+#ifndef MAIL_MAILHOST_H
+#define MAIL_MAILHOST_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/maillock.h"
+#include "common/strbuf.h"
+
+enum mailfile { MAILFILE_DROP, MAILFILE_JOURNAL, MAILFILE_TEMPDROP, MAILFILE_POPBULL, MAILFILE_COUNT };
+
+enum mailopen {
+    MAILOPEN_EXISTING,  /* read and write; ENOENT when there is none */
+    MAILOPEN_NEW        /* O_CREAT|O_EXCL 0600 (the drop: 0660 & ~umask of the spool's custom), read and write; EEXIST when there is one */
+};
+
+struct mailhost {
+    void *context;
+
+    /* The maildrop's locks (maillock.h), on M's shared descriptor and its dot lock; waits a bounded time (option-independent, about 10 s in UPDATE, 3 s at login). */
+    enum maillock_result (*lock)(void *context, bool updating, struct strbuf *why);
+    void (*unlock)(void *context);
+    /* The dot lock is still ours (also refreshes it). False: someone broke it. */
+    bool (*lock_is_ours)(void *context);
+
+    /* A descriptor owned by the caller, or -1 with errno and why. DROP may only be opened NEW (a missing maildrop that is to be made);
+       an existing drop was handed over at the start. */
+    int (*open)(void *context, enum mailfile which, enum mailopen how, struct strbuf *why);
+    /* Removes the name. 0 (also when there was none), or -1 with errno and why. */
+    int (*remove)(void *context, enum mailfile which, struct strbuf *why);
+    /* JOURNAL: renames it to NAME.orphan.TIME beside M. DROP: (fast-update) TEMPDROP is renamed over M. 0 or -1 with errno and why. */
+    int (*set_aside)(void *context, enum mailfile which, struct strbuf *why);
+    /* fsync of the directory that holds it. */
+    int (*sync_dir)(void *context, enum mailfile which, struct strbuf *why);
+};
+
+#endif

@@ -1,0 +1,42 @@
+/*
+ * mboxscan: finds the messages in an mbox file: one pass, by blocks, without per-line calls into stdio.
+ *
+ * A message starts at a From_ line (mbox(5), facts page 5.3): "From " at the start of a line, after an empty line or at the start of
+ * the file, with a date in one of ten layouts; never right after an over-long line (over MBOXSCAN_LINE_MAX bytes). A run of NULs between a
+ * line end and "From " is padding that a delivery agent left: it counts as a line start, stays in place, is logged once.
+ * Sizes are those of msgsend: the two rooms share the rule (msgsend.h) and a test holds them together (I6).
+ * The scanner never trusts content: Content-Length is ignored, a header has no length limit, memory does not grow with line length.
+ */
+#ifndef MAIL_MBOXSCAN_H
+#define MAIL_MBOXSCAN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/strbuf.h"
+#include "mail/msglist.h"
+#include "mail/uidl.h"
+
+#define MBOXSCAN_LINE_MAX 65536
+
+struct mboxscan_rules {
+    enum uidl_format format;
+    bool status_headers;   /* update-status-headers: messages are sent with X-UIDL added and stored X-UIDL/Content-Length left out */
+    bool uw_kluge;         /* hide the UW folder-internal first message (facts 5.3) */
+};
+
+enum mboxscan_result {
+    MBOXSCAN_OK,
+    MBOXSCAN_NOT_MBOX,  /* the first line is no From_ line: nothing may be served or changed */
+    MBOXSCAN_IO         /* read error, or the file was shorter than end */
+};
+
+/* Adds the messages of the bytes start..end of fd to the list with the given source. start is 0 or the offset of a From_ line. imap_validity_r (may be NULL) carries
+   X-IMAPbase between calls. Unique ids are final except for duplicates (uidl_resolve_duplicates is the caller's). */
+enum mboxscan_result mboxscan_file(int fd, uint64_t start, uint64_t end, enum msglist_source source, const struct mboxscan_rules *rules,
+                                   uint32_t *imap_validity_r, struct msglist *list, struct strbuf *why);
+
+/* Whether the n bytes of a line (without line end) are a From_ line with a valid date. */
+bool mboxscan_is_from(const char *line, size_t n);
+
+#endif

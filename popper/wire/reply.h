@@ -1,0 +1,22 @@
+/*
+ * reply: POP3 framing (RFC 1939 section 3, RFC 2449 section 8): status lines with response codes, multi-line bodies.
+ * Replies are at most 512 octets with CRLF (RFC 2449): longer text is cut. CR and LF inside text become blanks.
+ */
+#ifndef WIRE_REPLY_H
+#define WIRE_REPLY_H
+
+#include <stdarg.h>
+
+#include "common/outbuf.h"
+
+/* Response codes (RFC 2449, 3206). REPLY_NONE: no bracket. */
+enum reply_code { REPLY_NONE, REPLY_IN_USE, REPLY_AUTH, REPLY_SYS_TEMP, REPLY_SYS_PERM, REPLY_LOGIN_DELAY };
+
+const char *reply_code_text(enum reply_code code); /* "[IN-USE] ", ..., "" */
+
+void reply_ok(struct outbuf *out, const char *text);                        /* "+OK text" */
+void reply_err(struct outbuf *out, enum reply_code code, const char *text); /* "-ERR [CODE] text" */
+void reply_line(struct outbuf *out, const char *text);                      /* one line of a body, byte-stuffed */
+void reply_end(struct outbuf *out);                                         /* ".\r\n" */
+
+#endif
