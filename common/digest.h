@@ -39,7 +39,8 @@ void digest_hmac_sha256(const void *key, size_t key_len, const void *bytes, size
 void digest_hex(struct strbuf *sb, const void *bytes, size_t n);
 void digest_base64(struct strbuf *sb, const void *bytes, size_t n);
 
-/* Strict base64 decoding: canonical padding, no other bytes. 0, or -1 (nothing useful in out). */
+/* Strict base64 decoding into out, whose content it replaces: canonical padding and bits, no other bytes. 0, or -1 (also when out is too
+   small) and out is empty. */
 int digest_base64_decode(const char *text, size_t n, struct strbuf *out);
 
 /* n bytes from getrandom(2). Never fails (waits at boot). */

@@ -32,12 +32,14 @@ struct file_rules {
 };
 
 /* Opens the regular file `name` in the directory dirfd (AT_FDCWD: name is a path) with flags (O_NOFOLLOW, O_CLOEXEC, O_NOCTTY and
-   O_NONBLOCK while opening are added) and mode for creation, and checks the rules on the descriptor. st_r gets its status.
-   The descriptor; or -1 with errno (ENOENT, ELOOP, EACCES, EPERM for a broken rule, EMLINK, ...) and why, which calls the file `shown`. */
+   O_NONBLOCK while opening are added; O_TRUNC takes effect only after the checks) and mode for creation, and checks the rules on the descriptor.
+   st_r gets its status. The descriptor; or -1 with errno (ENOENT, ELOOP for a link, EACCES, EPERM for a broken rule or what is no regular file,
+   EMLINK, ...) and why, which calls the file `shown`. */
 int file_open(int dirfd, const char *name, const char *shown, int flags, mode_t mode, const struct file_rules *rules,
               struct stat *st_r, struct strbuf *why);
 
-/* Reads a whole small file, at most max bytes. 0; or -1 with errno (EFBIG when larger) and why. */
+/* Reads fd to its end, at most max bytes, and replaces the content by it. 0; or -1 with errno (EFBIG when larger than max or than content
+   may hold) and why. */
 int file_slurp(int fd, size_t max, const char *shown, struct strbuf *content, struct strbuf *why);
 
 /* Same device and inode. */
