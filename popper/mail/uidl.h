@@ -16,10 +16,9 @@
 
 #include "common/digest.h"
 #include "mail/msglist.h"
+#include "settings/options.h" /* enum uidl_format */
 
 #define UIDL_MAX 70
-
-enum uidl_format { UIDL_QPOPPER, UIDL_MD5, UIDL_DOVECOT };
 
 struct uidl {
     struct digest_md5 hash;

@@ -1,0 +1,208 @@
+# popper-options.m4: configure flags that set the default of a run-time option, the flags that old packages pass, and the optional
+# parts. Each default ends in config.h as DEFAULT_NAME or WITH_NAME (popper/settings/defaults.h has the stock values).
+
+# POPPER_SWITCH(FLAG, MACRO, DEFAULT 0|1, HELP): --enable-FLAG and --disable-FLAG.
+AC_DEFUN([POPPER_SWITCH], [
+AC_ARG_ENABLE([$1], [AS_HELP_STRING([--enable-$1], [$4])], [], [enableval=])
+AS_CASE([$enableval], [yes], [popper_value=1], [no], [popper_value=0], [''], [popper_value=$3],
+  [AC_MSG_ERROR([--enable-$1 takes no value but yes or no, not "$enableval"])])
+AC_DEFINE_UNQUOTED([$2], [$popper_value], [$4])
+])
+
+# POPPER_NUMBER(enable|with, FLAG, MACRO, DEFAULT, LOWEST, HIGHEST, HELP)
+AC_DEFUN([POPPER_NUMBER], [
+popper_value=$4
+m4_if([$1], [with],
+  [AC_ARG_WITH([$2], [AS_HELP_STRING([--with-$2=N], [$7])], [popper_value=$withval])],
+  [AC_ARG_ENABLE([$2], [AS_HELP_STRING([--enable-$2=N], [$7])], [popper_value=$enableval])])
+AS_IF([test "$popper_value" = no], [popper_value=$4])
+AS_CASE([$popper_value], [''|*[[!0-9]]*|??????????*], [AC_MSG_ERROR([--$1-$2 wants a number from $5 to $6, not "$popper_value"])])
+AS_IF([test "$popper_value" -lt $5 || test "$popper_value" -gt $6],
+  [AC_MSG_ERROR([--$1-$2 wants a number from $5 to $6, not "$popper_value"])])
+AC_DEFINE_UNQUOTED([$3], [$popper_value], [$7])
+])
+
+# POPPER_STRING(enable|with, FLAG, MACRO, DEFAULT or empty for none, VALUE FOR yes or empty for an error, ARGUMENT, HELP)
+AC_DEFUN([POPPER_STRING], [
+popper_value='$4'
+m4_if([$1], [with],
+  [AC_ARG_WITH([$2], [AS_HELP_STRING([--with-$2=$6], [$7])], [popper_value=$withval])],
+  [AC_ARG_ENABLE([$2], [AS_HELP_STRING([--enable-$2=$6], [$7])], [popper_value=$enableval])])
+AS_CASE([$popper_value],
+  [no], [popper_value=''],
+  [yes], [m4_ifval([$5], [popper_value='$5'], [AC_MSG_ERROR([--$1-$2 wants a value: --$1-$2=$6])])])
+AS_CASE([$popper_value], [*[[\"\\]]*], [AC_MSG_ERROR([--$1-$2: quotes and backslashes cannot stand in a default])])
+m4_if([$6], [DIR], [POPPER_ABSOLUTE([$1-$2])], [$6], [FILE], [POPPER_ABSOLUTE([$1-$2])])
+AS_IF([test -n "$popper_value"], [AC_DEFINE_UNQUOTED([$3], ["$popper_value"], [$7])], [AC_DEFINE([$3], [NULL], [$7])])
+])
+AC_DEFUN([POPPER_ABSOLUTE],
+  [AS_CASE([$popper_value], [''|/*], [], [AC_MSG_ERROR([--$1 wants a path that starts with /, not "$popper_value"])])])
+
+# POPPER_NO_EFFECT(enable|with, FLAG, WHY)
+AC_DEFUN([POPPER_NO_EFFECT], [m4_if([$1], [with],
+  [AC_ARG_WITH([$2], [], [AC_MSG_WARN([--with-$2 has no effect: $3])])],
+  [AC_ARG_ENABLE([$2], [], [AC_MSG_WARN([--enable-$2 and --disable-$2 have no effect: $3])])])])
+
+# POPPER_OPTIONS: everything that sets a default.
+AC_DEFUN([POPPER_OPTIONS], [
+AC_ARG_WITH([popperdir], [AS_HELP_STRING([--with-popperdir=DIR], [where the program popper is installed (PREFIX/lib)])],
+  [AS_CASE([$withval], [yes|no], [AC_MSG_ERROR([--with-popperdir wants a directory])])
+   popperdir=$withval], [popperdir='${prefix}/lib'])
+AC_SUBST([popperdir])
+
+POPPER_STRING([enable], [spool-dir], [DEFAULT_SPOOL_DIR], [/var/mail], [], [DIR], [default of spool-dir (/var/mail)])
+POPPER_STRING([enable], [temp-drop-dir], [DEFAULT_TEMP_DIR], [], [], [DIR], [default of temp-dir (spool-dir)])
+POPPER_STRING([enable], [temp-drop-name], [DEFAULT_TEMP_NAME], [.%s.pop], [.%s.pop], [NAME], [default of temp-name (.%s.pop)])
+POPPER_STRING([enable], [cache-dir], [DEFAULT_CACHE_DIR], [], [], [DIR], [default of cache-dir (temp-dir)])
+POPPER_STRING([enable], [cache-name], [DEFAULT_CACHE_NAME], [.%s.cache], [.%s.cache], [NAME], [default of cache-name (.%s.cache)])
+POPPER_STRING([enable], [home-dir-mail], [DEFAULT_HOME_DIR_MAIL], [], [.mail], [NAME], [default of home-dir-mail (not set)])
+POPPER_SWITCH([home-dir-misc], [DEFAULT_HOME_DIR_MISC], [0], [home-dir-misc is on unless it is reset])
+POPPER_STRING([enable], [auth-file], [DEFAULT_AUTH_FILE], [], [], [FILE], [default of auth-file (not set)])
+POPPER_STRING([enable], [nonauth-file], [DEFAULT_NONAUTH_FILE], [], [], [FILE], [default of nonauth-file (not set)])
+POPPER_STRING([enable], [server-mode-group-include], [DEFAULT_GROUP_SERVER_MODE], [], [], [GROUP],
+  [default of group-server-mode (not set)])
+POPPER_STRING([enable], [server-mode-group-exclude], [DEFAULT_GROUP_NO_SERVER_MODE], [], [], [GROUP],
+  [default of group-no-server-mode (not set)])
+POPPER_STRING([with], [sendmail], [DEFAULT_MAIL_COMMAND], [/usr/sbin/sendmail], [/usr/sbin/sendmail], [FILE],
+  [default of mail-command (/usr/sbin/sendmail)])
+POPPER_NUMBER([enable], [hash-spool], [DEFAULT_HASH_SPOOL], [0], [0], [2], [default of hash-spool (0)])
+POPPER_NUMBER([with], [new-bulls], [DEFAULT_MAX_BULLETINS], [0], [0], [999999999], [default of max-bulletins (0)])
+POPPER_NUMBER([enable], [timeout], [DEFAULT_TIMEOUT], [600], [1], [86400], [default of timeout (600)])
+POPPER_SWITCH([servermode], [DEFAULT_SERVER_MODE], [0], [server-mode is on unless it is reset])
+POPPER_SWITCH([shy], [DEFAULT_SHY], [0], [shy is on unless it is reset])
+POPPER_SWITCH([fast-update], [DEFAULT_FAST_UPDATE], [0], [fast-update is on unless it is reset])
+POPPER_SWITCH([keep-temp-drop], [DEFAULT_KEEP_TEMP_DROP], [0], [keep-temp-drop is on unless it is reset])
+POPPER_SWITCH([update-abort], [DEFAULT_UPDATE_ON_ABORT], [0], [update-on-abort is on unless it is reset])
+POPPER_SWITCH([status], [DEFAULT_UPDATE_STATUS_HEADERS], [0], [update-status-headers is on unless it is reset])
+POPPER_SWITCH([debugging], [DEFAULT_DEBUG], [0], [debug is on unless it is reset (the code for it is always in)])
+POPPER_SWITCH([timing], [DEFAULT_TIMING], [0], [timing is on unless it is reset])
+POPPER_SWITCH([group-bulls], [DEFAULT_GROUP_BULLETINS], [0], [group-bulletins is on unless it is reset])
+POPPER_SWITCH([reverse-lookup], [DEFAULT_REVERSE_LOOKUP], [1], [--disable: reverse-lookup is off unless it is set])
+POPPER_SWITCH([check-hash-dir], [DEFAULT_CHECK_HASH_DIR], [1], [--disable: check-hash-dir is off unless it is set])
+POPPER_SWITCH([old-spool-loc], [DEFAULT_CHECK_OLD_SPOOL_LOC], [1], [--disable: check-old-spool-loc is off unless it is set])
+POPPER_SWITCH([check-pw-max], [DEFAULT_CHECK_PASSWORD_EXPIRED], [1], [--disable: check-password-expired is off unless it is set])
+
+# Two spellings are in use.
+AC_ARG_ENABLE([uw-kludge-flag], [], [AS_IF([test -z "$enable_uw_kludge"], [enable_uw_kludge=$enableval])])
+POPPER_SWITCH([uw-kludge], [DEFAULT_UW_KLUGE], [0], [UW-kluge is on unless it is reset])
+
+# CAPA says EXPIRE 0 where messages go as soon as they are read.
+POPPER_SWITCH([auto-delete], [DEFAULT_AUTO_DELETE], [0], [auto-delete is on unless it is reset])
+popper_expire=-1
+AS_IF([test "$popper_value" = 1], [popper_expire=0])
+AC_DEFINE_UNQUOTED([DEFAULT_ANNOUNCE_EXPIRE], [($popper_expire)], [default of announce-expire])
+
+AC_ARG_ENABLE([chunky-writes], [AS_HELP_STRING([--enable-chunky-writes=WHEN], [default of chunky-writes: always, never or tls])],
+  [], [enableval=yes])
+AS_CASE([$enableval], [yes|always|default], [popper_value=CHUNKY_ALWAYS], [no|never], [popper_value=CHUNKY_NEVER],
+  [tls|ssl], [popper_value=CHUNKY_TLS], [AC_MSG_ERROR([--enable-chunky-writes wants always, never or tls, not "$enableval"])])
+AC_DEFINE_UNQUOTED([DEFAULT_CHUNKY_WRITES], [$popper_value], [default of chunky-writes])
+
+AC_ARG_ENABLE([log-facility], [AS_HELP_STRING([--enable-log-facility=FAC], [default of log-facility: mail, local0 (default) to local7])],
+  [], [enableval=local0])
+popper_value=`AS_ECHO(["$enableval"]) | tr 'a-z' 'A-Z' | sed 's/^LOG_//'`
+AS_CASE([$popper_value], [MAIL|LOCAL[[0-7]]], [],
+  [AC_MSG_ERROR([--enable-log-facility wants mail or local0 to local7, not "$enableval"])])
+AC_DEFINE_UNQUOTED([DEFAULT_LOG_FACILITY], [LOG_$popper_value], [default of log-facility])
+
+AC_ARG_ENABLE([log-login], [AS_HELP_STRING([--disable-log-login], [log-login is not set unless it is set])], [], [enableval=yes])
+AS_CASE([$enableval],
+  [no], [AC_DEFINE([DEFAULT_LOG_LOGIN], [NULL], [default of log-login])],
+  [AC_DEFINE([DEFAULT_LOG_LOGIN], ["(v%0) POP login by user \"%1\" at (%2) %3"], [default of log-login])])
+
+POPPER_SWITCH([standalone], [STANDALONE_BY_DEFAULT], [0], [serve on port 110 when no address is given, instead of what inetd started])
+POPPER_STRING([with], [privsep-user], [PRIVSEP_USER], [nobody], [], [USER], [user of the processes that parse network bytes (nobody)])
+POPPER_STRING([with], [privsep-path], [PRIVSEP_PATH], [/var/empty], [], [DIR], [empty directory that they are locked into (/var/empty)])
+
+POPPER_NO_EFFECT([enable], [specialauth], [shadow passwords are always in])
+POPPER_NO_EFFECT([enable], [ipv6], [IPv6 is always in])
+POPPER_NO_EFFECT([enable], [32-bit], [set CC or CFLAGS instead])
+POPPER_NO_EFFECT([enable], [64-bit], [set CC or CFLAGS instead])
+POPPER_NO_EFFECT([enable], [poppassd], [there is no password changing server here])
+POPPER_NO_EFFECT([enable], [scram], [SCRAM is in whenever the database of secrets is])
+POPPER_NO_EFFECT([enable], [any-kerberos-principal], [the principal must be the user or be allowed by krb5_kuserok])
+POPPER_NO_EFFECT([enable], [kuserok], [krb5_kuserok is always asked])
+POPPER_NO_EFFECT([enable], [secure-nis-plus], [there is no NIS+ here; NSS is asked])
+POPPER_NO_EFFECT([with], [sslplus], [SSL Plus is not supported: use --with-openssl])
+])
+
+# POPPER_PART(NAME, MACRO, BUILT yes|no, REMARK): notes an optional part for the table at the end and defines MACRO to 1 or 0.
+AC_DEFUN([POPPER_PART], [
+AS_IF([test "$3" = yes], [popper_value=1], [popper_value=0])
+AC_DEFINE_UNQUOTED([$2], [$popper_value], [$1 is built in])
+popper_summary="$popper_summary
+  m4_format([%-28s], [$1]) $3$4"
+])
+
+# POPPER_NOT_YET(FLAG VALUE, NAME): warns when somebody asks by name for a part that this version does not have.
+AC_DEFUN([POPPER_NOT_YET],
+  [AS_CASE([$1], [''|no], [], [AC_MSG_WARN([$2 is not in this version yet: options that need it are refused])])])
+
+# POPPER_PARTS: the optional parts, one paragraph each. Whoever writes a part replaces its `not yet` by the search for its library,
+# sets the shell variable and the AC_SUBSTs, and passes the outcome to POPPER_PART.
+AC_DEFUN([POPPER_PARTS], [
+popper_summary=
+
+AC_ARG_WITH([openssl], [AS_HELP_STRING([--with-openssl@<:@=DIR@:>@], [TLS])])
+POPPER_NOT_YET([$with_openssl], [TLS])
+POPPER_PART([TLS (OpenSSL)], [WITH_TLS], [no], [ (not yet)])
+
+AC_ARG_ENABLE([apop], [AS_HELP_STRING([--enable-apop=FILE], [APOP and SCRAM, and where their secrets are (/etc/pop.auth)])])
+AC_ARG_WITH([gdbm], [AS_HELP_STRING([--with-gdbm@<:@=DIR@:>@], [gdbm for the databases of secrets and bulletins])])
+popper_value=$enable_apop
+AS_CASE([$enable_apop], [''|yes|no], [popper_value=/etc/pop.auth])
+POPPER_ABSOLUTE([enable-apop])
+AC_DEFINE_UNQUOTED([DEFAULT_APOP_FILE], ["$popper_value"], [default of apop-file])
+AC_ARG_ENABLE([popuid], [AS_HELP_STRING([--enable-popuid=USER], [owner of the database of secrets (pop)])], [popper_user=$enableval])
+AC_ARG_WITH([popuid], [AS_HELP_STRING([--with-popuid=USER], [the same])], [popper_user=$withval])
+AC_ARG_WITH([apopuid], [AS_HELP_STRING([--with-apopuid=USER], [the same])], [popper_user=$withval])
+AS_CASE([$popper_user], [''|yes|no], [popper_user=pop])
+AC_DEFINE_UNQUOTED([APOP_OWNER], ["$popper_user"], [owner of the database of secrets])
+POPPER_NOT_YET([$enable_apop], [APOP])
+POPPER_PART([APOP and SCRAM (gdbm)], [WITH_APOP], [no], [ (not yet)])
+
+AC_ARG_WITH([pam], [AS_HELP_STRING([--with-pam@<:@=SERVICE@:>@], [PAM, and the default of pam-service (pop3)])])
+popper_value=$with_pam
+AS_CASE([$with_pam], [''|yes|no], [popper_value=pop3])
+AC_DEFINE_UNQUOTED([DEFAULT_PAM_SERVICE], ["$popper_value"], [default of pam-service])
+POPPER_NOT_YET([$with_pam], [PAM])
+POPPER_PART([PAM], [WITH_PAM], [no], [ (not yet)])
+
+AC_ARG_WITH([kerberos5], [AS_HELP_STRING([--with-kerberos5@<:@=DIR@:>@], [Kerberos (KPOP)])])
+AC_ARG_ENABLE([kerberos5], [AS_HELP_STRING([--enable-kerberos5], [the same])],
+  [AS_IF([test -z "$with_kerberos5"], [with_kerberos5=$enableval])])
+POPPER_NOT_YET([$with_kerberos5], [Kerberos])
+POPPER_PART([Kerberos (MIT krb5)], [WITH_KERBEROS], [no], [ (not yet)])
+
+AC_ARG_ENABLE([drac], [AS_HELP_STRING([--enable-drac], [tell a DRAC server about logins])])
+AC_ARG_WITH([drac], [AS_HELP_STRING([--with-drac], [the same])], [AS_IF([test -z "$enable_drac"], [enable_drac=$withval])])
+POPPER_NOT_YET([$enable_drac], [DRAC])
+POPPER_PART([DRAC (libtirpc)], [WITH_DRAC], [no], [ (not yet)])
+
+AC_ARG_ENABLE([bulletins], [AS_HELP_STRING([--enable-bulletins=DIR], [default of bulldir (not set; /var/spool/bulls without DIR)])])
+AC_ARG_ENABLE([bulldb], [AS_HELP_STRING([--enable-bulldb=DIR], [the same, and keep track in a database instead of ~/.popbull])])
+POPPER_STRING([enable], [popbulldir], [POPBULL_DIR], [], [], [DIR], [keep DIR/USER.popbull instead of ~/.popbull])
+popper_value=$enable_bulldb
+AS_CASE([$popper_value], [''|yes|no], [popper_value=$enable_bulletins])
+AS_CASE([$popper_value], [''|no], [popper_value=$enable_bulldb])
+AS_CASE([$popper_value], [yes], [popper_value=/var/spool/bulls], [no], [popper_value=''])
+POPPER_ABSOLUTE([enable-bulletins])
+POPPER_NOT_YET([$enable_bulldb], [the bulletin database])
+popper_bulletins=no
+AS_IF([test -n "$popper_value" && test "$popper_bulletins" = yes],
+  [AC_DEFINE_UNQUOTED([DEFAULT_BULLDIR], ["$popper_value"], [default of bulldir])],
+  [POPPER_NOT_YET([$popper_value], [delivery of bulletins])
+   AC_DEFINE([DEFAULT_BULLDIR], [NULL], [default of bulldir])])
+POPPER_PART([bulletins], [WITH_BULLETINS], [$popper_bulletins], [ (not yet)])
+POPPER_PART([bulletin database (gdbm)], [WITH_BULLDB], [no], [ (not yet)])
+
+POPPER_PART([XMANGLE (GMime)], [WITH_GMIME], [no], [ (not yet)])
+])
+
+# POPPER_SUMMARY: the table at the end of configure.
+AC_DEFUN([POPPER_SUMMARY], [
+AC_MSG_NOTICE([$PACKAGE_NAME $PACKAGE_VERSION, what is in:
+  m4_format([%-28s], [digests]) $digest
+  m4_format([%-28s], [unit tests (check)]) $have_check$popper_summary
+  m4_format([%-28s], [popper is installed in]) `eval echo "$popperdir" | sed "s,NONE,$ac_default_prefix,"`])
+])
