@@ -5,11 +5,9 @@
 
 #include <endian.h>
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 
-#include "common/log.h"
 #include "common/mem.h"
 
 #ifdef HAVE_CONFIG_H
@@ -289,8 +287,7 @@ void digest_random(void *bytes, size_t n)
             n -= (size_t)got;
         } else if (errno != EINTR) {
             /* Only a sandbox that forgot the call gets here; to go on with bytes that can be guessed would be worse. */
-            log_write(LOG_ERR, "getrandom: %s; the process ends", strerror(errno));
-            abort();
+            mem_end_process("no random bytes (getrandom(2) is refused); the process ends");
         }
     }
 }

@@ -4,16 +4,25 @@
 #include "common/mem.h"
 
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "common/log.h"
 
-static void mem_exhausted(size_t n, size_t size)
+void mem_end_process(const char *what)
 {
-    log_write(LOG_ERR, "out of memory asking for %zu x %zu bytes; this session ends, the maildrop is not touched", n, size);
+    log_write(LOG_ERR, "%s", what);
     _exit(MEM_EXIT_STATUS);
+}
+
+static void __attribute__((noreturn)) mem_exhausted(size_t n, size_t size)
+{
+    char what[160];
+
+    snprintf(what, sizeof what, "out of memory asking for %zu x %zu bytes; this session ends, the maildrop is safe", n, size);
+    mem_end_process(what);
 }
 
 void *mem_new(size_t n, size_t size)

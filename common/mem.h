@@ -37,4 +37,8 @@ void mem_free_secret(void *p, size_t n);
 /* True when the n bytes are equal; takes the same time wherever they differ. */
 bool mem_equal(const void *a, const void *b, size_t n);
 
+/* Logs `what` as LOG_ERR and ends the process with MEM_EXIT_STATUS at once: for common/ alone, where going on would be unsafe (no memory, no
+   random bytes, a privilege that cannot be given back). Allocates nothing. */
+void mem_end_process(const char *what) __attribute__((noreturn));
+
 #endif
