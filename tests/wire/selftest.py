@@ -1,0 +1,105 @@
+#!/usr/bin/python3
+"""selftest.py: shows that play.py sees what is wrong: every kind of expectation is met once and missed once."""
+import os
+import pathlib
+import sys
+import tempfile
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import play  # noqa: E402
+
+play.STEP_SECONDS = 1
+FAKE = pathlib.Path(os.path.abspath(__file__)).parent / "fake_popper.py"
+RETR = "login\nC: RETR\nS: +OK\nS:* \"Subject: x\\n\\n.dot\\n\"\nC: QUIT\nS: +OK bye\n"
+STAT = "login\nC: STAT\nS: +OK 1 10\n"
+
+# name, passes, transcript
+CASES = [
+    ("exact reply", True, "S: +OK Qpopper (version $VERSION) at $HOST starting.  "),
+    ("wrong reply", False, "S: +OK Qpopper (version 1.0) at $HOST starting.  "),
+    ("pattern", True, "login\nC: STAT\nS~ \\+OK \\d+ \\d+"),
+    ("pattern must match all of the line", False, "login\nC: STAT\nS~ \\+OK"),
+    ("no reply", False, "login\nS: +OK"),
+    ("too few replies to a pipeline", False, "login\nC: a\nC: b\nS: +OK a\nS: +OK b\nS: +OK c"),
+    ("pipeline", True, "login\nC: a\nC: b\nS: +OK a\nS: +OK b"),
+    ("raw bytes", True, "login\nCraw: \\rep{3}{A}\\x42\\r\\n\nS: +OK AAAB"),
+    ("body", True, RETR),
+    ("body that differs", False, RETR.replace(".dot", ".cot")),
+    ("body that is longer", False, RETR.replace(".dot\\n", ".dot\\nmore\\n")),
+    ("body as a block", True, "login\nC: RETR\nS: +OK\nS:*\n| Subject: x\n|\n| .dot"),
+    ("body as a block that differs", False, "login\nC: RETR\nS: +OK\nS:*\n| Subject: x\n| .dot"),
+    ("body without byte-stuffing", False, "env: FAKE_FAULT=stuffing\n" + RETR),
+    ("line end without CR", False, "env: FAKE_FAULT=lf\n" + STAT),
+    ("end of the connection", True, "login\nC: QUIT\nS: +OK bye\neof"),
+    ("no end of the connection", False, "login\neof"),
+    ("a reply instead of the end", False, "login\nC: STAT\neof"),
+    ("half-close", True, "login\nhalf-close\neof"),
+    ("silence", True, "login\nquiet 0.05"),
+    ("noise", False, "login\nC: STAT\nquiet 1"),
+    ("elapsed", True, "login\nC: SLOW\nS: +OK slow\nelapsed 0.3..0.9"),
+    ("too fast", False, "login\nC: SLOW\nS: +OK slow\nelapsed 1..2"),
+    ("too slow", False, "login\nC: SLOW\nS: +OK slow\nelapsed 0..0.2"),
+    ("exit status", True, "env: FAKE_FAULT=status\n" + STAT + "exit: 3"),
+    ("wrong exit status", False, STAT + "exit: 3"),
+    ("death by a signal", False, "env: FAKE_FAULT=signal\n" + STAT),
+    ("log line", True, STAT + "L: stat was asked"),
+    ("missing log line", False, STAT + "L: stat was"),
+    ("log pattern", True, STAT + "L~ ^stat was"),
+    ("missing log pattern", False, STAT + "L~ ^was"),
+    ("absent log pattern", True, STAT + "L! nothing"),
+    ("log pattern that should be absent", False, STAT + "L! asked"),
+    ("password in the log", False, "env: FAKE_FAULT=password\n" + STAT),
+    ("maildrop as it should be", True, "login\nC: DELE\nS: +OK\nC: QUIT\nS: +OK bye\nM: empty"),
+    ("maildrop changed silently", False, "login\nC: DELE\nS: +OK\nC: QUIT\nS: +OK bye"),
+    ("maildrop not changed", False, STAT + "M: messages(1)"),
+    ("maildrop untouched", True, STAT + "M: messages(1-3)\nM: same"),
+    ("maildrop original messages", True, STAT + "M: original(1-3)"),
+    ("maildrop gone", False, STAT + "M: gone"),
+    ("maildrop replaced", False, "env: FAKE_FAULT=inode\n" + STAT),
+    ("file left behind", False, "env: FAKE_FAULT=litter\n" + STAT),
+    ("file left behind as told", True, "env: FAKE_FAULT=litter\nleaves: *.lock\n" + STAT + "F: spool/alice.lock empty"),
+    ("file with another content", False, "env: FAKE_FAULT=litter\nleaves: *.lock\n" + STAT + "F: spool/alice.lock \"x\""),
+    ("missing file", False, STAT + "F: spool/alice.lock"),
+    ("file that should not be", False, STAT + "F! spool/a*"),
+    ("file mode", False, STAT + "status: spool/alice 666"),
+    ("process left behind", False, "env: FAKE_FAULT=child\n" + STAT),
+    ("server that does not end", False, "login\nC: HANG\nclose"),
+    ("shell step", True, "login\nrun test -s $MAILDROP"),
+    ("shell step that fails", False, "login\nrun test ! -s $MAILDROP"),
+    ("delivery", True, "login\ndeliver messages(4)\nM: messages(1-4)"),
+    ("check in between", False, "login\nnow M: empty\nM: same"),
+    ("two sessions", True, "login\nsession b\nlogin\nC: b\nS: +OK b\nsession A\nC: a\nS: +OK a"),
+    ("unknown variable", False, "login\nC: STAT\nS: +OK $NONSENSE"),
+]
+
+
+def verdict(text, runner):
+    with tempfile.NamedTemporaryFile("w", suffix=".wire") as f:
+        f.write("== case\n" + text + "\n")
+        f.flush()
+        return play.play_case(play.parse(f.name)[0], runner, FAKE)
+
+
+def main():
+    failed = 0
+    for name, text in (("unknown tag", "X: y"), ("block in the wrong place", "pause 1\n| x"), ("nonsense", "== case\n???")):
+        try:
+            verdict(text, play.Runner("unix", None))
+            CASES.append((f"{name} should be refused", True, "S: wrong"))
+        except play.Broken:
+            pass
+    print(f"1..{len(CASES)}")
+    for number, (name, passes, text) in enumerate(CASES, 1):
+        runner = play.Runner(("tcp", "unix", "pipe")[number % 3], None)
+        got, why = verdict(text, runner)
+        good = got == ("ok" if passes else "not ok") and not (not passes and why.startswith("Broken"))  \
+            or (name == "unknown variable" and "Broken" in why)
+        failed += not good
+        print(f"{'ok' if good else 'not ok'} {number} - {name}{'' if passes else ' is seen'} ({runner.name()})", flush=True)
+        if not good:
+            print("# " + (why or "passed").replace("\n", "\n# "))
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
