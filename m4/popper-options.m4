@@ -1,12 +1,12 @@
 # popper-options.m4: configure flags that set the default of a run-time option, the flags that old packages pass, and the optional
-# parts. Each default ends in config.h as DEFAULT_NAME or WITH_NAME (popper/settings/defaults.h has the stock values).
+# parts. What differs from popper/settings/defaults.h, where the stock values stand, ends in config.h.
 
 # POPPER_SWITCH(FLAG, MACRO, DEFAULT 0|1, HELP): --enable-FLAG and --disable-FLAG.
 AC_DEFUN([POPPER_SWITCH], [
 AC_ARG_ENABLE([$1], [AS_HELP_STRING([--enable-$1], [$4])], [], [enableval=])
 AS_CASE([$enableval], [yes], [popper_value=1], [no], [popper_value=0], [''], [popper_value=$3],
   [AC_MSG_ERROR([--enable-$1 takes no value but yes or no, not "$enableval"])])
-AC_DEFINE_UNQUOTED([$2], [$popper_value], [$4])
+AS_IF([test $popper_value != $3], [AC_DEFINE_UNQUOTED([$2], [$popper_value], [$4])])
 ])
 
 # POPPER_NUMBER(enable|with, FLAG, MACRO, DEFAULT, LOWEST, HIGHEST, HELP)
@@ -19,7 +19,7 @@ AS_IF([test "$popper_value" = no], [popper_value=$4])
 AS_CASE([$popper_value], [''|*[[!0-9]]*|??????????*], [AC_MSG_ERROR([--$1-$2 wants a number from $5 to $6, not "$popper_value"])])
 AS_IF([test "$popper_value" -lt $5 || test "$popper_value" -gt $6],
   [AC_MSG_ERROR([--$1-$2 wants a number from $5 to $6, not "$popper_value"])])
-AC_DEFINE_UNQUOTED([$3], [$popper_value], [$7])
+AS_IF([test "$popper_value" != $4], [AC_DEFINE_UNQUOTED([$3], [$popper_value], [$7])])
 ])
 
 # POPPER_STRING(enable|with, FLAG, MACRO, DEFAULT or empty for none, VALUE FOR yes or empty for an error, ARGUMENT, HELP)
@@ -33,7 +33,7 @@ AS_CASE([$popper_value],
   [yes], [m4_ifval([$5], [popper_value='$5'], [AC_MSG_ERROR([--$1-$2 wants a value: --$1-$2=$6])])])
 AS_CASE([$popper_value], [*[[\"\\]]*], [AC_MSG_ERROR([--$1-$2: quotes and backslashes cannot stand in a default])])
 m4_if([$6], [DIR], [POPPER_ABSOLUTE([$1-$2])], [$6], [FILE], [POPPER_ABSOLUTE([$1-$2])])
-AS_IF([test -n "$popper_value"], [AC_DEFINE_UNQUOTED([$3], ["$popper_value"], [$7])], [AC_DEFINE([$3], [NULL], [$7])])
+AS_CASE([$popper_value], ['$4'], [], [''], [AC_DEFINE([$3], [NULL], [$7])], [AC_DEFINE_UNQUOTED([$3], ["$popper_value"], [$7])])
 ])
 AC_DEFUN([POPPER_ABSOLUTE],
   [AS_CASE([$popper_value], [''|/*], [], [AC_MSG_ERROR([--$1 wants a path that starts with /, not "$popper_value"])])])
@@ -88,27 +88,23 @@ POPPER_SWITCH([uw-kludge], [DEFAULT_UW_KLUGE], [0], [UW-kluge is on unless it is
 
 # CAPA says EXPIRE 0 where messages go as soon as they are read.
 POPPER_SWITCH([auto-delete], [DEFAULT_AUTO_DELETE], [0], [auto-delete is on unless it is reset])
-popper_expire=-1
-AS_IF([test "$popper_value" = 1], [popper_expire=0])
-AC_DEFINE_UNQUOTED([DEFAULT_ANNOUNCE_EXPIRE], [($popper_expire)], [default of announce-expire])
+AS_IF([test "$popper_value" = 1], [AC_DEFINE([DEFAULT_ANNOUNCE_EXPIRE], [0], [default of announce-expire])])
 
 AC_ARG_ENABLE([chunky-writes], [AS_HELP_STRING([--enable-chunky-writes=WHEN], [default of chunky-writes: always, never or tls])],
   [], [enableval=yes])
-AS_CASE([$enableval], [yes|always|default], [popper_value=CHUNKY_ALWAYS], [no|never], [popper_value=CHUNKY_NEVER],
+AS_CASE([$enableval], [yes|always|default], [popper_value=''], [no|never], [popper_value=CHUNKY_NEVER],
   [tls|ssl], [popper_value=CHUNKY_TLS], [AC_MSG_ERROR([--enable-chunky-writes wants always, never or tls, not "$enableval"])])
-AC_DEFINE_UNQUOTED([DEFAULT_CHUNKY_WRITES], [$popper_value], [default of chunky-writes])
+AS_IF([test -n "$popper_value"], [AC_DEFINE_UNQUOTED([DEFAULT_CHUNKY_WRITES], [$popper_value], [default of chunky-writes])])
 
 AC_ARG_ENABLE([log-facility], [AS_HELP_STRING([--enable-log-facility=FAC], [default of log-facility: mail, local0 (default) to local7])],
   [], [enableval=local0])
 popper_value=`AS_ECHO(["$enableval"]) | tr 'a-z' 'A-Z' | sed 's/^LOG_//'`
 AS_CASE([$popper_value], [MAIL|LOCAL[[0-7]]], [],
   [AC_MSG_ERROR([--enable-log-facility wants mail or local0 to local7, not "$enableval"])])
-AC_DEFINE_UNQUOTED([DEFAULT_LOG_FACILITY], [LOG_$popper_value], [default of log-facility])
+AS_IF([test "$popper_value" != LOCAL0], [AC_DEFINE_UNQUOTED([DEFAULT_LOG_FACILITY], [LOG_$popper_value], [default of log-facility])])
 
 AC_ARG_ENABLE([log-login], [AS_HELP_STRING([--disable-log-login], [log-login is not set unless it is set])], [], [enableval=yes])
-AS_CASE([$enableval],
-  [no], [AC_DEFINE([DEFAULT_LOG_LOGIN], [NULL], [default of log-login])],
-  [AC_DEFINE([DEFAULT_LOG_LOGIN], ["(v%0) POP login by user \"%1\" at (%2) %3"], [default of log-login])])
+AS_IF([test "$enableval" = no], [AC_DEFINE([DEFAULT_LOG_LOGIN], [NULL], [default of log-login])])
 
 POPPER_SWITCH([standalone], [STANDALONE_BY_DEFAULT], [0], [serve on port 110 when no address is given, instead of what inetd started])
 POPPER_STRING([with], [privsep-user], [PRIVSEP_USER], [nobody], [], [USER], [user of the processes that parse network bytes (nobody)])
@@ -126,10 +122,9 @@ POPPER_NO_EFFECT([enable], [secure-nis-plus], [there is no NIS+ here; NSS is ask
 POPPER_NO_EFFECT([with], [sslplus], [SSL Plus is not supported: use --with-openssl])
 ])
 
-# POPPER_PART(NAME, MACRO, BUILT yes|no, REMARK): notes an optional part for the table at the end and defines MACRO to 1 or 0.
+# POPPER_PART(NAME, MACRO, BUILT yes|no, REMARK): notes an optional part for the table at the end and defines MACRO to 1 when built.
 AC_DEFUN([POPPER_PART], [
-AS_IF([test "$3" = yes], [popper_value=1], [popper_value=0])
-AC_DEFINE_UNQUOTED([$2], [$popper_value], [$1 is built in])
+AS_IF([test "$3" = yes], [AC_DEFINE([$2], [1], [$1 is built in])])
 popper_summary="$popper_summary
   m4_format([%-28s], [$1]) $3$4"
 ])
@@ -152,19 +147,19 @@ AC_ARG_WITH([gdbm], [AS_HELP_STRING([--with-gdbm@<:@=DIR@:>@], [gdbm for the dat
 popper_value=$enable_apop
 AS_CASE([$enable_apop], [''|yes|no], [popper_value=/etc/pop.auth])
 POPPER_ABSOLUTE([enable-apop])
-AC_DEFINE_UNQUOTED([DEFAULT_APOP_FILE], ["$popper_value"], [default of apop-file])
+AS_IF([test "$popper_value" != /etc/pop.auth], [AC_DEFINE_UNQUOTED([DEFAULT_APOP_FILE], ["$popper_value"], [default of apop-file])])
 AC_ARG_ENABLE([popuid], [AS_HELP_STRING([--enable-popuid=USER], [owner of the database of secrets (pop)])], [popper_user=$enableval])
 AC_ARG_WITH([popuid], [AS_HELP_STRING([--with-popuid=USER], [the same])], [popper_user=$withval])
 AC_ARG_WITH([apopuid], [AS_HELP_STRING([--with-apopuid=USER], [the same])], [popper_user=$withval])
 AS_CASE([$popper_user], [''|yes|no], [popper_user=pop])
-AC_DEFINE_UNQUOTED([APOP_OWNER], ["$popper_user"], [owner of the database of secrets])
+AS_IF([test "$popper_user" != pop], [AC_DEFINE_UNQUOTED([APOP_OWNER], ["$popper_user"], [owner of the database of secrets])])
 POPPER_NOT_YET([$enable_apop], [APOP])
 POPPER_PART([APOP and SCRAM (gdbm)], [WITH_APOP], [no], [ (not yet)])
 
 AC_ARG_WITH([pam], [AS_HELP_STRING([--with-pam@<:@=SERVICE@:>@], [PAM, and the default of pam-service (pop3)])])
 popper_value=$with_pam
 AS_CASE([$with_pam], [''|yes|no], [popper_value=pop3])
-AC_DEFINE_UNQUOTED([DEFAULT_PAM_SERVICE], ["$popper_value"], [default of pam-service])
+AS_IF([test "$popper_value" != pop3], [AC_DEFINE_UNQUOTED([DEFAULT_PAM_SERVICE], ["$popper_value"], [default of pam-service])])
 POPPER_NOT_YET([$with_pam], [PAM])
 POPPER_PART([PAM], [WITH_PAM], [no], [ (not yet)])
 
@@ -191,8 +186,7 @@ POPPER_NOT_YET([$enable_bulldb], [the bulletin database])
 popper_bulletins=no
 AS_IF([test -n "$popper_value" && test "$popper_bulletins" = yes],
   [AC_DEFINE_UNQUOTED([DEFAULT_BULLDIR], ["$popper_value"], [default of bulldir])],
-  [POPPER_NOT_YET([$popper_value], [delivery of bulletins])
-   AC_DEFINE([DEFAULT_BULLDIR], [NULL], [default of bulldir])])
+  [POPPER_NOT_YET([$popper_value], [delivery of bulletins])])
 POPPER_PART([bulletins], [WITH_BULLETINS], [$popper_bulletins], [ (not yet)])
 POPPER_PART([bulletin database (gdbm)], [WITH_BULLDB], [no], [ (not yet)])
 

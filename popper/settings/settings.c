@@ -250,7 +250,7 @@ static int take_choice(struct settings *s, const struct option_row *row, const s
     if (need_feature(what, choice->feature, why) < 0)
         return -1;
     if (choice->obsolete)
-        log_write(LOG_WARNING, "%s: %s is obsolete and counts as default", where, what);
+        log_write(LOG_WARNING, "%s: %s is obsolete and counts as default", where == NULL ? "options" : where, what);
     put_int(s, row, choice->value);
     return 0;
 }
@@ -300,9 +300,10 @@ static int act(struct settings *s, const struct option_row *row, struct strbuf *
     case OPTION_tracefile:
         if (s->tracefile == NULL)
             log_trace_close();
-        else if (log_trace_open(s->tracefile, why) < 0)
+        else if (log_trace_open(s->tracefile, why) < 0) {
+            put_text(s, row, NULL);
             return -1;
-        log_set_debug(s->debug);
+        }
         return 0;
     case OPTION_log_facility:
         log_set_facility(s->log_facility);
@@ -320,11 +321,14 @@ static int done(struct settings *s, const struct option_row *row, enum option_so
     mem_free(from->where);
     from->source = source;
     from->where = where == NULL ? NULL : mem_strdup(where);
-    if (row - option_rows == OPTION_tracefile && s->tracefile != NULL && !s->debug) {
-        s->debug = true;
-        done(s, &option_rows[OPTION_debug], source, where, why);
-    }
-    return s->log_at_once ? act(s, row, why) : 0;
+    if (row - option_rows == OPTION_debug && !s->debug)
+        put_text(s, &option_rows[OPTION_tracefile], NULL);
+    if (s->log_at_once && act(s, row, why) < 0)
+        return -1;
+    if (row - option_rows != OPTION_tracefile || s->tracefile == NULL || s->debug)
+        return 0;
+    s->debug = true;
+    return done(s, &option_rows[OPTION_debug], source, where, why);
 }
 
 int settings_set(struct settings *s, const struct option_row *row, const char *value, enum option_source source,
