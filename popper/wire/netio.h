@@ -32,7 +32,9 @@ void netio_close(struct netio **io); /* frees and wipes the buffers; the descrip
 
 void netio_set_timeout(struct netio *io, int seconds);               /* for each wait, in and out; 1..86400 */
 void netio_set_deadline(struct netio *io, int64_t monotonic_ns);     /* for everything together; 0: none */
-void netio_set_interrupt(struct netio *io, const volatile sig_atomic_t *flag); /* looked at when a wait ends by EINTR, and before each wait */
+/* flag is looked at when a wait ends by EINTR, and before each wait. Input then returns NETIO_INTERRUPTED; output asks ends (may be NULL: go on)
+   and fails when it says true. Whoever answers resets the flag. */
+void netio_set_interrupt(struct netio *io, const volatile sig_atomic_t *flag, bool (*ends)(void *context), void *context);
 void netio_tune_socket(struct netio *io);                             /* TCP_NODELAY, keepalive (60 s + 3 x 20 s), TCP_USER_TIMEOUT; no-op elsewhere */
 
 /* *line_r points into the buffer (valid until the next call, NUL-terminated, may hold NULs), *len_r its length. */
@@ -49,7 +51,8 @@ int netio_prepend(struct netio *io, const void *bytes, size_t n); /* -1 when it 
 void netio_discard_input(struct netio *io);  /* STLS: what was pipelined in clear text is dropped and wiped */
 void netio_wipe_consumed(struct netio *io);  /* overwrites the consumed part of the buffer (a password stood there) */
 
-/* Waits until the monotonic time, reading nothing; 0 when it came, -1 as soon as the client hangs up. */
+/* Waits until the monotonic time, reading nothing; 0 when it came, -1 as soon as the client hangs up (sockets: also when it half-closes,
+   which cannot be told from closing; pipes: when nobody reads our output any more). */
 int netio_sleep_until(struct netio *io, int64_t monotonic_ns);
 
 int64_t netio_now(void);                      /* CLOCK_MONOTONIC in ns */

@@ -41,10 +41,12 @@ const char *privmsg_get_text(struct privmsg *m, size_t max);
 /* True when all gets fit and nothing is left over. */
 bool privmsg_complete(const struct privmsg *m);
 
-/* 0, or -1 when the other side is gone (errno EPIPE) or the message too large. Blocks; SIGPIPE never comes. */
+/* 0, or -1 when the other side is gone (errno EPIPE), has not read for PRIVMSG_SEND_MS (ETIMEDOUT), or the message is too large (EMSGSIZE).
+   Goes on after EINTR; SIGPIPE never comes. */
+#define PRIVMSG_SEND_MS 30000
 int privmsg_send(int end, const struct privmsg *m);
 
-/* 1 a message, 0 the other side closed, -1 error or timeout (errno ETIMEDOUT) or broken message (EBADMSG). timeout_ms -1: no limit.
+/* m need not be initialised; it is empty unless 1 is returned. 1 a message, 0 the other side closed, -1 error or timeout (errno ETIMEDOUT) or broken message (EBADMSG). timeout_ms -1: no limit.
    EINTR is reported (errno EINTR) so that callers can look at their flags. */
 int privmsg_receive(int end, struct privmsg *m, int timeout_ms);
 

@@ -1,0 +1,404 @@
+/*
+ * netio: see netio.h. The input buffer is one block: [0, start) was consumed, [start, end) waits. A line is a piece of that block
+ * whose line end became a NUL. A line over the limit keeps its first bytes at start; what follows is dropped as it comes.
+ * On sockets the kernel keeps the time of read and send (SO_RCVTIMEO, SO_SNDTIMEO); otherwise, and shortly before a deadline, poll comes first.
+ */
+#include "wire/netio.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/mem.h"
+
+#define NS_PER_S INT64_C(1000000000)
+#define NS_PER_MS INT64_C(1000000)
+
+struct netio {
+    int in_fd, out_fd;
+    bool in_socket, out_socket;
+    char *buf;
+    size_t cap, start, end;
+    size_t scanned;      /* [start, scanned) holds no LF */
+    size_t line_max;
+    bool skipping;       /* in the middle of a line over the limit */
+    struct outbuf out;
+    int out_error;       /* errno of the first failed output */
+    int timeout;         /* seconds */
+    int64_t deadline;    /* 0: none */
+    const volatile sig_atomic_t *interrupt;
+    bool (*ends)(void *context);
+    void *ends_context;
+    _Atomic int64_t moved; /* read by signal handlers */
+};
+
+int64_t netio_now(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * NS_PER_S + t.tv_nsec;
+}
+
+static int drain(void *context, const char *bytes, size_t n);
+
+static bool is_socket(int fd)
+{
+    int type;
+    socklen_t length = sizeof type;
+
+    return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) == 0;
+}
+
+struct netio *netio_new(int in_fd, int out_fd, size_t line_max, size_t out_cap)
+{
+    struct netio *io = mem_new(1, sizeof *io);
+
+    io->in_fd = in_fd;
+    io->out_fd = out_fd;
+    io->in_socket = is_socket(in_fd);
+    io->out_socket = out_fd == in_fd ? io->in_socket : is_socket(out_fd);
+    io->line_max = line_max;
+    io->cap = line_max + 3 > NETIO_UNREAD_MAX ? line_max + 3 : NETIO_UNREAD_MAX;
+    io->buf = mem_new(io->cap, 1);
+    outbuf_init(&io->out, out_cap, drain, io);
+    io->timeout = 86400;
+    io->moved = netio_now();
+    return io;
+}
+
+void netio_close(struct netio **io)
+{
+    if (!*io)
+        return;
+    mem_free_secret((*io)->buf, (*io)->cap);
+    if ((*io)->out.data)
+        mem_wipe((*io)->out.data, (*io)->out.cap);
+    outbuf_free(&(*io)->out);
+    mem_free(*io);
+    *io = NULL;
+}
+
+void netio_set_timeout(struct netio *io, int seconds)
+{
+    struct timeval t = { .tv_sec = seconds };
+
+    io->timeout = seconds;
+    if (io->in_socket)
+        setsockopt(io->in_fd, SOL_SOCKET, SO_RCVTIMEO, &t, sizeof t);
+    if (io->out_socket)
+        setsockopt(io->out_fd, SOL_SOCKET, SO_SNDTIMEO, &t, sizeof t);
+}
+
+void netio_set_deadline(struct netio *io, int64_t monotonic_ns)
+{
+    io->deadline = monotonic_ns;
+}
+
+void netio_set_interrupt(struct netio *io, const volatile sig_atomic_t *flag, bool (*ends)(void *context), void *context)
+{
+    io->interrupt = flag;
+    io->ends = ends;
+    io->ends_context = context;
+}
+
+static void set_option(int fd, int level, int name, int value)
+{
+    setsockopt(fd, level, name, &value, sizeof value);
+}
+
+void netio_tune_socket(struct netio *io)
+{
+    int on = 1;
+
+    if (!io->out_socket || setsockopt(io->out_fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) < 0)
+        return;
+    set_option(io->out_fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+    set_option(io->out_fd, IPPROTO_TCP, TCP_KEEPIDLE, 60);
+    set_option(io->out_fd, IPPROTO_TCP, TCP_KEEPINTVL, 20);
+    set_option(io->out_fd, IPPROTO_TCP, TCP_KEEPCNT, 3);
+    set_option(io->out_fd, IPPROTO_TCP, TCP_USER_TIMEOUT, 120 * 1000);
+}
+
+/* ---- waiting */
+
+static bool interrupted(const struct netio *io)
+{
+    return io->interrupt && *io->interrupt;
+}
+
+/* When the wait that begins now has lasted too long. */
+static int64_t limit_of(const struct netio *io, int64_t now)
+{
+    int64_t limit = now + io->timeout * NS_PER_S;
+
+    return io->deadline != 0 && io->deadline < limit ? io->deadline : limit;
+}
+
+/* Waits for events on fd until the monotonic time: 1, 0 when it came first, -1 with errno (EINTR). */
+static int wait_until(int fd, short events, int64_t limit)
+{
+    struct pollfd p = { .fd = fd, .events = events };
+    int64_t left = limit - netio_now();
+    int64_t ms = left <= 0 ? 0 : (left + NS_PER_MS - 1) / NS_PER_MS;
+
+    return poll(&p, 1, ms > INT_MAX ? INT_MAX : (int)ms);
+}
+
+/* Whether the kernel keeps the time itself: then no poll is needed before the call. */
+static bool kernel_keeps_time(const struct netio *io, bool socket, int64_t limit, int64_t now)
+{
+    return socket && limit - now >= io->timeout * NS_PER_S;
+}
+
+/* ---- input */
+
+/* Makes room behind end: there always is, as a line over the limit is cut before. */
+static void make_room(struct netio *io)
+{
+    if (io->start == io->end) {
+        io->start = io->end = io->scanned = 0;
+    } else if (io->cap - io->end < io->cap / 2) {
+        memmove(io->buf, io->buf + io->start, io->end - io->start);
+        io->end -= io->start;
+        io->scanned -= io->start;
+        io->start = 0;
+    }
+}
+
+/* One read: more bytes are there (NETIO_LINE), or why not. */
+static enum netio_status read_more(struct netio *io)
+{
+    int64_t now = netio_now(), limit = limit_of(io, now);
+    bool polled = !kernel_keeps_time(io, io->in_socket, limit, now);
+
+    make_room(io);
+    for (;;) {
+        ssize_t n;
+
+        if (interrupted(io))
+            return NETIO_INTERRUPTED;
+        if (polled) {
+            int ready = wait_until(io->in_fd, POLLIN, limit);
+
+            if (ready == 0)
+                return NETIO_TIMEOUT;
+            if (ready < 0 && errno == EINTR)
+                continue;
+        }
+        n = read(io->in_fd, io->buf + io->end, io->cap - io->end);
+        if (n > 0) {
+            io->end += (size_t)n;
+            io->moved = netio_now();
+            return NETIO_LINE;
+        }
+        if (n == 0)
+            return NETIO_EOF;
+        if (errno == EINTR)
+            continue;
+        if (errno != EAGAIN)
+            return NETIO_ERROR;
+        if (netio_now() >= limit)
+            return NETIO_TIMEOUT;
+        polled = true; /* O_NONBLOCK was set by somebody else, or the kernel's clock is a tick early */
+    }
+}
+
+/* Ends the line [start, at) whose LF stands at `lf`. */
+static enum netio_status finish_line(struct netio *io, size_t lf, char **line_r, size_t *len_r)
+{
+    size_t at = lf;
+    bool too_long = io->skipping;
+
+    if (!too_long && at > io->start && io->buf[at - 1] == '\r')
+        at--;
+    if (too_long || at - io->start > io->line_max) {
+        at = io->start + io->line_max;
+        too_long = true;
+    }
+    io->buf[at] = '\0';
+    *line_r = io->buf + io->start;
+    *len_r = at - io->start;
+    io->start = io->scanned = lf + 1;
+    io->skipping = false;
+    return too_long ? NETIO_TOO_LONG : NETIO_LINE;
+}
+
+/* The LF of the first line, or NULL. Drops what a line over the limit has too much. */
+static char *find_line_end(struct netio *io)
+{
+    char *lf = memchr(io->buf + io->scanned, '\n', io->end - io->scanned);
+
+    if (lf)
+        return lf;
+    if (io->skipping || io->end - io->start > io->line_max + 1) {
+        io->skipping = true;
+        io->end = io->start + io->line_max;
+    }
+    io->scanned = io->end;
+    return NULL;
+}
+
+enum netio_status netio_line(struct netio *io, char **line_r, size_t *len_r)
+{
+    *line_r = (char *)"";
+    *len_r = 0;
+    for (;;) {
+        char *lf = find_line_end(io);
+        enum netio_status status;
+
+        if (lf)
+            return finish_line(io, (size_t)(lf - io->buf), line_r, len_r);
+        if (netio_flush(io) < 0)
+            return errno == ETIMEDOUT ? NETIO_TIMEOUT : errno == EINTR ? NETIO_INTERRUPTED : NETIO_ERROR;
+        status = read_more(io);
+        if (status != NETIO_LINE)
+            return status;
+    }
+}
+
+bool netio_more_buffered(const struct netio *io)
+{
+    return memchr(io->buf + io->scanned, '\n', io->end - io->scanned) != NULL;
+}
+
+size_t netio_unread(const struct netio *io, const char **bytes_r)
+{
+    *bytes_r = io->buf + io->start;
+    return io->end - io->start;
+}
+
+int netio_prepend(struct netio *io, const void *bytes, size_t n)
+{
+    size_t waiting = io->end - io->start;
+
+    if (n > io->cap - waiting || io->skipping)
+        return -1;
+    memmove(io->buf + n, io->buf + io->start, waiting);
+    memcpy(io->buf, bytes, n);
+    io->start = io->scanned = 0;
+    io->end = n + waiting;
+    return 0;
+}
+
+void netio_discard_input(struct netio *io)
+{
+    mem_wipe(io->buf, io->cap);
+    io->start = io->end = io->scanned = 0;
+    io->skipping = false;
+}
+
+void netio_wipe_consumed(struct netio *io)
+{
+    mem_wipe(io->buf, io->start);
+    mem_wipe(io->buf + io->end, io->cap - io->end);
+}
+
+/* ---- output */
+
+/* One piece out: the bytes that went, or -1 with errno. After poll a pipe takes PIPE_BUF bytes without blocking, not more. */
+static ssize_t write_some(struct netio *io, const char *bytes, size_t n, bool polled)
+{
+    if (io->out_socket)
+        return send(io->out_fd, bytes, n, MSG_NOSIGNAL | (polled ? MSG_DONTWAIT : 0));
+    return write(io->out_fd, bytes, n < PIPE_BUF ? n : PIPE_BUF);
+}
+
+/* Moves at least one byte out before the limit: how many, or -1 with errno (ETIMEDOUT, EINTR when `ends` said so, ...). */
+static ssize_t write_before(struct netio *io, const char *bytes, size_t n, int64_t now)
+{
+    int64_t limit = limit_of(io, now);
+    bool polled = !kernel_keeps_time(io, io->out_socket, limit, now);
+
+    for (;;) {
+        ssize_t done;
+
+        if (interrupted(io) && io->ends && io->ends(io->ends_context)) {
+            errno = EINTR;
+            return -1;
+        }
+        if (polled) {
+            int ready = wait_until(io->out_fd, POLLOUT, limit);
+
+            if (ready == 0) {
+                errno = ETIMEDOUT;
+                return -1;
+            }
+            if (ready < 0 && errno == EINTR)
+                continue;
+        }
+        done = write_some(io, bytes, n, polled);
+        if (done > 0)
+            return done;
+        if (done < 0 && errno != EINTR && errno != EAGAIN)
+            return -1;
+        if (errno == EINTR)
+            continue;
+        if (netio_now() >= limit) {
+            errno = ETIMEDOUT;
+            return -1;
+        }
+        polled = true;
+    }
+}
+
+static int drain(void *context, const char *bytes, size_t n)
+{
+    struct netio *io = context;
+
+    while (n > 0) {
+        ssize_t done = write_before(io, bytes, n, netio_now());
+
+        if (done < 0) {
+            io->out_error = errno;
+            return -1;
+        }
+        io->moved = netio_now();
+        bytes += done;
+        n -= (size_t)done;
+    }
+    return 0;
+}
+
+struct outbuf *netio_out(struct netio *io)
+{
+    return &io->out;
+}
+
+int netio_flush(struct netio *io)
+{
+    if (outbuf_flush(&io->out) == 0)
+        return 0;
+    errno = io->out_error; /* outbuf drains when it is full, too: the reason may be an old one */
+    return -1;
+}
+
+int netio_sleep_until(struct netio *io, int64_t monotonic_ns)
+{
+    /* Without events asked for, poll still reports errors: for a pipe that its reader is gone. */
+    int fd = io->in_socket ? io->in_fd : io->out_fd;
+    short events = io->in_socket ? POLLRDHUP : 0;
+
+    for (;;) {
+        int ready = wait_until(fd, events, monotonic_ns);
+
+        if (ready == 0)
+            return 0;
+        if (ready > 0)
+            return -1;
+        if (errno != EINTR)
+            return -1;
+    }
+}
+
+int64_t netio_last_moved(const struct netio *io)
+{
+    return io->moved;
+}
