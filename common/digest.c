@@ -1,6 +1,8 @@
 /*
  * digest: see digest.h. The crypto library stops at the adapter below; everything after it is the same for both.
  */
+#include "config.h"
+
 #include "common/digest.h"
 
 #include <endian.h>
@@ -9,10 +11,6 @@
 #include <sys/random.h>
 
 #include "common/mem.h"
-
-#ifdef HAVE_CONFIG_H
-#include "config.h"
-#endif
 
 #ifdef HAVE_LIBMD
 #include <md5.h>

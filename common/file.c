@@ -2,6 +2,8 @@
  * file: see file.h. Nothing here decides what a file means; nothing here follows a link in the last component, truncates
  * before it has looked, or ends the process.
  */
+#include "config.h" /* system extensions, 64-bit offsets */
+
 #include "common/file.h"
 
 #include <errno.h>

@@ -18,9 +18,10 @@
 bool identity_privileged(void);
 
 /* Real, effective and saved uid become uid; gids become gid; supplementary groups those of `name` in the group database plus
-   gid (name NULL: none but gid). extra_gid, unless IDENTITY_NO_GID, becomes the saved gid only, for identity_hold_gid. All is read back
-   from the kernel, and setuid(0) is tried and must fail. 0, or -1 and why: the caller must end the process.
-   Unprivileged: succeeds when uid is ours already, fails otherwise. Clears the dumpable flag. */
+   gid (name NULL: none but gid; so for virtual users, whose name may be somebody else's there). extra_gid, unless IDENTITY_NO_GID,
+   becomes the saved gid only, for identity_hold_gid. All is read back from the kernel, capabilities are cleared, and the ways back to root are tried and must fail. uid 0 and extra gid 0 are refused.
+   0, or -1 and why: the caller must end the process. Unprivileged: succeeds when uid is ours already, fails otherwise; gids stay.
+   Clears the dumpable flag. */
 int identity_become(const char *name, uid_t uid, gid_t gid, gid_t extra_gid, struct strbuf *why);
 
 /* Effective gid = extra_gid (the one given to identity_become) until identity_drop_gid. Both keep errno of what came between. No-ops

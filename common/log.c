@@ -5,6 +5,8 @@
  * It must never block, never end the process, never allocate (mem calls it when there is no memory), never change errno,
  * and never write a control character.
  */
+#include "config.h" /* system extensions, 64-bit offsets */
+
 #include "common/log.h"
 
 #include <errno.h>

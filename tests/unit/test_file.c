@@ -1,4 +1,6 @@
 /* file: complete I/O over short counts, the rules at open, and descriptors at start. */
+#include "config.h" /* 64-bit offsets */
+
 #include "tests/unit/unit.h"
 
 #include <errno.h>
