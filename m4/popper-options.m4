@@ -190,6 +190,14 @@ AS_IF([test -n "$popper_value" && test "$popper_bulletins" = yes],
 POPPER_PART([bulletins], [WITH_BULLETINS], [$popper_bulletins], [ (not yet)])
 POPPER_PART([bulletin database (gdbm)], [WITH_BULLDB], [no], [ (not yet)])
 
+AC_ARG_WITH([seccomp], [AS_HELP_STRING([--without-seccomp], [no system call filters])], [], [with_seccomp=auto])
+popper_sandbox=no
+AS_IF([test "$with_seccomp" != no],
+  [PKG_CHECK_MODULES([SECCOMP], [libseccomp >= 2.5], [popper_sandbox=yes],
+    [AS_IF([test "$with_seccomp" != auto], [AC_MSG_ERROR([--with-seccomp: install libseccomp-dev])])])])
+POPPER_PART([sandbox (libseccomp)], [WITH_SANDBOX], [$popper_sandbox], [])
+AM_CONDITIONAL([SANDBOX], [test "$popper_sandbox" = yes])
+
 POPPER_PART([XMANGLE (GMime)], [WITH_GMIME], [no], [ (not yet)])
 ])
 

@@ -1,0 +1,36 @@
+/*
+ * sandbox: what a role may still ask the kernel for once it meets bytes from strangers: a seccomp filter, resource limits, no_new_privs, not dumpable.
+ *
+ * The filters are made at build time by sandbox_gen (libseccomp), because building one at run time costs a third of a millisecond per session.
+ * Default deny: opening, executing, sockets, signals to others, ptrace and changes of identity kill the process (SIGSYS, its parent logs it);
+ * everything else that a role does not need answers ENOSYS.
+ */
+#ifndef PROCESS_SANDBOX_H
+#define PROCESS_SANDBOX_H
+
+#include <stdbool.h>
+
+#include "common/strbuf.h"
+#include "settings/options.h"
+
+enum sandbox_role {
+    SANDBOX_PREAUTH,  /* client socket and privmsg: no files at all */
+    SANDBOX_RELAY,    /* tlsrelay: two sockets, poll */
+    SANDBOX_SESSION,  /* client, privmsg, and the files it was handed: also recovery */
+    SANDBOX_HELPER,   /* computes and answers on one descriptor: SASL state, MIME worker */
+    SANDBOX_ROLES
+};
+
+/* Closes this process in. mode off: only the limits and no_new_privs. 0; or -1 and why: the process must not go on (mode enforce),
+   or may (mode log, kernels without seccomp). A build without libseccomp, or with sanitizers, says so once at debug and succeeds. */
+int sandbox_enter(enum sandbox_role role, enum sandbox_mode mode, struct strbuf *why);
+
+/* The filters of this build are real: libseccomp was there and no sanitizer or coverage needs more than they allow. */
+bool sandbox_built(void);
+
+const char *sandbox_role_name(enum sandbox_role role); /* "preauth", ... */
+
+/* Whether a child that ended with this wait(2) status was killed by its filter. Then text gets a phrase for the log. */
+bool sandbox_killed(int wait_status, enum sandbox_role role, struct strbuf *text);
+
+#endif

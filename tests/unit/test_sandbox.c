@@ -1,0 +1,159 @@
+/* sandbox: each role lives with what it is allowed and dies of what it is not. */
+#include "tests/unit/unit.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/ptrace.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "process/sandbox.h"
+
+static int try_open(void) { return open("/etc/passwd", O_RDONLY); }
+static int try_exec(void) { return execl("/bin/true", "true", (char *)NULL); }
+static int try_socket(void) { return socket(AF_INET, SOCK_STREAM, 0); }
+static int try_ptrace(void) { return (int)ptrace(PTRACE_TRACEME, 0, NULL, NULL); }
+static int try_kill(void) { return kill(getppid(), 0); }
+static int try_setuid(void) { return setuid(getuid()); }
+static int try_fork(void) { return fork(); }
+static int try_unlink(void) { return unlink("/nonexistent"); }
+static int try_rename(void) { return rename("/nonexistent", "/nonexistent2"); }
+static int try_connect(void) { return connect(0, NULL, 0); }
+
+static const struct {
+    const char *name;
+    int (*run)(void);
+} deadly[] = { { "open", try_open }, { "exec", try_exec }, { "socket", try_socket }, { "ptrace", try_ptrace }, { "kill", try_kill },
+               { "setuid", try_setuid }, { "fork", try_fork }, { "unlink", try_unlink }, { "rename", try_rename }, { "connect", try_connect } };
+#define DEADLY (int)(sizeof deadly / sizeof *deadly)
+
+static int run_in(enum sandbox_role role, enum sandbox_mode mode, int (*run)(void))
+{
+    int status;
+    pid_t pid = fork();
+
+    if (pid == 0) {
+        struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
+
+        if (sandbox_enter(role, mode, &why) < 0)
+            _exit(99);
+        run();
+        _exit(7);
+    }
+    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+    return status;
+}
+
+START_TEST(forbidden_calls_kill)
+{
+    if (!sandbox_built())
+        return;
+    for (int role = 0; role < SANDBOX_ROLES; role++) {
+        struct strbuf text = STRBUF_INIT(STRBUF_WHY_MAX);
+        int status = run_in((enum sandbox_role)role, SANDBOX_MODE_ENFORCE, deadly[_i].run);
+
+        ck_assert_msg(sandbox_killed(status, (enum sandbox_role)role, &text), "%s survived %s (status %x)",
+                      sandbox_role_name((enum sandbox_role)role), deadly[_i].name, status);
+        ck_assert_ptr_nonnull(strstr(text.data, sandbox_role_name((enum sandbox_role)role)));
+        strbuf_free(&text);
+    }
+}
+END_TEST
+
+START_TEST(mode_off_and_log_do_not_kill)
+{
+    struct strbuf text = STRBUF_INIT(STRBUF_WHY_MAX);
+    int status = run_in(SANDBOX_SESSION, SANDBOX_MODE_OFF, try_open);
+
+    ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 7);
+    status = run_in(SANDBOX_SESSION, SANDBOX_MODE_LOG, try_open);
+    ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 7);
+    ck_assert(!sandbox_killed(status, SANDBOX_SESSION, &text));
+}
+END_TEST
+
+static int work_fd;
+
+/* What a session does with a file it was handed. 0 when everything worked. */
+static int session_work(void)
+{
+    struct stat st;
+    char byte = 'x';
+    struct rlimit files;
+
+    if (pwrite(work_fd, &byte, 1, 0) != 1 || pread(work_fd, &byte, 1, 0) != 1 || fstat(work_fd, &st) != 0)
+        _exit(1);
+    if (ftruncate(work_fd, 4096) != 0 || fsync(work_fd) != 0 || posix_fallocate(work_fd, 0, 4096) != 0)
+        _exit(2);
+    free(malloc(1 << 22));
+    /* Not needed, not deadly: answered ENOSYS. */
+    if (getrlimit(RLIMIT_NOFILE, &files) != -1 || errno != ENOSYS)
+        _exit(3);
+    if (mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) != MAP_FAILED)
+        _exit(4);
+    _exit(0);
+}
+
+START_TEST(session_can_work)
+{
+    char name[] = "/tmp/test_sandbox.XXXXXX";
+    int status;
+
+    work_fd = mkstemp(name);
+    unlink(name);
+    ck_assert_int_ge(work_fd, 0);
+    if (!sandbox_built())
+        return;
+    status = run_in(SANDBOX_SESSION, SANDBOX_MODE_ENFORCE, session_work);
+    ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0, "status %x", status);
+    close(work_fd);
+}
+END_TEST
+
+static int preauth_file_work(void)
+{
+    char byte = 'x';
+
+    if (pwrite(work_fd, &byte, 1, 0) != -1 || errno != ENOSYS)
+        _exit(1);
+    if (write(work_fd, &byte, 1) != -1 || errno != EFBIG) /* RLIMIT_FSIZE 0 */
+        _exit(2);
+    _exit(0);
+}
+
+START_TEST(preauth_writes_no_file)
+{
+    char name[] = "/tmp/test_sandbox.XXXXXX";
+    int status;
+
+    signal(SIGXFSZ, SIG_IGN);
+    work_fd = mkstemp(name);
+    unlink(name);
+    if (!sandbox_built())
+        return;
+    status = run_in(SANDBOX_PREAUTH, SANDBOX_MODE_ENFORCE, preauth_file_work);
+    ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0, "status %x", status);
+    close(work_fd);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("sandbox");
+    TCase *tc = tcase_create("sandbox");
+
+    tcase_add_loop_test(tc, forbidden_calls_kill, 0, DEADLY);
+    tcase_add_test(tc, mode_off_and_log_do_not_kill);
+    tcase_add_test(tc, session_can_work);
+    tcase_add_test(tc, preauth_writes_no_file);
+    suite_add_tcase(suite, tc);
+    return unit_main(suite);
+}
