@@ -2,7 +2,10 @@
  * command: parses a POP3 command line, finds its row in the table of the state, runs it, and replies: the only place that does.
  *
  * One table per state; a command that is illegal in a state is absent from its table. Handlers return an event and fill an answer;
- * command_serve writes the status line, streams the body, and says how the state ended.
+ * command_serve writes the status line, logs it when it is -ERR, streams the body, and says how the state ended.
+ *
+ * Syntax (RFC 1939 section 3): a keyword of any case, then words between blanks or tabs; several blanks and blanks at the ends do no harm, except in a
+ * COMMAND_REST argument, which is everything after the first blank. A line with a NUL in it or longer than COMMAND_LINE_MAX gets -ERR and changes nothing.
  */
 #ifndef PROTOCOL_COMMAND_H
 #define PROTOCOL_COMMAND_H
@@ -14,10 +17,13 @@
 #include "common/outbuf.h"
 #include "common/strbuf.h"
 #include "wire/netio.h"
+#include "wire/peer.h"
 #include "wire/reply.h"
 
-#define COMMAND_LINE_MAX 1024 /* bytes of a command line; RFC 2449 asks for 255 */
+#define COMMAND_LINE_MAX 1024 /* bytes of a command line; RFC 2449 asks for 255. No argument can be longer. */
 #define COMMAND_ARGS_MAX 8
+#define COMMAND_SHOWN_MAX 64     /* bytes of client text in a reply or record */
+#define COMMAND_ERRORS_LOGGED 100 /* -ERR records of one session and state; then one more says that the rest is left out */
 
 enum command_event {
     COMMAND_OK,         /* +OK answer */
@@ -26,12 +32,18 @@ enum command_event {
     COMMAND_ERR_END,    /* -ERR [code] answer, then this state's process ends the session */
     COMMAND_QUIT,       /* +OK answer, then the session ends */
     COMMAND_NEXT_STATE, /* nothing is written: the next state's process answers (login succeeded) */
-    COMMAND_CLOSE       /* nothing more can be said: end at once */
+    COMMAND_CLOSE       /* nothing more can be said: end at once. Whoever returns it has logged why (except when the client is gone). */
 };
 
-/* How command_serve ended. */
+/* How command_serve ended. All output is flushed where there still is a client. */
 enum command_end {
-    COMMAND_END_QUIT, COMMAND_END_ERR, COMMAND_END_NEXT_STATE, COMMAND_END_EOF, COMMAND_END_TIMEOUT, COMMAND_END_IO, COMMAND_END_TAKEOVER
+    COMMAND_END_QUIT,       /* QUIT was answered +OK */
+    COMMAND_END_ERR,        /* an -ERR that ends the session was sent */
+    COMMAND_END_NEXT_STATE,
+    COMMAND_END_EOF,        /* the client closed the connection without QUIT; logged */
+    COMMAND_END_TIMEOUT,    /* the client said nothing for too long; logged */
+    COMMAND_END_IO,         /* reset, the client does not take our output, or COMMAND_CLOSE */
+    COMMAND_END_TAKEOVER    /* table->interrupted said so */
 };
 
 struct command {
@@ -45,9 +57,13 @@ struct answer {
     struct strbuf text;
 };
 
+/* What handlers end with: the text becomes the answer's (formatted), the return value is COMMAND_OK or COMMAND_ERR. */
+enum command_event command_say(struct answer *answer, const char *format, ...) __attribute__((format(printf, 2, 3)));
+enum command_event command_fail(struct answer *answer, enum reply_code code, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
 enum command_flag {
-    COMMAND_REST = 1,    /* the argument is the rest of the line, blanks and all (PASS) */
-    COMMAND_SECRET = 2   /* the argument never reaches log or trace: shown as "********" */
+    COMMAND_REST = 1,    /* the argument is the rest of the line, blanks and all (PASS); an empty one counts as none */
+    COMMAND_SECRET = 2   /* the argument never reaches log or trace: shown as "********"; the input buffer is wiped afterwards */
 };
 
 struct command_row {
@@ -55,6 +71,7 @@ struct command_row {
     unsigned min_args, max_args;
     unsigned flags;
     const char *usage;   /* for the -ERR on a wrong number of arguments, such as "TOP msg lines" */
+    /* The arguments stand in the input buffer: they are gone with the next netio_line or netio_wipe_consumed. */
     enum command_event (*run)(void *state, const struct command *command, struct answer *answer);
     /* Streams the body after COMMAND_OK_BODY; adds the lines but not the final dot. COMMAND_OK, or COMMAND_CLOSE when the body broke off. */
     enum command_event (*body)(void *state, const struct command *command, struct outbuf *out);
@@ -62,15 +79,28 @@ struct command_row {
 
 struct command_table {
     const struct command_row *rows;  /* ends with a row whose name is NULL */
-    const char *state;               /* "authorization", "transaction": for the -ERR on an unknown command */
-    /* Called when netio_line was interrupted by the takeover signal: true ends the session. NULL: never. */
+    const char *const *elsewhere;    /* commands that exist in another state, ended by NULL */
+    const char *elsewhere_hint;      /* what to do about it: "log in first" */
+    /* Called when netio was interrupted by the takeover signal, and when output failed: true ends the session. Once true it must stay
+       true. NULL: never. */
     bool (*interrupted)(void *state);
 };
 
-/* Reads and answers commands until the state ends. user_shown and host go into the log lines ("USER at HOST (IP): -ERR text", facts 4.3). */
-enum command_end command_serve(struct netio *io, const struct command_table *table, void *state);
+/* Whom we talk to, for records ("USER at CLIENT (IP): -ERR text", facts 4.3) and for what is said at a timeout. */
+struct command_client {
+    const char *user;        /* NULL before login: shown as (null) */
+    const struct peer *peer;
+    int timeout;             /* seconds of silence that netio allows */
+    int deadline;            /* seconds in all that netio allows, 0: no such limit */
+};
 
-/* Strict message or line number: decimal digits only, no sign, at most 19 digits... false on anything else, including overflow. */
+/* Reads and answers commands until the state ends. */
+enum command_end command_serve(struct netio *io, const struct command_table *table, void *state, const struct command_client *client);
+
+/* Says and logs one -ERR outside a table (a maildrop that cannot be opened after the login) and flushes. The caller ends the session. */
+void command_refuse(struct netio *io, const struct command_client *client, enum reply_code code, const char *text);
+
+/* Strict message or line number: 1 to 19 decimal digits, nothing else. False on anything else. */
 bool command_number(const char *text, uint64_t *n_r);
 
 #endif

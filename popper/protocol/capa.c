@@ -1,0 +1,48 @@
+/*
+ * capa: see capa.h.
+ */
+#include "protocol/capa.h"
+
+#include <config.h>
+
+bool capa_user_allowed(const struct settings *settings, bool peer_is_local, bool tls)
+{
+    switch (settings->clear_text_password) {
+    case CLEAR_TEXT_NEVER:
+        return false;
+    case CLEAR_TEXT_LOCAL:
+        return peer_is_local;
+    case CLEAR_TEXT_TLS:
+        return tls;
+    case CLEAR_TEXT_DEFAULT: /* whether the user has a secret instead is for the monitor to know */
+    case CLEAR_TEXT_ALWAYS:
+        break;
+    }
+    return true;
+}
+
+/* EXPIRE NEVER would be a lie when auto-delete removes what was sent. */
+static int expire_days(const struct settings *settings)
+{
+    if (settings->announce_expire < 0 && settings->auto_delete)
+        return 0;
+    return settings->announce_expire;
+}
+
+void capa_list(const struct capa *capa, const struct settings *settings, struct outbuf *out)
+{
+    int expire = expire_days(settings);
+
+    outbuf_adds(out, "TOP\r\n");
+    if (capa->user_allowed)
+        outbuf_adds(out, "USER\r\n");
+    if (settings->announce_login_delay >= 0)
+        outbuf_addf(out, "LOGIN-DELAY %d\r\n", settings->announce_login_delay);
+    if (expire < 0)
+        outbuf_adds(out, "EXPIRE NEVER\r\n");
+    else
+        outbuf_addf(out, "EXPIRE %d\r\n", expire);
+    outbuf_adds(out, "UIDL\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\nPIPELINING\r\n");
+    if (capa->logged_in || !settings->shy)
+        outbuf_adds(out, "IMPLEMENTATION Qpopper-version-" PACKAGE_VERSION "\r\n");
+}

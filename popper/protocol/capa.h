@@ -1,0 +1,26 @@
+/*
+ * capa: the list of capabilities (RFC 2449), the same in both states and in the order of facts page 5.1. Announces nothing that does not work on
+ * this connection.
+ */
+#ifndef PROTOCOL_CAPA_H
+#define PROTOCOL_CAPA_H
+
+#include <stdbool.h>
+
+#include "common/outbuf.h"
+#include "settings/options.h"
+
+#define CAPA_TEXT "Capability list follows"
+
+struct capa {
+    bool user_allowed; /* USER and PASS may be used here (clear-text-password) */
+    bool logged_in;    /* shy hides IMPLEMENTATION before that */
+};
+
+/* Adds the lines, without the final dot. */
+void capa_list(const struct capa *capa, const struct settings *settings, struct outbuf *out);
+
+/* Whether clear-text-password lets anybody send a password over this connection. */
+bool capa_user_allowed(const struct settings *settings, bool peer_is_local, bool tls);
+
+#endif

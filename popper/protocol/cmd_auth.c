@@ -1,0 +1,189 @@
+/*
+ * cmd_auth: see cmd_auth.h. It must never tell a client more about a user than that a name with a password was right: no answer here depends on
+ * the name before the monitor granted the login.
+ */
+#include "protocol/cmd_auth.h"
+
+#include <config.h>
+#include <string.h>
+
+#include "common/log.h"
+#include "protocol/capa.h"
+
+#define SECOND INT64_C(1000000000)
+#define LAST_WORD (10 * SECOND) /* for the client to take the answer to its login */
+
+struct authorization {
+    struct netio *io;
+    const struct settings *settings;
+    const struct peer *peer;
+    const char *host;
+    const struct cmd_auth_asks *asks;
+    struct strbuf name; /* of the last USER, as the client sent it; empty: none yet */
+};
+
+static bool user_allowed(const struct authorization *a)
+{
+    return capa_user_allowed(a->settings, a->peer->local, a->asks->tls);
+}
+
+/* The name as replies show it. The caller frees. */
+static struct strbuf shown_name(const struct authorization *a)
+{
+    struct strbuf shown = STRBUF_INIT(COMMAND_SHOWN_MAX * 4 + 3);
+
+    log_escape(&shown, a->name.data, a->name.len, COMMAND_SHOWN_MAX);
+    return shown;
+}
+
+/* The same for every name, and before the password is on the wire. */
+static enum command_event refuse_clear_text(const struct authorization *a, struct answer *answer)
+{
+    switch (a->settings->clear_text_password) {
+    case CLEAR_TEXT_LOCAL:
+        return command_fail(answer, REPLY_AUTH, "Clear-text passwords are accepted from this host itself only.");
+    case CLEAR_TEXT_TLS:
+        return command_fail(answer, REPLY_AUTH, "Clear-text passwords are accepted inside TLS only.");
+    default:
+        return command_fail(answer, REPLY_AUTH, "Clear-text passwords are not accepted.");
+    }
+}
+
+static enum command_event run_user(void *state, const struct command *command, struct answer *answer)
+{
+    struct authorization *a = state;
+    struct strbuf shown;
+
+    if (!user_allowed(a))
+        return refuse_clear_text(a, answer);
+    strbuf_reset(&a->name);
+    strbuf_adds(&a->name, command->args[0]);
+    shown = shown_name(a);
+    command_say(answer, "Password required for %s.", shown.data);
+    strbuf_free(&shown);
+    return COMMAND_OK;
+}
+
+/* The first multiple of failure-delay after the password arrived that is not over yet: the time of the work does not show. */
+static int64_t answer_instant(const struct authorization *a, int64_t arrived)
+{
+    int64_t delay = a->settings->failure_delay * SECOND;
+    int64_t taken = netio_now() - arrived;
+
+    if (delay <= 0)
+        return arrived;
+    return arrived + delay * (taken <= delay ? 1 : (taken + delay - 1) / delay);
+}
+
+static enum command_event answer_failure(struct authorization *a, enum cmd_auth_verdict verdict, int64_t arrived, struct answer *answer)
+{
+    int64_t instant = answer_instant(a, arrived);
+    struct strbuf shown;
+
+    /* What waits in the buffer answers earlier commands; a client that reads it before it hangs up is told. */
+    netio_set_deadline(a->io, instant + LAST_WORD);
+    if (netio_flush(a->io) < 0)
+        return COMMAND_CLOSE;
+    if (netio_sleep_until(a->io, instant) < 0) {
+        log_write(LOG_DEBUG, "(null) at %s (%s): hung up before the failed login was answered", a->peer->host, a->peer->ip);
+        return COMMAND_CLOSE;
+    }
+    if (verdict == CMD_AUTH_UNAVAILABLE) {
+        command_fail(answer, REPLY_SYS_TEMP, "Passwords cannot be checked at the moment; try again later.");
+        return COMMAND_ERR_END;
+    }
+    shown = shown_name(a);
+    command_fail(answer, REPLY_AUTH, "Password supplied for \"%s\" is incorrect.", shown.data);
+    strbuf_free(&shown);
+    return COMMAND_ERR_END;
+}
+
+static enum command_event run_pass(void *state, const struct command *command, struct answer *answer)
+{
+    struct authorization *a = state;
+    int64_t arrived = netio_now();
+    enum cmd_auth_verdict verdict;
+
+    if (!user_allowed(a))
+        return refuse_clear_text(a, answer);
+    if (a->name.len == 0)
+        return command_fail(answer, REPLY_NONE, "PASS must follow USER.");
+    /* The login was in time; how long the answer takes is ours. */
+    netio_set_deadline(a->io, 0);
+    verdict = a->asks->password(a->asks->context, a->name.data, command->args[0]);
+    netio_wipe_consumed(a->io);
+    if (verdict == CMD_AUTH_GRANTED)
+        return COMMAND_NEXT_STATE;
+    return answer_failure(a, verdict, arrived, answer);
+}
+
+static enum command_event run_capa(void *state, const struct command *command, struct answer *answer)
+{
+    (void)state;
+    (void)command;
+    command_say(answer, CAPA_TEXT);
+    return COMMAND_OK_BODY;
+}
+
+static enum command_event body_capa(void *state, const struct command *command, struct outbuf *out)
+{
+    const struct authorization *a = state;
+    struct capa capa = { .user_allowed = user_allowed(a), .logged_in = false };
+
+    (void)command;
+    capa_list(&capa, a->settings, out);
+    return COMMAND_OK;
+}
+
+static enum command_event run_quit(void *state, const struct command *command, struct answer *answer)
+{
+    const struct authorization *a = state;
+
+    (void)command;
+    command_say(answer, "Pop server at %s signing off.", a->host);
+    return COMMAND_QUIT;
+}
+
+static const struct command_row rows[] = {
+    { "USER", 1, 1, 0, "USER name", run_user, NULL },
+    { "PASS", 1, 1, COMMAND_REST | COMMAND_SECRET, "PASS password", run_pass, NULL },
+    { "CAPA", 0, 0, 0, "CAPA", run_capa, body_capa },
+    { "QUIT", 0, 0, 0, "QUIT", run_quit, NULL },
+    { 0 },
+};
+
+static const char *const transaction_names[] = { "STAT", "LIST", "RETR", "DELE", "NOOP", "RSET", "TOP", "UIDL", "LAST", NULL };
+
+static const struct command_table table = { .rows = rows, .elsewhere = transaction_names, .elsewhere_hint = "log in first" };
+
+static void greet(const struct authorization *a, const char *stamp)
+{
+    struct strbuf text = STRBUF_INIT(REPLY_MAX);
+
+    if (a->settings->shy)
+        strbuf_adds(&text, "ready  ");
+    else
+        strbuf_addf(&text, "Qpopper (version %s) at %s starting.  ", PACKAGE_VERSION, a->host);
+    if (stamp)
+        strbuf_adds(&text, stamp);
+    reply_ok(netio_out(a->io), text.data);
+    strbuf_free(&text);
+}
+
+enum command_end cmd_auth_serve(struct netio *io, const struct settings *settings, const struct peer *peer, const char *host,
+                                const char *stamp, const struct cmd_auth_asks *asks)
+{
+    struct authorization a = {
+        .io = io, .settings = settings, .peer = peer, .host = host, .asks = asks, .name = STRBUF_INIT(COMMAND_LINE_MAX)
+    };
+    struct command_client client = { .peer = peer, .timeout = settings->timeout, .deadline = settings->preauth_timeout };
+    enum command_end end;
+
+    netio_set_timeout(io, settings->timeout);
+    netio_set_deadline(io, netio_now() + settings->preauth_timeout * SECOND);
+    greet(&a, stamp);
+    end = command_serve(io, &table, &a, &client);
+    netio_set_deadline(io, 0);
+    strbuf_free(&a.name);
+    return end;
+}
