@@ -25,25 +25,32 @@ struct run {
     void *context;
     size_t bad;
     int files;
+    bool placed; /* the error in hand already begins with its place */
 };
 
 struct reader {
     int fd;
     size_t at, end;
+    size_t total; /* bytes read so far */
     char bytes[4096];
 };
 
-enum line { LINE_ERROR = -1, LINE_END, LINE_OK, LINE_LONG };
+enum line { LINE_ERROR = -1, LINE_END, LINE_OK, LINE_LONG }; /* an error leaves errno */
 
 static enum line fill(struct reader *r)
 {
     ssize_t n;
 
+    if (r->total >= CONFIG_BYTES_MAX) {
+        errno = EFBIG;
+        return LINE_ERROR;
+    }
     do
         n = read(r->fd, r->bytes, sizeof r->bytes);
     while (n < 0 && errno == EINTR);
     r->at = 0;
     r->end = n > 0 ? (size_t)n : 0;
+    r->total += r->end;
     return n < 0 ? LINE_ERROR : n == 0 ? LINE_END : LINE_OK;
 }
 
@@ -237,10 +244,12 @@ static int check_line(struct run *run, enum line kind, const struct strbuf *line
     return do_line(run, line->data, where, why);
 }
 
-/* Puts the place before the error of a line, unless it is one of another file, which has its own. True: go on with the next line. */
+/* Puts the place before the error of a line, unless it came up from a file that this line names. True: go on with the next line. */
 static bool bad_line(struct run *run, const char *where, struct strbuf *why)
 {
-    strbuf_fail(why, "%s: %s", where, why->data);
+    if (!run->placed)
+        strbuf_fail(why, "%s: %s", where, why->data);
+    run->placed = run->report == NULL;
     if (run->report == NULL)
         return false;
     run->bad++;

@@ -17,6 +17,7 @@
 #define CONFIG_LINE_MAX 1023 /* bytes of a line without its line end */
 #define CONFIG_FILES_MAX 100 /* files read because one named another */
 #define CONFIG_BAD_MAX 10    /* bad lines of a user's files that are reported; then the rest is not read */
+#define CONFIG_BYTES_MAX (1 << 20) /* bytes of a file; nobody writes that much by hand */
 #define CONFIG_WHY_MAX 4000  /* room for `why` in which the list of all options fits */
 
 enum config_task {

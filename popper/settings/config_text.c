@@ -27,7 +27,7 @@ static void print_value(const struct settings *s, const struct option_row *row, 
     strbuf_adds(out, "  # from ");
     add_where(&s->origin[row - option_rows], out);
     if (!built)
-        strbuf_addf(out, "; %s is not built in", options_feature_name(row->feature));
+        strbuf_addf(out, "; not built in: %s", options_feature_name(row->feature));
     if (told_only && s->config_file != NULL)
         strbuf_adds(out, "; what it sets stands in the other lines");
     strbuf_addc(out, '\n');
@@ -53,7 +53,6 @@ void config_print(const struct settings *s, struct strbuf *out)
 static void list_row(const struct option_row *row, const struct settings *defaults, struct strbuf *out)
 {
     static const char *const sources[] = {"switch,file,home,spool", "switch,file,spool", "switch,file"};
-    enum feature feature = options_feature(row);
     const char *from = sources[row->restriction];
 
     strbuf_addf(out, "%s\t%s\t", row->name, options_kind_name(row->kind));
@@ -61,8 +60,8 @@ static void list_row(const struct option_row *row, const struct settings *defaul
         strbuf_adds(out, "-");
     else
         strbuf_addf(out, "-%c%s%s", row->letter, row->extension == NULL ? "" : " ", row->extension == NULL ? "" : row->extension);
-    strbuf_addf(out, "\t%s\t%s\t%s\t", row->letter == '\0' ? strchr(from, ',') + 1 : from, options_feature_name(feature),
-                options_feature_built(feature) ? "yes" : "no");
+    strbuf_addf(out, "\t%s\t%s\t%s\t", row->letter == '\0' ? strchr(from, ',') + 1 : from, options_feature_name(row->feature),
+                options_feature_built(row->feature) ? "yes" : "no");
     settings_show(defaults, row, 0, out);
     strbuf_addc(out, '\n');
 }
@@ -105,7 +104,7 @@ static void help_row(const struct option_row *row, struct strbuf *out)
         strbuf_addf(&form, "%s=", row->extension);
     if (row->letter != '\0')
         add_argument(row, &form);
-    strbuf_addf(out, "  %-20s %-26s%s%.*s\n", form.data, row->name, row->letter_off ? "(turned off) " : "", length, row->help);
+    strbuf_addf(out, "  %-22s %-25s %s%.*s\n", form.data, row->name, row->letter_off ? "(turned off) " : "", length, row->help);
     strbuf_free(&form);
 }
 
@@ -120,7 +119,7 @@ void config_help(const char *argv0, struct strbuf *out)
     strbuf_addf(out, "       %s --recover [switches] [user]       finish interrupted updates of maildrops\n", name);
     strbuf_addf(out, "       %s --list-options                    print the table of options for scripts\n", name);
     strbuf_addf(out, "       %s -v | -h                           print the version, or this\n\n", name);
-    strbuf_adds(out, "switch                 option in a file           meaning\n");
+    strbuf_adds(out, "  switch                 option in a file          meaning\n");
     for (size_t i = 0; i < OPTION_COUNT; i++)
         help_row(&option_rows[i], out);
 }

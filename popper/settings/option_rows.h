@@ -169,7 +169,7 @@ OPTION_LIST(tls_private_key_file, "tls-private-key-file", CLASS_INIT, FEATURE_TL
 OPTION_LIST(tls_server_cert_file, "tls-server-cert-file", CLASS_INIT, FEATURE_TLS, "file",
     "Certificate and its chain, PEM. May be given several times; the client's SNI chooses, the first one serves the rest.",
     .check = check_path)
-OPTION_MNEM(tls_support, enum tls_support, "tls-support", CLASS_INIT, FEATURE_NONE, TLS_SUPPORT_NONE, tls_support_choices,
+OPTION_MNEM(tls_support, enum tls_support, "tls-support", CLASS_INIT, FEATURE_TLS, TLS_SUPPORT_NONE, tls_support_choices,
     "How TLS is offered. none or default: not; stls: by the command STLS; alternate-port: TLS begins at once (port 995).", .letter = 'l')
 OPTION_MNEM(tls_version, enum tls_version, "tls-version", CLASS_INIT, FEATURE_TLS, TLS_VERSION_DEFAULT, tls_version_choices,
     "Versions of TLS. default: 1.2 and 1.3; TLSv1.2, TLSv1.3: that one; all: every one that the library still has. The names of older "

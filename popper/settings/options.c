@@ -41,7 +41,7 @@ static const struct option_choice sandbox_choices[] = {
 
 static const struct option_choice tls_support_choices[] = {
     {"none", TLS_SUPPORT_NONE, 0, FEATURE_NONE, false}, {"default", TLS_SUPPORT_NONE, -1, FEATURE_NONE, false},
-    {"stls", TLS_SUPPORT_STLS, 1, FEATURE_TLS, false},  {"alternate-port", TLS_SUPPORT_ALTERNATE_PORT, 2, FEATURE_TLS, false},
+    {"stls", TLS_SUPPORT_STLS, 1, FEATURE_NONE, false}, {"alternate-port", TLS_SUPPORT_ALTERNATE_PORT, 2, FEATURE_NONE, false},
     {NULL, 0, 0, FEATURE_NONE, false},
 };
 
@@ -129,17 +129,6 @@ bool options_allowed(enum option_class restriction, enum option_source source)
     default:
         return true;
     }
-}
-
-enum feature options_feature(const struct option_row *row)
-{
-    if (row->feature != FEATURE_NONE || row->choices == NULL)
-        return row->feature;
-    for (const struct option_choice *c = row->choices; c->name != NULL; c++) {
-        if (c->feature != FEATURE_NONE)
-            return c->feature;
-    }
-    return FEATURE_NONE;
 }
 
 bool options_feature_built(enum feature feature)

@@ -60,7 +60,7 @@ struct option_choice {
     const char *name;
     int value;
     int digit;            /* as the switch takes it (-l 2), -1 none */
-    enum feature feature; /* without it the word is refused */
+    enum feature feature; /* without it the word is refused, as it is without the feature of the row */
     bool obsolete;        /* accepted with a warning in the log */
 };
 
@@ -120,7 +120,7 @@ struct option_row {
     enum option_kind kind;
     size_t offset; /* of the field in struct settings */
     enum option_class restriction;
-    enum feature feature;
+    enum feature feature; /* without it only the default of a mnemonic option may be set */
     int64_t number; /* default of bool, int, bits and mnemonic options */
     int64_t min, max;
     const char *text; /* default of a string option, NULL none */
@@ -140,9 +140,6 @@ const struct option_row *options_find_letter(char letter);
 
 /* Whether an option of this class may be set from there. */
 bool options_allowed(enum option_class restriction, enum option_source source);
-
-/* The feature that a row needs, by itself or (mnemonic options) for one of its words. */
-enum feature options_feature(const struct option_row *row);
 
 bool options_feature_built(enum feature feature);
 const char *options_feature_name(enum feature feature); /* "TLS", ... for people and for --list-options; "-" for FEATURE_NONE */

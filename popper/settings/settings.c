@@ -160,7 +160,7 @@ static int need_feature(const char *what, enum feature feature, struct strbuf *w
 {
     if (options_feature_built(feature))
         return 0;
-    return strbuf_fail(why, "%s needs %s, which is not built in (%s)", what, options_feature_name(feature),
+    return strbuf_fail(why, "%s needs %s, which is not built in: %s", what, options_feature_name(feature),
                        options_feature_hint(feature));
 }
 
@@ -247,7 +247,7 @@ static int take_choice(struct settings *s, const struct option_row *row, const s
     char what[80];
 
     snprintf(what, sizeof what, "%s = %s", row->name, choice->name);
-    if (need_feature(what, choice->feature, why) < 0)
+    if (need_feature(what, choice->feature, why) < 0 || (choice->value != row->number && need_feature(what, row->feature, why) < 0))
         return -1;
     if (choice->obsolete)
         log_write(LOG_WARNING, "%s: %s is obsolete and counts as default", where == NULL ? "options" : where, what);
@@ -285,7 +285,7 @@ static int may_set(const struct option_row *row, enum option_source source, stru
     if (!options_allowed(row->restriction, source))
         return strbuf_fail(why, "%s may not be set in the option file of a user%s", row->name,
                            row->restriction == CLASS_USER ? "'s home directory" : "");
-    return need_feature(row->name, row->feature, why);
+    return row->kind == KIND_MNEM ? 0 : need_feature(row->name, row->feature, why);
 }
 
 /* debug, tracefile and log-facility, for settings that rule this process. */
@@ -361,7 +361,7 @@ int settings_reset(struct settings *s, const struct option_row *row, enum option
                    struct strbuf *why)
 {
     if (row->kind != KIND_BOOL)
-        return strbuf_fail(why, "%s cannot be reset, because it is not true or false (it is a %s): set %s = VALUE", row->name,
+        return strbuf_fail(why, "%s cannot be reset, because it is not true or false (it is of type %s): set %s = VALUE", row->name,
                            options_kind_name(row->kind), row->name);
     return settings_set(s, row, "false", source, where, why);
 }
