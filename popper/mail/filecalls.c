@@ -42,6 +42,15 @@ static int os_reserve(int fd, off_t at, off_t n)
     return -1;
 }
 
+static int64_t os_birth(int fd)
+{
+    struct statx st;
+
+    if (statx(fd, "", AT_EMPTY_PATH, STATX_BTIME, &st) != 0 || (st.stx_mask & STATX_BTIME) == 0)
+        return 0;
+    return st.stx_btime.tv_sec * INT64_C(1000000000) + st.stx_btime.tv_nsec;
+}
+
 const struct filecalls filecalls_os = {
     .pread = pread,
     .pwrite = pwrite,
@@ -51,6 +60,7 @@ const struct filecalls filecalls_os = {
     .fsync = fsync,
     .fdatasync = fdatasync,
     .fstat = fstat,
+    .birth = os_birth,
 };
 
 const struct filecalls *filecalls = &filecalls_os;

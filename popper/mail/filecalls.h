@@ -21,6 +21,7 @@ struct filecalls {
     int (*fsync)(int fd);
     int (*fdatasync)(int fd);
     int (*fstat)(int fd, struct stat *st);
+    int64_t (*birth)(int fd);                   /* when the inode was made, ns since the epoch; 0: not known here */
 };
 
 extern const struct filecalls filecalls_os;      /* the real ones */

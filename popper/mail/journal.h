@@ -14,21 +14,14 @@
 #include "common/strbuf.h"
 #include "mail/mailhost.h"
 
-enum journal_phase {
-    JOURNAL_EMPTY,      /* no valid record: M is as it was */
-    JOURNAL_INTENT,     /* M may have been extended by newlines from old_end to intent_end */
-    JOURNAL_COMMITTED,  /* T is complete in J: M shall become M[0..first) + T */
-    JOURNAL_COPIED,     /* T stands in M from first on; M is to be cut to new_end (nonce at new_end tells) */
-    JOURNAL_MOVING,     /* move-down variant: a plan with marks */
-    JOURNAL_DONE        /* nothing is left but to remove J */
-};
-
 enum journal_settled {
     JOURNAL_SETTLED,    /* M is right; J is gone (or set aside, which is logged) */
     JOURNAL_UNSETTLED   /* could not (I/O error, full disk): M may be neither served nor changed; why says what to do */
 };
 
-/* Finishes or undoes what J (descriptor, may be -1: opened through host) says about M. The caller holds the locks. */
-enum journal_settled journal_recover(int drop_fd, const struct mailhost *host, struct strbuf *why);
+/* Finishes or undoes what J (opened through host; there may be none) says about M. The caller holds the locks. *drop_fd_r is M, read-write, or -1 when there
+   is none: it is then made if J holds mail for it, and *drop_fd_r is the caller's. Begins with fsync of M and J. Logs whatever it did beyond
+   finishing; UNSETTLED puts what to do into why. */
+enum journal_settled journal_recover(int *drop_fd_r, const struct mailhost *host, struct strbuf *why);
 
 #endif

@@ -23,6 +23,7 @@ enum mailopen {
 
 struct mailhost {
     void *context;
+    const char *shown; /* M's path, for messages only; borrowed */
 
     /* The maildrop's locks (maillock.h), on M's shared descriptor and its dot lock; waits a bounded time (option-independent, about 10 s in UPDATE, 3 s at login). */
     enum maillock_result (*lock)(void *context, bool updating, struct strbuf *why);

@@ -19,14 +19,19 @@ struct mboxplan {
     struct mboxpiece *pieces;
     size_t count, cap;
     uint64_t length;      /* of all pieces: the new size N of M */
+    uint64_t mark;        /* where the last message starts that begins in, or right after, the first piece */
 };
 
 void mboxplan_init(struct mboxplan *plan);
 void mboxplan_free(struct mboxplan *plan);
 
-/* Appends; a range that continues the last piece is merged with it. Zero length adds nothing. */
+/* Appends; text is copied; a range that continues the last piece is merged with it. Zero length adds nothing. */
 void mboxplan_add_range(struct mboxplan *plan, int fd, uint64_t offset, uint64_t length);
 void mboxplan_add_text(struct mboxplan *plan, const char *text, size_t n);
+
+/* A message starts with what is added next. Lets an update begin at a message, so that its journal holds whole messages; a plan without marks
+   is carried out as well, but a journal that has to be set aside can then not give every message back. */
+void mboxplan_message(struct mboxplan *plan);
 
 /* First byte f of M (descriptor drop_fd) that changes: the length of the first piece when it is M from 0, else 0. */
 uint64_t mboxplan_first_change(const struct mboxplan *plan, int drop_fd);

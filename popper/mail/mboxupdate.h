@@ -26,8 +26,17 @@ struct mboxupdate_along {
     uint64_t popbull;
 };
 
-/* drop_fd: M, opened read-write, locks held by the caller; size: its size now, under the locks (everything below is described by the plan). */
+/* Above how many bytes of T the move-down variant is considered, unless tests say otherwise. */
+#define MBOXUPDATE_MOVE_ABOVE (UINT64_C(8) << 20)
+
+/* drop_fd: M, opened read-write, locks held by the caller; size: its size now, under the locks (everything below is described by the plan). The ranges
+   of M stand in ascending order. Every message should end in an empty line when another may follow. All signals but KILL wait meanwhile.
+   FAILED may be said as well when M turned out to be larger than size: somebody delivered without our locks; plan again. */
 enum mboxupdate_result mboxupdate_apply(int drop_fd, uint64_t size, const struct mboxplan *plan, const struct mboxupdate_along *along,
                                         const struct mailhost *host, struct strbuf *why);
+
+/* The same with a threshold of its own: 0 takes the move-down variant wherever it is possible, UINT64_MAX only when there is no room. */
+enum mboxupdate_result mboxupdate_apply_above(int drop_fd, uint64_t size, const struct mboxplan *plan, const struct mboxupdate_along *along,
+                                              uint64_t move_above, const struct mailhost *host, struct strbuf *why);
 
 #endif
