@@ -1,0 +1,191 @@
+/*
+ * auth: see auth.h. No refusal may be quicker than another, and none may say more to the caller's client than that it is one.
+ */
+#include "auth/auth.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "auth/auth_passwd.h"
+#include "common/file.h"
+#include "common/log.h"
+#include "common/mem.h"
+
+/* ---- names */
+
+static bool is_letter_or_digit(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+}
+
+static bool name_valid(const char *name)
+{
+    if (!is_letter_or_digit(name[0]) || strstr(name, ".."))
+        return false;
+    for (const char *at = name; *at; at++)
+        if (!is_letter_or_digit(*at) && !strchr(".@+-", *at))
+            return false;
+    return true;
+}
+
+bool auth_canonical_name(const struct settings *settings, const char *given, char name_r[AUTH_NAME_MAX + 1])
+{
+    size_t length = settings->trim_domain ? strcspn(given, "@") : strlen(given);
+
+    name_r[0] = '\0';
+    if (length > AUTH_NAME_MAX)
+        return false;
+    for (size_t i = 0; i < length; i++)
+        name_r[i] = settings->downcase_user && given[i] >= 'A' && given[i] <= 'Z' ? (char)(given[i] - 'A' + 'a') : given[i];
+    name_r[length] = '\0';
+    if (name_valid(name_r))
+        return true;
+    name_r[0] = '\0';
+    return false;
+}
+
+/* ---- auth-file and nonauth-file */
+
+/* The line without blanks and line end behind the name. */
+static void trim_line(char *line, ssize_t n)
+{
+    while (n > 0 && strchr(" \t\r\n", line[n - 1]))
+        line[--n] = '\0';
+}
+
+/* 1 the file lists the name, 0 it does not, -1 it cannot be read (why). */
+static int list_holds(const char *path, const char *name, mode_t forbidden, struct strbuf *why)
+{
+    const struct file_rules rules = { .any_owner = true, .forbidden = forbidden, .many_links = true };
+    struct stat st;
+    int fd = file_open(AT_FDCWD, path, path, O_RDONLY, 0, &rules, &st, why);
+    FILE *file = fd < 0 ? NULL : fdopen(fd, "r");
+    char *line = NULL;
+    size_t cap = 0;
+    ssize_t n;
+    int found = 0;
+
+    if (!file) {
+        if (fd >= 0)
+            close(fd);
+        return -1;
+    }
+    while (!found && (n = getline(&line, &cap, file)) > 0) {
+        trim_line(line, n);
+        found = line[0] != '#' && strcmp(line, name) == 0;
+    }
+    if (ferror(file))
+        found = strbuf_fail(why, "%s cannot be read: %s", path, strerror(errno));
+    free(line);
+    fclose(file);
+    return found;
+}
+
+static bool listed_in_nonauth(const struct settings *settings, const char *name)
+{
+    struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
+    int found;
+
+    if (!settings->nonauth_file)
+        return false;
+    found = list_holds(settings->nonauth_file, name, 0, &why);
+    if (found < 0)
+        log_write(LOG_ERR, "nonauth-file cannot be read, so it denies nobody: %s", why.data);
+    strbuf_free(&why);
+    return found == 1;
+}
+
+static bool missing_in_auth(const struct settings *settings, const char *name)
+{
+    struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
+    int found;
+
+    if (!settings->auth_file)
+        return false;
+    found = list_holds(settings->auth_file, name, S_IWOTH, &why);
+    if (found < 0)
+        log_write(LOG_ERR, "auth-file cannot be used, so nobody may log in: %s", why.data);
+    strbuf_free(&why);
+    return found != 1;
+}
+
+/* ---- policy */
+
+/* Whether the account may log in at all; else the reason. Whatever it finds it goes through all steps, at most the rest of the work differs by which
+   line of a file matched. */
+static enum auth_verdict find_account(const struct settings *settings, const char *given, struct auth_account *account_r, struct strbuf *reason)
+{
+    char name[AUTH_NAME_MAX + 1];
+    bool possible = auth_canonical_name(settings, given, name);
+    const char *shown = possible ? name : "nobody";
+    bool denied = listed_in_nonauth(settings, shown);
+    bool unlisted = missing_in_auth(settings, shown);
+    enum auth_found found = auth_passwd_find(settings, shown, account_r);
+    bool absent = found == AUTH_NOT_FOUND || found == AUTH_NOT_FOUND_BROKEN;
+    uid_t uid = account_r->user.uid;
+
+    strbuf_reset(reason);
+    if (!possible)
+        strbuf_fail(reason, "not a possible user name");
+    else if (denied)
+        strbuf_fail(reason, "listed in nonauth-file");
+    else if (unlisted)
+        strbuf_fail(reason, "not listed in auth-file");
+    else if (found == AUTH_NOT_FOUND_BROKEN)
+        strbuf_fail(reason, "a store of users cannot be read");
+    else if (absent)
+        strbuf_fail(reason, "no such user");
+    else if (account_r->refusal[0])
+        strbuf_fail(reason, "%s", account_r->refusal);
+    else if (uid == 0)
+        strbuf_fail(reason, "uid 0 may not log in");
+    else if (uid <= (uid_t)settings->block_uid)
+        strbuf_fail(reason, "uid %lu is not above block-uid %d", (unsigned long)uid, settings->block_uid);
+    if (!possible || absent)
+        account_r->hash[0] = '\0';
+    if (found == AUTH_FOUND_BROKEN || found == AUTH_NOT_FOUND_BROKEN)
+        return AUTH_UNAVAILABLE;
+    return reason->len > 0 ? AUTH_REFUSED : AUTH_GRANTED;
+}
+
+enum auth_verdict auth_find_user(const struct settings *settings, const char *given, struct auth_user *user_r, struct strbuf *reason)
+{
+    struct auth_account account;
+    enum auth_verdict verdict = find_account(settings, given, &account, reason);
+
+    /* The account was found and is good; what is broken lies elsewhere. */
+    if (verdict == AUTH_UNAVAILABLE && reason->len == 0)
+        verdict = AUTH_GRANTED;
+    *user_r = account.user;
+    mem_wipe(&account, sizeof account);
+    return verdict;
+}
+
+enum auth_verdict auth_check_password(const struct settings *settings, const char *given, const char *password, struct auth_user *user_r,
+                                      struct strbuf *reason)
+{
+    struct auth_account account;
+    char dummy[AUTH_HASH_MAX + 1];
+    enum auth_verdict verdict = find_account(settings, given, &account, reason);
+    enum auth_match match;
+
+    auth_passwd_dummy(settings, dummy);
+    match = auth_passwd_match(account.hash, dummy, password);
+    if (reason->len == 0) {
+        if (match == AUTH_MATCH)
+            verdict = AUTH_GRANTED;
+        else if (verdict == AUTH_GRANTED)
+            verdict = AUTH_REFUSED;
+        if (match == AUTH_MISMATCH)
+            strbuf_fail(reason, "wrong password");
+        else if (match == AUTH_HASH_UNKNOWN)
+            strbuf_fail(reason, "the hash of the password is of a kind that libcrypt does not know");
+    }
+    *user_r = account.user;
+    mem_wipe(&account, sizeof account);
+    mem_wipe(dummy, sizeof dummy);
+    return verdict;
+}
