@@ -13,6 +13,7 @@
 
 static struct settings *settings;
 static struct strbuf why;
+static char started_in[4096];
 static char dir[] = "/tmp/test_config.XXXXXX";
 
 static void begin(void)
@@ -649,6 +650,36 @@ START_TEST(help_and_version)
 }
 END_TEST
 
+/* samples/popper.conf with each option uncommented: every line is right, but for parts that are not built. */
+START_TEST(the_sample_is_a_configuration_file)
+{
+    char line[CONFIG_LINE_MAX + 2];
+    const char *srcdir = getenv("srcdir");
+    struct strbuf path = STRBUF_INIT(1000), text = STRBUF_INIT(1 << 20);
+    size_t options = 0;
+    FILE *f;
+
+    if (srcdir == NULL || srcdir[0] != '/')
+        strbuf_addf(&path, "%s/", started_in);
+    strbuf_addf(&path, "%s/samples/popper.conf", srcdir == NULL ? "." : srcdir);
+    f = fopen(path.data, "r");
+    ck_assert_msg(f != NULL, "%s", path.data);
+    while (fgets(line, sizeof line, f) != NULL) {
+        const struct option_row *row = strncmp(line, "#set ", 5) == 0 ? options_find(line + 5, strcspn(line + 5, " ")) : NULL;
+        bool built = row != NULL && (row->kind == KIND_MNEM || options_feature_built(row->feature));
+
+        options += row != NULL;
+        strbuf_adds(&text, built ? line + 1 : line);
+    }
+    fclose(f);
+    ck_assert_uint_eq(options, OPTION_COUNT - 1); /* config-file is told, not set */
+    ck_assert_msg(read_user(text.data, text.len, OPTION_FILE) == 0, "%s", reports.data);
+    ck_assert_int_eq(settings->origin[OPTION_xmit].source, OPTION_FILE);
+    strbuf_free(&path);
+    strbuf_free(&text);
+}
+END_TEST
+
 #define N(table) ((int)(sizeof(table) / sizeof(table)[0]))
 
 static TCase *files(void)
@@ -673,6 +704,7 @@ static TCase *files(void)
     tcase_add_test(tc, binaries_of_users_do_no_harm);
     tcase_add_test(tc, a_user_who_includes_himself_is_stopped);
     tcase_add_test(tc, unreadable_descriptors_are_reported);
+    tcase_add_test(tc, the_sample_is_a_configuration_file);
     return tc;
 }
 
@@ -700,6 +732,8 @@ int main(void)
 {
     Suite *suite = suite_create("config");
 
+    if (getcwd(started_in, sizeof started_in) == NULL)
+        return 1;
     suite_add_tcase(suite, files());
     suite_add_tcase(suite, command_line());
     return unit_main(suite);

@@ -1,0 +1,38 @@
+#!/bin/sh
+# docs.sh: the committed documentation agrees with the option table, and the pages are clean mdoc. Prints TAP.
+set -u
+tree=${srcdir:-.}
+work=$(mktemp -d) || exit 1
+trap 'rm -rf "$work"' EXIT
+count=0
+status=0
+say() { # RESULT NAME: the case failed unless RESULT is 0; its output is in $work/said
+    count=$((count + 1))
+    if [ "$1" -eq 0 ]; then
+        echo "ok $count - $2"
+    else
+        echo "not ok $count - $2"
+        sed 's/^/# /' "$work/said"
+        status=1
+    fi
+}
+
+${SHELL:-sh} "$tree/tests/tools/update-docs.sh" tests/tools/optdoc "$tree" "$work/new" >"$work/said" 2>&1
+say $? "the documentation can be made"
+for f in man/popper.8 man/popper.conf.5 samples/popper.conf; do
+    diff "$tree/$f" "$work/new/$f" >"$work/said" 2>&1
+    say $? "$f agrees with the option table (otherwise: make update-docs)"
+done
+for f in "$tree"/man/*.[1-8]; do
+    if command -v mandoc >/dev/null; then
+        # Whether the pages that it refers to are installed is no fault of the page.
+        mandoc -T lint -W all "$f" 2>&1 | grep -v -e 'referenced manual not found' -e 'outdated mandoc.db' >"$work/said"
+        [ ! -s "$work/said" ]
+        say $? "${f##*/} is clean mdoc"
+    else
+        count=$((count + 1))
+        echo "ok $count - ${f##*/} is clean mdoc # SKIP mandoc is not installed"
+    fi
+done
+echo "1..$count"
+exit $status
