@@ -3,10 +3,12 @@
  * an fcntl lock (open-file-description lock on the caller's descriptor) and flock.
  *
  * Each is tried without blocking; when one is busy all are released and all are tried again, so that two programs with
- * another order cannot deadlock. A dot lock is made atomically and holds "pid host boot-id" of ours,
- * and is believed stale when: it holds our host and boot id and that pid is gone or is not the process that wrote it; or it is not in our form and is
- * older than MAILLOCK_STALE seconds by the mtime of a file freshly made in the same directory. Breaking a stale lock
- * renames it to a unique name first and checks that the inode is the one judged.
+ * another order cannot deadlock. A dot lock is made atomically and says whose it is (lockowner.h: pid, host, boot id, start
+ * time, pid name space). It is believed stale when it was made on this machine since it booted and its process is gone; or when
+ * it is not in our form, or another machine's, and is older than MAILLOCK_STALE seconds by the mtime of a file freshly made in
+ * the same directory. Breaking a stale lock renames it to a unique name first and checks that the inode is the one judged.
+ * Symbolic links, special files and old files with more than one link are errors, never locks.
+ * After fork(2) a held handle belongs to one of the two processes; the other must not call anything here with it.
  * Waiting is bounded; nobody holds these locks while a client is slow.
  */
 #ifndef COMMON_MAILLOCK_H
@@ -29,7 +31,7 @@ enum maillock_result {
 
 struct maillock;
 
-/* "dotlock,fcntl,flock" in any order and subset (at least one) to a mask. 0, or -1 and why. */
+/* "dotlock,fcntl,flock" in any order and subset (at least one), blanks allowed, to a mask. 0, or -1 and why. */
 int maillock_parse(const char *methods, unsigned *mask_r, struct strbuf *why);
 
 /* A handle for the maildrop `name` in the directory dirfd (borrowed, must stay open); `shown` is its path for messages; mask as above.
@@ -37,7 +39,7 @@ int maillock_parse(const char *methods, unsigned *mask_r, struct strbuf *why);
    The extra gid of identity.h is held around each call that changes the directory. Never fails. */
 struct maillock *maillock_new(int dirfd, const char *name, const char *shown, unsigned mask, bool use_link);
 
-/* Takes all locks, trying for up to wait_ms milliseconds (0: once). fd is the descriptor of the maildrop, opened for writing,
+/* Takes all locks (BUSY when this handle has them already), trying for up to wait_ms milliseconds (0: once). fd is the descriptor of the maildrop, opened for writing,
    or -1 when the maildrop does not exist (then only the dot lock is taken). */
 enum maillock_result maillock_acquire(struct maillock *lock, int fd, int wait_ms, struct strbuf *why);
 

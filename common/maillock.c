@@ -1,0 +1,241 @@
+/*
+ * maillock: see maillock.h. Decides nothing about the maildrop itself and never reads or writes it; never waits in a system call
+ * for a lock, and never keeps one lock while it waits for another.
+ */
+#include "config.h" /* system extensions, 64-bit offsets */
+
+#include "common/maillock.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/file.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/digest.h"
+#include "common/dotlock.h"
+#include "common/file.h"
+#include "common/mem.h"
+
+#define FIRST_PAUSE_MS 10 /* between two tries; grows by half, with a random part */
+#define LONGEST_PAUSE_MS 500
+
+struct maillock {
+    char *shown;
+    unsigned mask;
+    struct dotlock *dot; /* NULL without dot lock */
+    int fd;              /* what fcntl and flock lock */
+    unsigned taken;      /* of fcntl and flock */
+    bool held;
+};
+
+/* ---- the kernel's locks */
+
+static enum maillock_result kernel_error(const struct maillock *l, const char *kind, int error, struct strbuf *why)
+{
+    strbuf_fail(why, "%s: %s lock: %s; if its file system has none (NFS without lock daemon), leave %s out of the option mail-locks",
+                l->shown, kind, strerror(error), kind);
+    return MAILLOCK_ERROR;
+}
+
+static enum maillock_result take_fcntl(struct maillock *l, struct strbuf *why)
+{
+    struct flock range = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+    int result;
+
+    do
+        result = fcntl(l->fd, F_OFD_SETLK, &range);
+    while (result < 0 && errno == EINTR);
+    if (result == 0)
+        return MAILLOCK_OK;
+    if (errno != EAGAIN && errno != EACCES)
+        return kernel_error(l, "fcntl", errno, why);
+    if (fcntl(l->fd, F_OFD_GETLK, &range) == 0 && range.l_type != F_UNLCK && range.l_pid > 0)
+        strbuf_fail(why, "%s is locked (fcntl) by process %ld", l->shown, (long)range.l_pid);
+    else
+        strbuf_fail(why, "%s is locked (fcntl) by another program", l->shown);
+    return MAILLOCK_BUSY;
+}
+
+static enum maillock_result take_flock(struct maillock *l, struct strbuf *why)
+{
+    int result;
+
+    do
+        result = flock(l->fd, LOCK_EX | LOCK_NB);
+    while (result < 0 && errno == EINTR);
+    if (result == 0)
+        return MAILLOCK_OK;
+    if (errno != EWOULDBLOCK)
+        return kernel_error(l, "flock", errno, why);
+    strbuf_fail(why, "%s is locked (flock) by another program%s", l->shown,
+                l->taken & MAILLOCK_FCNTL ? " (or this is NFS, where flock and fcntl exclude each other: leave flock out of mail-locks)" : "");
+    return MAILLOCK_BUSY;
+}
+
+static void drop_kernel_locks(struct maillock *l)
+{
+    struct flock range = { .l_type = F_UNLCK, .l_whence = SEEK_SET };
+
+    if (l->taken & MAILLOCK_FLOCK)
+        flock(l->fd, LOCK_UN);
+    if (l->taken & MAILLOCK_FCNTL)
+        fcntl(l->fd, F_OFD_SETLK, &range);
+    l->taken = 0;
+    l->fd = -1;
+}
+
+/* ---- the handle */
+
+static const struct {
+    const char *name;
+    unsigned bit;
+} methods_known[] = { { "dotlock", MAILLOCK_DOTLOCK }, { "fcntl", MAILLOCK_FCNTL }, { "flock", MAILLOCK_FLOCK } };
+
+static unsigned method_bit(const char *word, size_t n)
+{
+    for (size_t i = 0; i < sizeof methods_known / sizeof *methods_known; i++) {
+        if (strlen(methods_known[i].name) == n && strncasecmp(methods_known[i].name, word, n) == 0)
+            return methods_known[i].bit;
+    }
+    return 0;
+}
+
+int maillock_parse(const char *methods, unsigned *mask_r, struct strbuf *why)
+{
+    const char *p = methods + strspn(methods, " \t");
+    unsigned mask = 0;
+
+    for (;;) {
+        size_t n = strcspn(p, ", \t");
+        unsigned bit = method_bit(p, n);
+
+        if (bit == 0)
+            return strbuf_fail(why, "\"%.*s\" is not a way of locking; give one or more of dotlock, fcntl, flock with commas between them",
+                               n > 40 ? 40 : (int)n, p);
+        mask |= bit;
+        p += n;
+        p += strspn(p, " \t");
+        if (*p == '\0')
+            break;
+        if (*p == ',')
+            p++;
+        p += strspn(p, " \t");
+    }
+    *mask_r = mask;
+    return 0;
+}
+
+struct maillock *maillock_new(int dirfd, const char *name, const char *shown, unsigned mask, bool use_link)
+{
+    struct maillock *l = mem_new(1, sizeof *l);
+
+    l->shown = mem_strdup(shown);
+    l->mask = mask;
+    l->dot = mask & MAILLOCK_DOTLOCK ? dotlock_new(dirfd, name, shown, use_link) : NULL;
+    l->fd = -1;
+    return l;
+}
+
+static enum maillock_result take_all(struct maillock *l, int fd, struct strbuf *why)
+{
+    enum maillock_result result = MAILLOCK_OK;
+
+    l->fd = fd;
+    if (l->dot)
+        result = dotlock_try(l->dot, why);
+    if (result == MAILLOCK_OK && (l->mask & MAILLOCK_FCNTL) && fd >= 0) {
+        result = take_fcntl(l, why);
+        l->taken |= result == MAILLOCK_OK ? MAILLOCK_FCNTL : 0;
+    }
+    if (result == MAILLOCK_OK && (l->mask & MAILLOCK_FLOCK) && fd >= 0) {
+        result = take_flock(l, why);
+        l->taken |= result == MAILLOCK_OK ? MAILLOCK_FLOCK : 0;
+    }
+    if (result != MAILLOCK_OK)
+        maillock_release(l);
+    return result;
+}
+
+static int64_t now_ms(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return file_ns(&t) / 1000000;
+}
+
+/* Random, so that two who wait for each other do not stay in step. */
+static void pause_for(int64_t ms)
+{
+    uint16_t part;
+    struct timespec t;
+
+    digest_random(&part, sizeof part);
+    ms = ms / 2 + ms * part / 65536 / 2 + 1;
+    t = (struct timespec){ .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000 };
+    nanosleep(&t, NULL); /* a signal only makes it shorter */
+}
+
+enum maillock_result maillock_acquire(struct maillock *lock, int fd, int wait_ms, struct strbuf *why)
+{
+    int64_t end = wait_ms > 0 ? now_ms() + wait_ms : 0;
+    int64_t pause = FIRST_PAUSE_MS;
+    enum maillock_result result;
+
+    if (lock->held) {
+        strbuf_fail(why, "%s: locked by this process already", lock->shown);
+        return MAILLOCK_BUSY;
+    }
+    for (;;) {
+        int64_t left;
+
+        result = take_all(lock, fd, why);
+        left = wait_ms > 0 ? end - now_ms() : 0;
+        if (result != MAILLOCK_BUSY || left <= 0)
+            break;
+        pause_for(pause < left ? pause : left);
+        pause = pause + pause / 2 < LONGEST_PAUSE_MS ? pause + pause / 2 : LONGEST_PAUSE_MS;
+    }
+    lock->held = result == MAILLOCK_OK;
+    return result;
+}
+
+bool maillock_is_ours(struct maillock *lock)
+{
+    return !lock->dot || dotlock_is_ours(lock->dot);
+}
+
+void maillock_refresh(struct maillock *lock)
+{
+    if (lock->dot)
+        dotlock_refresh(lock->dot);
+}
+
+bool maillock_held(const struct maillock *lock)
+{
+    return lock->held;
+}
+
+void maillock_release(struct maillock *lock)
+{
+    int saved = errno;
+
+    drop_kernel_locks(lock);
+    if (lock->dot)
+        dotlock_release(lock->dot);
+    lock->held = false;
+    errno = saved;
+}
+
+void maillock_close(struct maillock **lock)
+{
+    if (!*lock)
+        return;
+    maillock_release(*lock);
+    dotlock_close(&(*lock)->dot);
+    mem_free((*lock)->shown);
+    mem_free(*lock);
+    *lock = NULL;
+}
