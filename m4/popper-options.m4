@@ -55,6 +55,8 @@ POPPER_STRING([enable], [temp-drop-dir], [DEFAULT_TEMP_DIR], [], [], [DIR], [def
 POPPER_STRING([enable], [temp-drop-name], [DEFAULT_TEMP_NAME], [.%s.pop], [.%s.pop], [NAME], [default of temp-name (.%s.pop)])
 POPPER_STRING([enable], [cache-dir], [DEFAULT_CACHE_DIR], [], [], [DIR], [default of cache-dir (temp-dir)])
 POPPER_STRING([enable], [cache-name], [DEFAULT_CACHE_NAME], [.%s.cache], [.%s.cache], [NAME], [default of cache-name (.%s.cache)])
+AS_CASE([$enable_temp_drop_name], [''|yes|no|*%s*], [], [AC_MSG_ERROR([--enable-temp-drop-name: %s must stand in it for the user])])
+AS_CASE([$enable_cache_name], [''|yes|no|*%s*], [], [AC_MSG_ERROR([--enable-cache-name: %s must stand in it for the user])])
 POPPER_STRING([enable], [home-dir-mail], [DEFAULT_HOME_DIR_MAIL], [], [.mail], [NAME], [default of home-dir-mail (not set)])
 POPPER_SWITCH([home-dir-misc], [DEFAULT_HOME_DIR_MISC], [0], [home-dir-misc is on unless it is reset])
 POPPER_STRING([enable], [auth-file], [DEFAULT_AUTH_FILE], [], [], [FILE], [default of auth-file (not set)])
@@ -203,8 +205,9 @@ POPPER_PART([XMANGLE (GMime)], [WITH_GMIME], [no], [ (not yet)])
 
 # POPPER_SUMMARY: the table at the end of configure.
 AC_DEFUN([POPPER_SUMMARY], [
+popper_value=`eval "echo $popperdir" | sed "s,^NONE,$ac_default_prefix,"`
 AC_MSG_NOTICE([$PACKAGE_NAME $PACKAGE_VERSION, what is in:
   m4_format([%-28s], [digests]) $digest
   m4_format([%-28s], [unit tests (check)]) $have_check$popper_summary
-  m4_format([%-28s], [popper is installed in]) `eval echo "$popperdir" | sed "s,NONE,$ac_default_prefix,"`])
+  m4_format([%-28s], [popper is installed in]) $popper_value])
 ])

@@ -99,7 +99,7 @@ static int fail_switch(const char *letter, struct strbuf *why)
 
     fail_word(why, "unknown switch ", word, "; the switches are");
     for (char c = 'A'; c <= 'z'; c++) {
-        if (options_find_letter(c) != NULL || (c != '\0' && strchr("efhv", c) != NULL))
+        if (options_find_letter(c) != NULL || strchr("efhv", c) != NULL)
             strbuf_addf(why, " -%c", c);
     }
     strbuf_adds(why, " --print-config --check --recover --list-options --version --help");

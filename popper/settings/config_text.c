@@ -78,9 +78,9 @@ void config_list(struct strbuf *out)
 /* The digits of a mnemonic switch, or what its value is called. */
 static void add_argument(const struct option_row *row, struct strbuf *out)
 {
-    const char *bar = "";
-
     if (row->kind == KIND_MNEM && row->choices[0].digit >= 0) {
+        const char *bar = "";
+
         for (const struct option_choice *c = row->choices; c->name != NULL; c++) {
             if (c->digit >= 0) {
                 strbuf_addf(out, "%s%d", bar, c->digit);

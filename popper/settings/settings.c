@@ -192,10 +192,11 @@ static bool parse_number(const char *text, int64_t *number_r)
 
 static int set_number(struct settings *s, const struct option_row *row, const char *value, struct strbuf *why)
 {
-    char valid[80];
     int64_t number;
 
     if (!parse_number(value, &number) || number < row->min || number > row->max) {
+        char valid[80];
+
         snprintf(valid, sizeof valid, "a number from %lld to %lld", (long long)row->min, (long long)row->max);
         return refuse(row, value, valid, why);
     }
