@@ -10,8 +10,6 @@
 
 #include "common/maillock.h"
 
-#pragma weak maillock_parse /* until maillock.c is there */
-
 int check_path(const char *value, struct strbuf *why)
 {
     if (value[0] != '/')
@@ -67,7 +65,9 @@ int check_mail_locks(const char *value, struct strbuf *why)
 {
     unsigned mask;
 
-    return maillock_parse == NULL ? 0 : maillock_parse(value, &mask, why);
+    if (maillock_parse(value, &mask, why) < 0)
+        return strbuf_fail(why, "must be one or more of dotlock, fcntl and flock, separated by commas");
+    return 0;
 }
 
 /* ADDRESS or ADDRESS/BITS of n bytes. */

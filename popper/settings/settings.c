@@ -14,8 +14,6 @@
 #include "common/maillock.h"
 #include "common/mem.h"
 
-#pragma weak maillock_parse /* until maillock.c is there */
-
 #define SHOWN 80 /* bytes of a wrong word that an error repeats */
 
 static void *field(const struct settings *s, const struct option_row *row)
@@ -437,8 +435,7 @@ int settings_verify(struct settings *s, struct strbuf *why)
 {
     if (s->mail_locks == NULL)
         return strbuf_fail(why, "mail-locks names no lock; it must name at least one of dotlock, fcntl and flock");
-    s->mail_lock_mask = MAILLOCK_DOTLOCK | MAILLOCK_FCNTL;
-    if (maillock_parse != NULL && maillock_parse(s->mail_locks, &s->mail_lock_mask, why) < 0)
+    if (maillock_parse(s->mail_locks, &s->mail_lock_mask, why) < 0)
         return -1;
     if (s->spool_dir == NULL && s->home_dir_mail == NULL)
         return strbuf_fail(why, "neither spool-dir nor home-dir-mail is set, so there are no maildrops");

@@ -219,6 +219,8 @@ static const struct {
     {"proxy-networks", "proxy.example", NULL, "proxy-networks must be addresses or networks"},
     {"proxy-networks", "10.0.0.0/00000000008", NULL, "proxy-networks must be addresses or networks"},
     {"mail-locks", "fcntl", "fcntl", NULL},
+    {"mail-locks", "flock,lockf", NULL, "mail-locks must be one or more of dotlock, fcntl and flock, separated by commas; it is \"flock,lockf\""},
+    {"mail-locks", "fcntl,", NULL, "mail-locks must be one or more of dotlock"},
 };
 
 START_TEST(values_are_taken_or_refused)
@@ -433,6 +435,9 @@ START_TEST(verify_accepts_defaults_and_parses_locks)
 {
     ck_assert_msg(settings_verify(settings, &why) == 0, "%s", why.data);
     ck_assert_uint_eq(settings->mail_lock_mask, MAILLOCK_DOTLOCK | MAILLOCK_FCNTL);
+    ck_assert_int_eq(set("mail-locks", "flock, fcntl"), 0);
+    ck_assert_int_eq(settings_verify(settings, &why), 0);
+    ck_assert_uint_eq(settings->mail_lock_mask, MAILLOCK_FLOCK | MAILLOCK_FCNTL);
 }
 END_TEST
 
