@@ -20,13 +20,15 @@ import time
 TESTS = pathlib.Path(os.path.abspath(__file__)).parent.parent
 sys.path.insert(0, str(TESTS / "wire"))
 import mbox  # noqa: E402
-import play  # noqa: E402
+from play import readable_by_others  # noqa: E402
+from transcript import describe  # noqa: E402
+from world import FIRST_UID, STAMP, hash_of  # noqa: E402
 
 UNPACKED = [pathlib.Path(".work/unpacked"), TESTS.parent / ".work/unpacked"]
 STRICT = os.environ.get("CI") == "true" and os.getuid() == 0
 POPPER = pathlib.Path(os.environ.get("POPPER", "popper/popper")).absolute()
-UID = play.FIRST_UID if os.getuid() == 0 else os.getuid()
-GID = play.FIRST_UID if os.getuid() == 0 else os.getgid()
+UID = FIRST_UID if os.getuid() == 0 else os.getuid()
+GID = FIRST_UID if os.getuid() == 0 else os.getgid()
 PASSWORD = "secret word"
 
 
@@ -79,7 +81,7 @@ class Site:
         self.spool.chmod(0o1777 if os.getuid() == 0 else 0o755)
         (directory / "home").mkdir()
         os.chown(directory / "home", UID, GID)
-        (directory / "passwd").write_text(f"alice:{play.hash_of(PASSWORD)}:{UID}:{GID}:Alice:{directory}/home:/bin/false\n")
+        (directory / "passwd").write_text(f"alice:{hash_of(PASSWORD)}:{UID}:{GID}:Alice:{directory}/home:/bin/false\n")
         (directory / "popper.conf").write_text(
             f"set passwd-file = {directory}/passwd\nset spool-dir = {self.spool}\nset failure-delay = 0\n"
             "reset reverse-lookup\nset statistics\n"
@@ -89,7 +91,7 @@ class Site:
         # The tag in.qpopper is the one that logwatch's configuration looks for.
         (directory / "inetd.conf").write_text(
             f"127.0.0.1:{self.port} stream tcp4 nowait.1000 {'root' if os.getuid() == 0 else os.environ.get('USER', 'root')} "
-            f"{play.readable_by_others(POPPER, directory)} in.qpopper -f {directory}/popper.conf -t {self.trace}\n")
+            f"{readable_by_others(POPPER, directory)} in.qpopper -f {directory}/popper.conf -t {self.trace}\n")
         pid_file = pathlib.Path("/run/inetd.pid")
         self.other_inetd = pid_file.read_bytes() if pid_file.exists() else None
         self.inetd = None
@@ -135,7 +137,7 @@ def run(command, **options):
 
 def same(what, expected, got):
     if expected != got:
-        raise AssertionError(f"{what}: {play.describe(expected, got)}")
+        raise AssertionError(f"{what}: {describe(expected, got)}")
 
 
 def texts(maildrop):
@@ -232,7 +234,7 @@ def logwatch_parses_our_records(site):
         stamp = time.strftime("%b %e %H:%M:%S")
         known = r"^(Stats: |\(v\S+\) POP login|\[AUTH\] Failed)"
         records = [f"{stamp} mailhost in.qpopper[1]: {text}" for line in site.trace.read_text().split("\n")
-                   if re.match(known, text := play.STAMP.sub("", line))]
+                   if re.match(known, text := STAMP.sub("", line))]
     logs = site.dir / "log"
     logs.mkdir(exist_ok=True)
     (logs / "mail.log").write_text("\n".join(records) + "\n")

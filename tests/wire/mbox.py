@@ -2,6 +2,7 @@
 
 The reader follows mbox(5) and the facts page, sections 5.2 and 5.3. It is for tests: clear, slow, and sure of its input.
 """
+import hashlib
 import re
 
 DATE = re.compile(
@@ -84,3 +85,23 @@ def header_fields(text):
         else:
             fields.append(line)
     return fields
+
+
+def unique_id(from_line, text):
+    """The unique id of a message without a stored one, in the qpopper format: MD5 in base 80 (facts page 5.2)."""
+    from_line = from_line.rstrip(b"\r\n")
+    digest = hashlib.md5(from_line)
+    for field in header_fields(text):
+        if field.split(b":")[0].strip().lower() in (b"received", b"date", b"message-id", b"subject"):
+            digest.update(field)
+    digest.update(from_line)
+    digest = digest.digest()
+    result = ""
+    for group in range(0, 16, 4):
+        value = 0
+        for byte in digest[group:group + 4]:
+            value = value * 16 + byte
+        for _ in range(5):
+            value, digit = divmod(value, 80)
+            result += chr(0x21 + digit).replace(".", "~")
+    return result

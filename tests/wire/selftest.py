@@ -1,14 +1,17 @@
 #!/usr/bin/python3
 """selftest.py: shows that play.py sees what is wrong: every kind of expectation is met once and missed once."""
+import concurrent.futures
 import os
 import pathlib
 import sys
 import tempfile
 
+os.environ["POPPER_WIRE_PATIENCE"] = "0.3"
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import play  # noqa: E402
+from transcript import Broken, parse  # noqa: E402
+from world import Runner  # noqa: E402
 
-play.STEP_SECONDS = 1
 FAKE = pathlib.Path(os.path.abspath(__file__)).parent / "fake_popper.py"
 RETR = "login\nC: RETR\nS: +OK\nS:* \"Subject: x\\n\\n.dot\\n\"\nC: QUIT\nS: +OK bye\n"
 STAT = "login\nC: STAT\nS: +OK 1 10\n"
@@ -22,6 +25,8 @@ CASES = [
     ("no reply", False, "login\nS: +OK"),
     ("too few replies to a pipeline", False, "login\nC: a\nC: b\nS: +OK a\nS: +OK b\nS: +OK c"),
     ("pipeline", True, "login\nC: a\nC: b\nS: +OK a\nS: +OK b"),
+    ("repeated replies", True, "login\nCraw: \\rep{3}{a\\n}\nSx: 3 +OK a"),
+    ("too few repeated replies", False, "login\nCraw: \\rep{3}{a\\n}\nSx: 4 +OK a"),
     ("raw bytes", True, "login\nCraw: \\rep{3}{A}\\x42\\r\\n\nS: +OK AAAB"),
     ("body", True, RETR),
     ("body that differs", False, RETR.replace(".dot", ".cot")),
@@ -77,21 +82,25 @@ def verdict(text, runner):
     with tempfile.NamedTemporaryFile("w", suffix=".wire") as f:
         f.write("== case\n" + text + "\n")
         f.flush()
-        return play.play_case(play.parse(f.name)[0], runner, FAKE)
+        return play.play_case(parse(f.name)[0], runner, FAKE)
 
 
 def main():
     failed = 0
     for name, text in (("unknown tag", "X: y"), ("block in the wrong place", "pause 1\n| x"), ("nonsense", "== case\n???")):
         try:
-            verdict(text, play.Runner("unix", None))
+            verdict(text, Runner("unix", None))
             CASES.append((f"{name} should be refused", True, "S: wrong"))
-        except play.Broken:
+        except Broken:
             pass
     print(f"1..{len(CASES)}")
+    pool = concurrent.futures.ThreadPoolExecutor(6)
+    plays = []
     for number, (name, passes, text) in enumerate(CASES, 1):
-        runner = play.Runner(("tcp", "unix", "pipe")[number % 3], None)
-        got, why = verdict(text, runner)
+        runner = Runner(("tcp", "unix", "pipe")[number % 3], None)
+        plays.append((number, name, passes, runner, pool.submit(verdict, text, runner)))
+    for number, name, passes, runner, play_result in plays:
+        got, why = play_result.result()
         good = got == ("ok" if passes else "not ok") and not (not passes and why.startswith("Broken"))  \
             or (name == "unknown variable" and "Broken" in why)
         failed += not good
