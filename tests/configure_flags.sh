@@ -10,7 +10,7 @@ count=0
 status=0
 say() { # RESULT NAME
     count=$((count + 1))
-    if [ "$1" -eq 0 ]; then echo "ok $count - $2"; else echo "not ok $count - $2"; status=1; fi
+    if [ "$1" -eq 0 ]; then echo "ok $count - $2"; else echo "not ok $count - $2"; tail -n 3 "$work/said" | sed 's/^/# /'; status=1; fi
 }
 cat >"$work/list.c" <<'END'
 #include <stdio.h>
@@ -33,9 +33,11 @@ configure() {
 table() {
     objects=$(cd "$tree" && find popper/settings -name '*.c' | sed 's/c$/o/')
     : >"$work/table"
-    # shellcheck disable=SC2086 # a list
+    libs=$(sed -n 's/^\(DIGEST_LIBS\|LIBS\) = //p' "$work/build/Makefile")
+    # shellcheck disable=SC2086 # lists
     (cd "$work/build" && make -s $objects common/libcommon.a &&
-        ${CC:-cc} -std=gnu11 -D_GNU_SOURCE -I. -I"$tree" -I"$tree/popper" -o list "$work/list.c" $objects common/libcommon.a) \
+        ${CC:-cc} -std=gnu11 -D_GNU_SOURCE -I. -I"$tree" -I"$tree/popper" -o list "$work/list.c" $objects common/libcommon.a \
+            $libs) \
         >>"$work/said" 2>&1 && "$work/build/list" >"$work/table"
 }
 default() { # NAME VALUE
