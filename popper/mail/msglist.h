@@ -26,8 +26,9 @@ enum msglist_source { MSGSRC_DROP, MSGSRC_LEFTOVER, MSGSRC_BULLETIN };
 struct message {
     uint64_t offset;      /* of the first byte of its From_ line in its file */
     uint64_t length;      /* to the next message's From_ line or the end: includes the separating blank line */
-    uint64_t octets;      /* what RETR sends before byte-stuffing, CRLF counted (RFC 1939); 0 header_len.. never 0 */
-    uint32_t header_len;  /* from offset to the first byte of the body: From_ line, header, blank line; equals length when there is no body */
+    uint64_t octets;      /* what RETR sends before byte-stuffing, CRLF counted (RFC 1939); never 0, since an empty line ends every header */
+    uint32_t header_len;  /* from offset to the first byte of the body: From_ line, header, blank line; equals length when there is no body.
+                             UINT32_MAX: no body either (a header of more than 4 GiB counts as the whole message). See msglist_header_len */
     uint32_t uid_at;      /* of the NUL-terminated unique id in the pool */
     uint16_t from_len;    /* of the From_ line with its line end; 0 for bulletins served without one */
     uint8_t flags;
@@ -51,6 +52,12 @@ void msglist_free(struct msglist *list);
 size_t msglist_add(struct msglist *list, const struct message *m, const char *uid);
 void msglist_set_uid(struct msglist *list, size_t index, const char *uid);
 const char *msglist_uid(const struct msglist *list, const struct message *m);
+
+/* header_len as it is meant: never more than length. */
+static inline uint64_t msglist_header_len(const struct message *m)
+{
+    return m->header_len == UINT32_MAX || m->header_len > m->length ? m->length : m->header_len;
+}
 
 /* Drops the messages from index on (a grown maildrop is scanned again from its last message). */
 void msglist_truncate(struct msglist *list, size_t index);

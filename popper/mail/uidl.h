@@ -4,8 +4,9 @@
  * Made of the From_ line and the Received, Date, Message-Id and Subject headers: never of anything that a mail reader changes.
  * Formats (option uidl-format): qpopper: 20 characters in base 80 (facts 5.2) of MD5 over From_, those headers in order, From_; md5 (old-style-uid): 32 hex
  * digits of MD5 over From_, those headers; dovecot: %08Xu%08Xv of X-UID and X-IMAPbase's validity where both exist, qpopper otherwise.
- * A stored, valid X-UIDL header wins in every format. Equal ids in a list are told apart by an ordinal that goes into the hash
- * (uidl_resolve_duplicates), so that the first keeps the plain one.
+ * Lines are hashed without their CR or LF and with one LF after each, so that a missing last line end makes no difference.
+ * A stored, valid X-UIDL header wins in every format. The first of several equal ids in a list keeps it; the k-th gets ".k" at its end
+ * (uidl_resolve_duplicates).
  */
 #ifndef MAIL_UIDL_H
 #define MAIL_UIDL_H
@@ -26,22 +27,27 @@ struct uidl {
     const char *from;      /* From_ line, borrowed until uidl_end */
     size_t from_len;
     char stored[UIDL_MAX + 1];
-    uint32_t imap_uid, imap_validity;
+    uint32_t imap_uid;     /* X-UID of this message, 0: none. The scanner sets it. */
 };
 
-/* from: the From_ line without its line end. imap_validity: X-IMAPbase of this maildrop, 0 when not seen. */
-void uidl_begin(struct uidl *u, enum uidl_format format, const char *from, size_t from_len, uint32_t imap_validity);
+/* from: the From_ line without its line end. */
+void uidl_begin(struct uidl *u, enum uidl_format format, const char *from, size_t from_len);
 
-/* One header field with its continuation lines, as it stands in the file without the last line end. Cheap for fields that do not matter. */
-void uidl_field(struct uidl *u, const char *field, size_t n);
+/* Bytes of a Received, Date, Message-Id or Subject field: its lines with an LF after each, in pieces of any size. */
+void uidl_hash(struct uidl *u, const char *bytes, size_t n);
 
-/* Writes the id. True when it was stored in the message. */
-bool uidl_end(struct uidl *u, char id[UIDL_MAX + 1]);
+/* The value of an X-UIDL field (blanks around it do not count). The first valid one is kept. */
+void uidl_stored(struct uidl *u, const char *value, size_t n);
+
+/* Writes the id. imap_validity: X-IMAPbase of this maildrop, 0 when there is none. True when the id stands in the message. */
+bool uidl_end(struct uidl *u, uint32_t imap_validity, char id[UIDL_MAX + 1]);
 
 /* 1..70 bytes of 0x21..0x7E. */
 bool uidl_valid(const char *id, size_t n);
 
-/* Gives each later message of a group with equal ids its own. Messages below `settled` keep what they have (they come from the index). */
+/* Gives each later message of a group with equal ids its own: ID.2, ID.3, ... Messages below `settled` keep what they have (they come from the index);
+   an ordinal above all that are there is taken, so that an id that such a message once had is not given to another. Octets of MSG_EDITED messages are
+   corrected, since they contain the id. Time grows with the number of messages only. */
 void uidl_resolve_duplicates(struct msglist *list, size_t settled);
 
 #endif
