@@ -30,7 +30,8 @@ typedef SHA2_CTX sha256_state;
 #define sha256_add SHA256Update
 #define sha256_end(out, state) SHA256Final(out, state)
 #else
-/* The low-level calls are deprecated, but only they have a state that can be copied by assignment and needs no memory. */
+/* The low-level calls are deprecated, but only they have a state that can be copied by assignment and needs no
+   memory. */
 #define OPENSSL_SUPPRESS_DEPRECATED
 #include <openssl/md5.h>
 #include <openssl/sha.h>
@@ -124,7 +125,8 @@ void digest_sha256(const void *bytes, size_t n, unsigned char out[DIGEST_SHA256_
     sha256_pair(bytes, n, "", 0, out);
 }
 
-static void hmac(hash_pair *hash, size_t size, const void *key, size_t key_len, const void *bytes, size_t n, unsigned char *out)
+static void hmac(hash_pair *hash, size_t size, const void *key, size_t key_len, const void *bytes, size_t n,
+                 unsigned char *out)
 {
     unsigned char pad[BLOCK] = { 0 };
     unsigned char inner[DIGEST_SHA256_SIZE];
@@ -153,7 +155,8 @@ void digest_hmac_sha1(const void *key, size_t key_len, const void *bytes, size_t
     hmac(sha1_pair, DIGEST_SHA1_SIZE, key, key_len, bytes, n, out);
 }
 
-void digest_hmac_sha256(const void *key, size_t key_len, const void *bytes, size_t n, unsigned char out[DIGEST_SHA256_SIZE])
+void digest_hmac_sha256(const void *key, size_t key_len, const void *bytes, size_t n,
+                        unsigned char out[DIGEST_SHA256_SIZE])
 {
     hmac(sha256_pair, DIGEST_SHA256_SIZE, key, key_len, bytes, n, out);
 }
@@ -235,7 +238,8 @@ static int base64_value(char c)
     return c == '+' ? 62 : c == '/' ? 63 : -1;
 }
 
-/* Four characters, the last `pad` of which are '=', to 3 - pad bytes. False when they are not base64 in its one canonical form. */
+/* Four characters, the last `pad` of which are '=', to 3 - pad bytes. False when they are not base64 in its one
+   canonical form. */
 static bool base64_quad(const char *text, int pad, struct strbuf *out)
 {
     uint32_t v = 0;

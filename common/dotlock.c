@@ -1,13 +1,13 @@
 /*
  * dotlock: see dotlock.h.
  *
- *  - A lock is made by O_CREAT|O_EXCL, or complete under a unique name and then by link(2). Its descriptor stays open as
- *    long as we hold it, so that its inode number cannot be given to somebody else's lock, and "is it ours" is a
+ *  - A lock is made by O_CREAT|O_EXCL, or complete under a unique name and then by link(2). Its descriptor stays open
+ *    as long as we hold it, so that its inode number cannot be given to somebody else's lock, and "is it ours" is a
  *    comparison of numbers.
  *  - Somebody else's is opened without following links and judged by what the descriptor says.
- *  - A stale one is taken away under flock on itself (so that of several who judged it only one acts), after a look that
- *    the name still is the file that was judged, by rename to a unique name, after which comes another look. What turns
- *    out to be another file goes back.
+ *  - A stale one is taken away under flock on itself (so that of several who judged it only one acts), after a look
+ *    that the name still is the file that was judged, by rename to a unique name, after which comes another look.
+ *    What turns out to be another file goes back.
  * It must never wait in a system call nor touch somebody else's lock otherwise.
  */
 #include "config.h" /* system extensions, 64-bit offsets */
@@ -106,12 +106,15 @@ static enum maillock_result dot_error(const struct dotlock *l, const char *what,
     switch (error) {
     case EACCES:
     case EPERM:
-        strbuf_fail(why, "%s.lock: %s: %s for uid %ld, gid %ld: make the spool directory mode 1777, or 2775 with a group such as mail, %s",
+        strbuf_fail(why,
+                    "%s.lock: %s: %s for uid %ld, gid %ld: make the spool directory mode 1777, or 2775 with a group "
+                    "such as mail, %s",
                     l->shown, what, strerror(error), (long)geteuid(), (long)getegid(), advice);
         break;
     case ENOSPC:
     case EDQUOT:
-        strbuf_fail(why, "%s.lock: %s: %s: make room (a single file is needed) %s", l->shown, what, strerror(error), advice);
+        strbuf_fail(why, "%s.lock: %s: %s: make room (a single file is needed) %s", l->shown, what, strerror(error),
+                    advice);
         break;
     case EROFS:
         strbuf_fail(why, "%s.lock: %s: %s: mount the spool read-write", l->shown, what, strerror(error));
@@ -122,7 +125,8 @@ static enum maillock_result dot_error(const struct dotlock *l, const char *what,
     return MAILLOCK_ERROR;
 }
 
-/* Who holds it, for the reader of the file. On a full disk or quota the lock is good without: it then ages out like any other. */
+/* Who holds it, for the reader of the file. On a full disk or quota the lock is good without: it then ages out like
+   any other. */
 static void write_owner(int fd)
 {
     char text[LOCKOWNER_MAX];
@@ -215,7 +219,9 @@ static enum verdict judge_age(const struct dotlock *l, const struct stat *st, st
         clock_gettime(CLOCK_REALTIME, &now);
     age = (long)(now.tv_sec - st->st_mtim.tv_sec);
     if (age < MAILLOCK_STALE) {
-        strbuf_fail(why, "%s.lock is held by another mail program (made or refreshed %ld s ago by uid %ld; taken for stale after %d s)",
+        strbuf_fail(why,
+                    "%s.lock is held by another mail program (made or refreshed %ld s ago by uid %ld; taken for stale "
+                    "after %d s)",
                     l->shown, age < 0 ? 0 : age, (long)st->st_uid, MAILLOCK_STALE);
         return BUSY;
     }
@@ -224,7 +230,9 @@ static enum verdict judge_age(const struct dotlock *l, const struct stat *st, st
         return BAD;
     }
     if (st->st_nlink > 1) {
-        strbuf_fail(why, "%s.lock is %ld s old and has %lu links, as no mail program's lock has: see what it is (owner uid %ld) and remove it",
+        strbuf_fail(why,
+                    "%s.lock is %ld s old and has %lu links, as no mail program's lock has: see what it is (owner uid "
+                    "%ld) and remove it",
                     l->shown, age, (unsigned long)st->st_nlink, (long)st->st_uid);
         return BAD;
     }
@@ -239,7 +247,9 @@ static enum verdict judge(const struct dotlock *l, int fd, const struct stat *st
     long pid;
 
     if (!S_ISREG(st->st_mode)) {
-        strbuf_fail(why, "%s.lock is not a regular file: no mail program makes such a lock; see who put it there (uid %ld) and remove it",
+        strbuf_fail(why,
+                    "%s.lock is not a regular file: no mail program makes such a lock; see who put it there (uid %ld) "
+                    "and remove it",
                     l->shown, (long)st->st_uid);
         return BAD;
     }
@@ -279,7 +289,8 @@ static void put_back(const struct dotlock *l, const char *name)
     if (errno == EINVAL || errno == ENOSYS)
         result = dir_link(l, name, l->name);
     if (result < 0)
-        log_write(LOG_WARNING, "%s.lock: a fresh lock was taken for a stale one and cannot go back: %s", l->shown, strerror(errno));
+        log_write(LOG_WARNING, "%s.lock: a fresh lock was taken for a stale one and cannot go back: %s", l->shown,
+                  strerror(errno));
     dir_unlink(l, name);
 }
 

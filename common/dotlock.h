@@ -1,9 +1,11 @@
 /*
- * dotlock: the lock file NAME.lock beside a maildrop. Part of maillock, which combines it with the kernel's locks and waits.
+ * dotlock: the lock file NAME.lock beside a maildrop. Part of maillock, which combines it with the kernel's locks and
+ * waits.
  *
  * Made atomically, it holds lockowner's text of ours. It is believed stale when that text says that its process is
- * gone; or when it is not ours to judge and older than MAILLOCK_STALE seconds by the mtime of a file freshly made in the
- * same directory. Links and special files are never followed, judged or removed: that is an error for the administrator.
+ * gone; or when it is not ours to judge and older than MAILLOCK_STALE seconds by the mtime of a file freshly made in
+ * the same directory. Links and special files are never followed, judged or removed: that is an error for the
+ * administrator.
  */
 #ifndef COMMON_DOTLOCK_H
 #define COMMON_DOTLOCK_H
@@ -18,7 +20,8 @@ struct dotlock;
 /* See maillock_new. Never fails. */
 struct dotlock *dotlock_new(int dirfd, const char *name, const char *shown, bool use_link);
 
-/* Makes it, or breaks a stale one and makes it; does not wait. MAILLOCK_OK; BUSY or ERROR and why. Breaking is logged. */
+/* Makes it, or breaks a stale one and makes it; does not wait. MAILLOCK_OK; BUSY or ERROR and why. Breaking is
+   logged. */
 enum maillock_result dotlock_try(struct dotlock *l, struct strbuf *why);
 
 /* Whether the file of that name is the one we made. */

@@ -1,6 +1,6 @@
 /*
- * file: see file.h. Nothing here decides what a file means; nothing here follows a link in the last component, truncates
- * before it has looked, or ends the process.
+ * file: see file.h. Nothing here decides what a file means; nothing here follows a link in the last component,
+ * truncates before it has looked, or ends the process.
  */
 #include "config.h" /* system extensions, 64-bit offsets */
 
@@ -96,12 +96,14 @@ static int open_failed(int error, const char *shown, int flags, struct strbuf *w
 {
     switch (error) {
     case ELOOP:
-        strbuf_fail(why, "%s is a symbolic link (or a link in its path leads in a circle); put the file itself there", shown);
+        strbuf_fail(why, "%s is a symbolic link (or a link in its path leads in a circle); put the file itself there",
+                    shown);
         break;
     case EACCES:
-        strbuf_fail(why, "%s cannot be opened %s by uid %ld, gid %ld: %s; look at the modes of the file and its directories", shown,
-                    (flags & O_ACCMODE) == O_RDONLY ? "for reading" : "for writing", (long)geteuid(), (long)getegid(),
-                    strerror(error));
+        strbuf_fail(why,
+                    "%s cannot be opened %s by uid %ld, gid %ld: %s; look at the modes of the file and its directories",
+                    shown, (flags & O_ACCMODE) == O_RDONLY ? "for reading" : "for writing", (long)geteuid(),
+                    (long)getegid(), strerror(error));
         break;
     case ENXIO: /* a FIFO without a reader, a socket */
         strbuf_fail(why, "%s is not a regular file", shown);
@@ -120,13 +122,14 @@ static int check_rules(const struct stat *st, const struct file_rules *rules, co
         return refuse(EPERM);
     }
     if (!rules->any_owner && st->st_uid != rules->owner && !(rules->root_may_own && st->st_uid == 0)) {
-        strbuf_fail(why, "%s belongs to uid %ld, but must belong to uid %ld%s", shown, (long)st->st_uid, (long)rules->owner,
-                    rules->root_may_own && rules->owner != 0 ? " or root" : "");
+        strbuf_fail(why, "%s belongs to uid %ld, but must belong to uid %ld%s", shown, (long)st->st_uid,
+                    (long)rules->owner, rules->root_may_own && rules->owner != 0 ? " or root" : "");
         return refuse(EPERM);
     }
     if (st->st_mode & rules->forbidden) {
-        strbuf_fail(why, "%s has mode %04o, but must not have %04o (chmod %04o %s)", shown, (unsigned)(st->st_mode & 07777),
-                    (unsigned)(st->st_mode & rules->forbidden), (unsigned)(st->st_mode & 07777 & ~rules->forbidden), shown);
+        strbuf_fail(why, "%s has mode %04o, but must not have %04o (chmod %04o %s)", shown,
+                    (unsigned)(st->st_mode & 07777), (unsigned)(st->st_mode & rules->forbidden),
+                    (unsigned)(st->st_mode & 07777 & ~rules->forbidden), shown);
         return refuse(EPERM);
     }
     if (st->st_nlink == 0) {
@@ -198,7 +201,8 @@ int file_slurp(int fd, size_t max, const char *shown, struct strbuf *content, st
         return 0;
     strbuf_wipe(content);
     if (error == EFBIG)
-        strbuf_fail(why, "%s is larger than %zu bytes; is it the right file?", shown, max < content->max ? max : content->max);
+        strbuf_fail(why, "%s is larger than %zu bytes; is it the right file?", shown,
+                    max < content->max ? max : content->max);
     else
         strbuf_fail(why, "%s cannot be read: %s", shown, strerror(error));
     return refuse(error);

@@ -1,7 +1,8 @@
 /*
  * file: complete reads and writes, and opening files in directories where others can write.
  *
- * Nothing here follows a symbolic link in the last component, blocks on a FIFO, or hands out a descriptor that survives exec.
+ * Nothing here follows a symbolic link in the last component, blocks on a FIFO, or hands out a descriptor that
+ * survives exec.
  */
 #ifndef COMMON_FILE_H
 #define COMMON_FILE_H
@@ -16,7 +17,8 @@
 #include "common/strbuf.h"
 
 /* Read or write all n bytes, going on after EINTR and short counts. The number of bytes moved: for reads less than n
-   only at end of file; -1 with errno otherwise (how far a failed write got is not told). A write of 0 bytes is an error. */
+   only at end of file; -1 with errno otherwise (how far a failed write got is not told). A write of 0 bytes is an
+   error. */
 ssize_t file_read(int fd, void *buf, size_t n);
 ssize_t file_write(int fd, const void *buf, size_t n);
 ssize_t file_pread(int fd, void *buf, size_t n, off_t at);
@@ -31,15 +33,16 @@ struct file_rules {
     bool many_links;      /* more than one link is all right */
 };
 
-/* Opens the regular file `name` in the directory dirfd (AT_FDCWD: name is a path) with flags (O_NOFOLLOW, O_CLOEXEC, O_NOCTTY and
-   O_NONBLOCK while opening are added; O_TRUNC takes effect only after the checks) and mode for creation, and checks the rules on the descriptor.
-   st_r gets its status. The descriptor; or -1 with errno (ENOENT, ELOOP for a link, EACCES, EPERM for a broken rule or what is no regular file,
-   EMLINK, ...) and why, which calls the file `shown`. */
+/* Opens the regular file `name` in the directory dirfd (AT_FDCWD: name is a path) with flags (O_NOFOLLOW, O_CLOEXEC,
+   O_NOCTTY and O_NONBLOCK while opening are added; O_TRUNC takes effect only after the checks) and mode for creation,
+   and checks the rules on the descriptor. st_r gets its status. The descriptor; or -1 with errno (ENOENT, ELOOP for a
+   link, EACCES, EPERM for a broken rule or what is no regular file, EMLINK, ...) and why, which calls the file
+   `shown`. */
 int file_open(int dirfd, const char *name, const char *shown, int flags, mode_t mode, const struct file_rules *rules,
               struct stat *st_r, struct strbuf *why);
 
-/* Reads fd to its end, at most max bytes, and replaces the content by it. 0; or -1 with errno (EFBIG when larger than max or than content
-   may hold) and why. */
+/* Reads fd to its end, at most max bytes, and replaces the content by it. 0; or -1 with errno (EFBIG when larger than
+   max or than content may hold) and why. */
 int file_slurp(int fd, size_t max, const char *shown, struct strbuf *content, struct strbuf *why);
 
 /* Same device and inode. */
@@ -51,7 +54,8 @@ int64_t file_ns(const struct timespec *t);
 /* The directory part ("." when there is none) and the last component of path, each owned by the caller. */
 void file_split(const char *path, char **dir_r, char **name_r);
 
-/* descriptors 0 to 2 made valid (/dev/null where closed) and everything from `first` on closed except the keep[] ones. */
+/* descriptors 0 to 2 made valid (/dev/null where closed) and everything from `first` on closed except the keep[]
+   ones. */
 void file_sanitize_descriptors(int first, const int *keep, size_t keep_count);
 
 #endif

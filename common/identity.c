@@ -1,8 +1,8 @@
 /*
  * identity: see identity.h. The only room that changes uids, gids and groups.
  *
- * Nothing here trusts a return value: what the kernel says afterwards counts. It must never leave a process half changed
- * without telling the caller to end it.
+ * Nothing here trusts a return value: what the kernel says afterwards counts. It must never leave a process half
+ * changed without telling the caller to end it.
  */
 #include "config.h" /* system extensions, 64-bit offsets */
 
@@ -69,7 +69,8 @@ static int groups_of(const char *name, gid_t gid, struct groups *g_r, struct str
     }
     if (g_r->n <= max)
         return 0;
-    strbuf_fail(why, "user %s is in %d groups, more than the %d that the system allows; take him out of some", name, g_r->n, max);
+    strbuf_fail(why, "user %s is in %d groups, more than the %d that the system allows; take him out of some", name,
+                g_r->n, max);
     groups_free(g_r);
     return -1;
 }
@@ -123,7 +124,8 @@ static int prove_uids(uid_t uid, struct strbuf *why)
     if (getresuid(&r, &e, &s) < 0)
         return strbuf_fail(why, "getresuid: %s", strerror(errno));
     if (r != uid || e != uid || s != uid)
-        return strbuf_fail(why, "uids are %ld %ld %ld (real, effective, saved), not %ld", (long)r, (long)e, (long)s, (long)uid);
+        return strbuf_fail(why, "uids are %ld %ld %ld (real, effective, saved), not %ld", (long)r, (long)e, (long)s,
+                           (long)uid);
     return 0;
 }
 
@@ -134,8 +136,8 @@ static int prove_gids(gid_t gid, gid_t saved, struct strbuf *why)
     if (getresgid(&r, &e, &s) < 0)
         return strbuf_fail(why, "getresgid: %s", strerror(errno));
     if (r != gid || e != gid || s != saved)
-        return strbuf_fail(why, "gids are %ld %ld %ld (real, effective, saved), not %ld %ld %ld", (long)r, (long)e, (long)s,
-                           (long)gid, (long)gid, (long)saved);
+        return strbuf_fail(why, "gids are %ld %ld %ld (real, effective, saved), not %ld %ld %ld", (long)r, (long)e,
+                           (long)s, (long)gid, (long)gid, (long)saved);
     return 0;
 }
 
@@ -182,7 +184,8 @@ static int become_from_root(const char *name, uid_t uid, gid_t gid, gid_t extra_
     int result;
 
     if (uid == 0 || uid == (uid_t)-1 || gid == (gid_t)-1 || extra_gid == 0)
-        return strbuf_fail(why, "uid %ld, gid %ld, extra gid %ld are not for this", (long)uid, (long)gid, (long)extra_gid);
+        return strbuf_fail(why, "uid %ld, gid %ld, extra gid %ld are not for this", (long)uid, (long)gid,
+                           (long)extra_gid);
     if (groups_of(name, gid, &g, why) < 0)
         return -1;
     result = become(&g, uid, gid, extra_gid == IDENTITY_NO_GID ? gid : extra_gid, why);
@@ -205,7 +208,8 @@ int identity_become(const char *name, uid_t uid, gid_t gid, gid_t extra_gid, str
     if (result == 0 && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
         result = strbuf_fail(why, "prctl: %s", strerror(errno));
     if (result < 0)
-        strbuf_fail(why, "cannot become %s (uid %ld, gid %ld): %s", name ? name : "that user", (long)uid, (long)gid, why->data);
+        strbuf_fail(why, "cannot become %s (uid %ld, gid %ld): %s", name ? name : "that user", (long)uid, (long)gid,
+                    why->data);
     return result;
 }
 
@@ -272,7 +276,8 @@ int identity_wear(const char *name, uid_t uid, gid_t gid, struct strbuf *why)
     if (geteuid() != 0) {
         if (uid == geteuid())
             return 0;
-        return strbuf_fail(why, "cannot act as uid %ld: this process runs as uid %ld, not as root", (long)uid, (long)geteuid());
+        return strbuf_fail(why, "cannot act as uid %ld: this process runs as uid %ld, not as root", (long)uid,
+                           (long)geteuid());
     }
     if (uid == (uid_t)-1 || gid == (gid_t)-1)
         return strbuf_fail(why, "uid %ld, gid %ld are not for this", (long)uid, (long)gid);
@@ -288,7 +293,8 @@ int identity_wear(const char *name, uid_t uid, gid_t gid, struct strbuf *why)
     groups_free(&g);
     if (result < 0) {
         identity_restore();
-        strbuf_fail(why, "cannot act as %s (uid %ld, gid %ld): %s", name ? name : "that user", (long)uid, (long)gid, why->data);
+        strbuf_fail(why, "cannot act as %s (uid %ld, gid %ld): %s", name ? name : "that user", (long)uid, (long)gid,
+                    why->data);
     }
     return result;
 }
@@ -300,7 +306,8 @@ void identity_restore(void)
     if (!self.worn)
         return;
     if (setresuid((uid_t)-1, 0, (uid_t)-1) < 0 || setresgid(KEEP, self.root_gid, KEEP) < 0 ||
-        setgroups((size_t)self.root_groups.n, self.root_groups.list) < 0 || geteuid() != 0 || getegid() != self.root_gid)
+        setgroups((size_t)self.root_groups.n, self.root_groups.list) < 0 || geteuid() != 0 ||
+        getegid() != self.root_gid)
         mem_end_process("root's ids cannot be taken back after acting for a user; the process ends");
     groups_free(&self.root_groups);
     self.worn = false;

@@ -17,22 +17,24 @@
 /* The process started with effective uid 0. */
 bool identity_privileged(void);
 
-/* Real, effective and saved uid become uid; gids become gid; supplementary groups those of `name` in the group database plus
-   gid (name NULL: none but gid; so for virtual users, whose name may be somebody else's there). extra_gid, unless IDENTITY_NO_GID,
-   becomes the saved gid only, for identity_hold_gid. All is read back from the kernel, capabilities are cleared, and the ways back to root are tried and must fail. uid 0 and extra gid 0 are refused.
-   0, or -1 and why: the caller must end the process. Unprivileged: succeeds when uid is ours already, fails otherwise; gids stay.
-   Clears the dumpable flag. */
+/* Real, effective and saved uid become uid; gids become gid; supplementary groups those of `name` in the group
+   database plus gid (name NULL: none but gid; so for virtual users, whose name may be somebody else's there).
+   extra_gid, unless IDENTITY_NO_GID, becomes the saved gid only, for identity_hold_gid. All is read back from the
+   kernel, capabilities are cleared, and the ways back to root are tried and must fail. uid 0 and extra gid 0 are
+   refused. 0, or -1 and why: the caller must end the process. Unprivileged: succeeds when uid is ours already, fails
+   otherwise; gids stay. Clears the dumpable flag. */
 int identity_become(const char *name, uid_t uid, gid_t gid, gid_t extra_gid, struct strbuf *why);
 
-/* Effective gid = extra_gid (the one given to identity_become) until identity_drop_gid. Both keep errno of what came between. No-ops
-   when there is no extra gid. A failure to drop ends the process. */
+/* Effective gid = extra_gid (the one given to identity_become) until identity_drop_gid. Both keep errno of what came
+   between. No-ops when there is no extra gid. A failure to drop ends the process. */
 void identity_hold_gid(void);
 void identity_drop_gid(void);
 
 /* Gives up the extra gid for good (session, recovery). 0 or -1 and why. */
 int identity_forget_gid(struct strbuf *why);
 
-/* Effective ids of the user while root acts for him (NFS root_squash, symlinks); identity_restore goes back. Failure to restore ends the process. */
+/* Effective ids of the user while root acts for him (NFS root_squash, symlinks); identity_restore goes back. Failure
+   to restore ends the process. */
 int identity_wear(const char *name, uid_t uid, gid_t gid, struct strbuf *why);
 void identity_restore(void);
 

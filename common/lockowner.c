@@ -160,7 +160,8 @@ size_t lockowner_text(char text_r[LOCKOWNER_MAX])
 {
     const struct owner *own = ourselves();
 
-    return (size_t)snprintf(text_r, LOCKOWNER_MAX, "%ld %s %s %s %s\n", own->pid, own->host, own->boot, own->start, own->space);
+    return (size_t)snprintf(text_r, LOCKOWNER_MAX, "%ld %s %s %s %s\n", own->pid, own->host, own->boot, own->start,
+                            own->space);
 }
 
 enum lockowner_state lockowner_judge(const char *text, size_t n, long *pid_r)

@@ -1,5 +1,6 @@
 /*
- * lockowner: which process wrote a lock, in a form that tells later whether it still lives: pid, host, boot id, start time, pid name space.
+ * lockowner: which process wrote a lock, in a form that tells later whether it still lives: pid, host, boot id, start
+ * time, pid name space.
  *
  * A pid alone says little: it may be another process by now, or one of another machine or container. What cannot be
  * believed is "unknown", never "gone".
@@ -24,7 +25,8 @@ enum lockowner_state {
 /* What the n bytes of text say. pid_r is set unless unknown. */
 enum lockowner_state lockowner_judge(const char *text, size_t n, long *pid_r);
 
-/* The start time of process pid in clock ticks since boot (proc(5), stat field 22), as digits. False when there is no such process to be seen. */
+/* The start time of process pid in clock ticks since boot (proc(5), stat field 22), as digits. False when there is no
+   such process to be seen. */
 bool lockowner_start(long pid, char *start_r, size_t size);
 
 #endif

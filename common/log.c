@@ -1,9 +1,9 @@
 /*
- * log: see log.h. Talks to /dev/log itself, because syslog(3) would stamp each record with the pid of the process that
- * happens to write it, and waits when syslogd does not read.
+ * log: see log.h. Talks to /dev/log itself, because syslog(3) would stamp each record with the pid of the process
+ * that happens to write it, and waits when syslogd does not read.
  *
- * It must never block, never end the process, never allocate (mem calls it when there is no memory), never change errno,
- * and never write a control character.
+ * It must never block, never end the process, never allocate (mem calls it when there is no memory), never change
+ * errno, and never write a control character.
  */
 #include "config.h" /* system extensions, 64-bit offsets */
 
@@ -22,7 +22,9 @@
 #define TAG_MAX 48
 #define STAMP_MAX 80 /* "<191>Mon dd hh:mm:ss tag[pid]: " without the tag */
 
-static const char months[12][4] = { "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec" };
+static const char months[12][4] = {
+    "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"
+};
 
 static struct {
     bool open;
@@ -159,8 +161,9 @@ static bool send_record(int priority, const struct tm *tm, const char *text, siz
     char line[STAMP_MAX + TAG_MAX + LOG_RECORD_MAX + 1];
     int n;
 
-    n = snprintf(line, sizeof line, "<%d>%s %2d %02d:%02d:%02d %s[%ld]: %.*s", self.facility | priority, months[tm->tm_mon],
-                 tm->tm_mday, tm->tm_hour, tm->tm_min, tm->tm_sec, self.tag, (long)self.pid, (int)length, text);
+    n = snprintf(line, sizeof line, "<%d>%s %2d %02d:%02d:%02d %s[%ld]: %.*s", self.facility | priority,
+                 months[tm->tm_mon], tm->tm_mday, tm->tm_hour, tm->tm_min, tm->tm_sec, self.tag, (long)self.pid,
+                 (int)length, text);
     return socket_send(line, (size_t)n + (self.stream ? 1 : 0));
 }
 
@@ -181,12 +184,14 @@ static void write_syslog(int priority, const struct tm *tm, const struct text *t
 /* One write, so that the records of several processes do not mix. */
 static void write_trace(const struct timespec *now, const struct tm *tm, const struct text *t)
 {
-    static const char failed[] = "the trace file cannot be written (disk full, quota or file size limit?); records are missing from it";
+    static const char failed[] =
+        "the trace file cannot be written (disk full, quota or file size limit?); records are missing from it";
     char line[STAMP_MAX + LOG_RECORD_MAX + 2];
     int n;
 
-    n = snprintf(line, sizeof line, "%s %2d %02d:%02d:%02d.%03d %d [%ld] %s\n", months[tm->tm_mon], tm->tm_mday, tm->tm_hour,
-                 tm->tm_min, tm->tm_sec, (int)(now->tv_nsec / 1000000), tm->tm_year + 1900, (long)self.pid, t->bytes);
+    n = snprintf(line, sizeof line, "%s %2d %02d:%02d:%02d.%03d %d [%ld] %s\n", months[tm->tm_mon], tm->tm_mday,
+                 tm->tm_hour, tm->tm_min, tm->tm_sec, (int)(now->tv_nsec / 1000000), tm->tm_year + 1900, (long)self.pid,
+                 t->bytes);
     if (write(self.trace, line, (size_t)n) == n || self.trace_failed)
         return;
     self.trace_failed = true;

@@ -1,6 +1,6 @@
 /*
- * maillock: see maillock.h. Decides nothing about the maildrop itself and never reads or writes it; never waits in a system call
- * for a lock, and never keeps one lock while it waits for another.
+ * maillock: see maillock.h. Decides nothing about the maildrop itself and never reads or writes it; never waits in a
+ * system call for a lock, and never keeps one lock while it waits for another.
  */
 #include "config.h" /* system extensions, 64-bit offsets */
 
@@ -34,8 +34,10 @@ struct maillock {
 
 static enum maillock_result kernel_error(const struct maillock *l, const char *kind, int error, struct strbuf *why)
 {
-    strbuf_fail(why, "%s: %s lock: %s; if its file system has none (NFS without lock daemon), leave %s out of the option mail-locks",
-                l->shown, kind, strerror(error), kind);
+    strbuf_fail(
+        why,
+        "%s: %s lock: %s; if its file system has none (NFS without lock daemon), leave %s out of the option mail-locks",
+        l->shown, kind, strerror(error), kind);
     return MAILLOCK_ERROR;
 }
 
@@ -70,7 +72,9 @@ static enum maillock_result take_flock(struct maillock *l, struct strbuf *why)
     if (errno != EWOULDBLOCK)
         return kernel_error(l, "flock", errno, why);
     strbuf_fail(why, "%s is locked (flock) by another program%s", l->shown,
-                l->taken & MAILLOCK_FCNTL ? " (or this is NFS, where flock and fcntl exclude each other: leave flock out of mail-locks)" : "");
+                l->taken & MAILLOCK_FCNTL
+                    ? " (or this is NFS, where flock and fcntl exclude each other: leave flock out of mail-locks)"
+                    : "");
     return MAILLOCK_BUSY;
 }
 
@@ -112,8 +116,10 @@ int maillock_parse(const char *methods, unsigned *mask_r, struct strbuf *why)
         unsigned bit = method_bit(p, n);
 
         if (bit == 0)
-            return strbuf_fail(why, "\"%.*s\" is not a way of locking; give one or more of dotlock, fcntl, flock with commas between them",
-                               n > 40 ? 40 : (int)n, p);
+            return strbuf_fail(
+                why,
+                "\"%.*s\" is not a way of locking; give one or more of dotlock, fcntl, flock with commas between them",
+                n > 40 ? 40 : (int)n, p);
         mask |= bit;
         p += n;
         p += strspn(p, " \t");

@@ -1,15 +1,15 @@
 /*
- * maillock: the locks on a maildrop that delivery agents and mail readers honour, as one handle: a dot lock (NAME.lock beside the maildrop),
- * an fcntl lock (open-file-description lock on the caller's descriptor) and flock.
+ * maillock: the locks on a maildrop that delivery agents and mail readers honour, as one handle: a dot lock
+ * (NAME.lock beside the maildrop), an fcntl lock (open-file-description lock on the caller's descriptor) and flock.
  *
- * Each is tried without blocking; when one is busy all are released and all are tried again, so that two programs with
- * another order cannot deadlock. A dot lock is made atomically and says whose it is (lockowner.h: pid, host, boot id, start
- * time, pid name space). It is believed stale when it was made on this machine since it booted and its process is gone; or when
- * it is not in our form, or another machine's, and is older than MAILLOCK_STALE seconds by the mtime of a file freshly made in
- * the same directory. Breaking a stale lock renames it to a unique name first and checks that the inode is the one judged.
- * Symbolic links, special files and old files with more than one link are errors, never locks.
- * After fork(2) a held handle belongs to one of the two processes; the other must not call anything here with it.
- * Waiting is bounded; nobody holds these locks while a client is slow.
+ * Each is tried without blocking; when one is busy all are released and all are tried again, so that two programs
+ * with another order cannot deadlock. A dot lock is made atomically and says whose it is (lockowner.h: pid, host,
+ * boot id, start time, pid name space). It is believed stale when it was made on this machine since it booted and its
+ * process is gone; or when it is not in our form, or another machine's, and is older than MAILLOCK_STALE seconds by
+ * the mtime of a file freshly made in the same directory. Breaking a stale lock renames it to a unique name first and
+ * checks that the inode is the one judged. Symbolic links, special files and old files with more than one link are
+ * errors, never locks. After fork(2) a held handle belongs to one of the two processes; the other must not call
+ * anything here with it. Waiting is bounded; nobody holds these locks while a client is slow.
  */
 #ifndef COMMON_MAILLOCK_H
 #define COMMON_MAILLOCK_H
@@ -34,19 +34,22 @@ struct maillock;
 /* "dotlock,fcntl,flock" in any order and subset (at least one), blanks allowed, to a mask. 0, or -1 and why. */
 int maillock_parse(const char *methods, unsigned *mask_r, struct strbuf *why);
 
-/* A handle for the maildrop `name` in the directory dirfd (borrowed, must stay open); `shown` is its path for messages; mask as above.
-   use_link: make the dot lock by link(2) of a unique file (safe on old NFS; option no-atomic-open); otherwise by O_CREAT|O_EXCL.
-   The extra gid of identity.h is held around each call that changes the directory. Never fails. */
+/* A handle for the maildrop `name` in the directory dirfd (borrowed, must stay open); `shown` is its path for
+   messages; mask as above. use_link: make the dot lock by link(2) of a unique file (safe on old NFS; option
+   no-atomic-open); otherwise by O_CREAT|O_EXCL. The extra gid of identity.h is held around each call that changes the
+   directory. Never fails. */
 struct maillock *maillock_new(int dirfd, const char *name, const char *shown, unsigned mask, bool use_link);
 
-/* Takes all locks (BUSY when this handle has them already), trying for up to wait_ms milliseconds (0: once). fd is the descriptor of the maildrop, opened for writing,
-   or -1 when the maildrop does not exist (then only the dot lock is taken). */
+/* Takes all locks (BUSY when this handle has them already), trying for up to wait_ms milliseconds (0: once). fd is
+   the descriptor of the maildrop, opened for writing, or -1 when the maildrop does not exist (then only the dot lock
+   is taken). */
 enum maillock_result maillock_acquire(struct maillock *lock, int fd, int wait_ms, struct strbuf *why);
 
 /* Whether the dot lock is still the file we made (someone may have broken it). True when no dot lock is used. */
 bool maillock_is_ours(struct maillock *lock);
 
-/* Sets the dot lock's mtime to now, so that others do not take it for stale. To be called at least every 60 s of holding. */
+/* Sets the dot lock's mtime to now, so that others do not take it for stale. To be called at least every 60 s of
+   holding. */
 void maillock_refresh(struct maillock *lock);
 
 bool maillock_held(const struct maillock *lock);

@@ -21,7 +21,8 @@ static void __attribute__((noreturn)) mem_exhausted(size_t n, size_t size)
 {
     char what[160];
 
-    snprintf(what, sizeof what, "out of memory asking for %zu x %zu bytes; this session ends, the maildrop is safe", n, size);
+    snprintf(what, sizeof what, "out of memory asking for %zu x %zu bytes; this session ends, the maildrop is safe", n,
+             size);
     mem_end_process(what);
 }
 

@@ -12,13 +12,15 @@
 
 #define MEM_EXIT_STATUS 75
 
-/* Zeroed memory for n objects of the given size, never NULL (n * size may not overflow; n may be 0). Owned by the caller. */
+/* Zeroed memory for n objects of the given size, never NULL (n * size may not overflow; n may be 0). Owned by the
+   caller. */
 void *mem_new(size_t n, size_t size) __attribute__((alloc_size(1, 2), malloc, returns_nonnull));
 
 /* p grown (or shrunk) to n objects of the given size; new bytes are not zeroed. p may be NULL. Never NULL. */
 void *mem_resize(void *p, size_t n, size_t size) __attribute__((alloc_size(2, 3), returns_nonnull));
 
-/* Makes *array_r hold at least `need` objects of `size` bytes, growing by half; *cap_r is the number it has room for. */
+/* Makes *array_r hold at least `need` objects of `size` bytes, growing by half; *cap_r is the number it has room
+   for. */
 void mem_reserve(void *array_r, size_t *cap_r, size_t need, size_t size);
 
 /* Copies, never NULL; the caller frees. mem_strndup stops at n bytes or at the first NUL. */
@@ -37,8 +39,8 @@ void mem_free_secret(void *p, size_t n);
 /* True when the n bytes are equal; takes the same time wherever they differ. */
 bool mem_equal(const void *a, const void *b, size_t n);
 
-/* Logs `what` as LOG_ERR and ends the process with MEM_EXIT_STATUS at once: for common/ alone, where going on would be unsafe (no memory, no
-   random bytes, a privilege that cannot be given back). Allocates nothing. */
+/* Logs `what` as LOG_ERR and ends the process with MEM_EXIT_STATUS at once: for common/ alone, where going on would
+   be unsafe (no memory, no random bytes, a privilege that cannot be given back). Allocates nothing. */
 void mem_end_process(const char *what) __attribute__((noreturn));
 
 #endif

@@ -70,8 +70,8 @@ static const struct {
     { "0b x 16", 0x0b, 16, NULL, "Hi There", "9294727a3638bb1c13f48ef8158bfc9d", NULL, NULL },
     { "0b x 20", 0x0b, 20, NULL, "Hi There", NULL, "b617318655057264e28bc0b6fb378c8ef146be00",
       "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7" },
-    { "aa x 80", 0xaa, 80, NULL, "Test Using Larger Than Block-Size Key - Hash Key First", "6b1ab7fe4bd7bf8f0b62e6ce61b9d0cd",
-      "aa4ae5e15272d00e95705637ce8a3b55ed402112", NULL },
+    { "aa x 80", 0xaa, 80, NULL, "Test Using Larger Than Block-Size Key - Hash Key First",
+      "6b1ab7fe4bd7bf8f0b62e6ce61b9d0cd", "aa4ae5e15272d00e95705637ce8a3b55ed402112", NULL },
     { "aa x 131", 0xaa, 131, NULL, "Test Using Larger Than Block-Size Key - Hash Key First", NULL, NULL,
       "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54" },
 };
@@ -105,8 +105,14 @@ END_TEST
 static const struct {
     const char *plain, *base64;
 } codes[] = {
-    { "", "" },           { "f", "Zg==" },         { "fo", "Zm8=" },         { "foo", "Zm9v" },     { "foob", "Zm9vYg==" },
-    { "fooba", "Zm9vYmE=" }, { "foobar", "Zm9vYmFy" }, { "\xfb\xff\xbf", "+/+/" },
+    { "", "" },
+    { "f", "Zg==" },
+    { "fo", "Zm8=" },
+    { "foo", "Zm9v" },
+    { "foob", "Zm9vYg==" },
+    { "fooba", "Zm9vYmE=" },
+    { "foobar", "Zm9vYmFy" },
+    { "\xfb\xff\xbf", "+/+/" },
 };
 
 START_TEST(base64_goes_both_ways)
@@ -124,7 +130,8 @@ START_TEST(base64_goes_both_ways)
 END_TEST
 
 static const char *const bad_codes[] = {
-    "Zg=", "Zg", "Z===", "====", "=", "Zg==Zg==", "Zh==", "Zm9=", "Zm9v\n", "Zm 9", "Zm9-", "Zm9_", "Z=g=", "Zm9vZ", "*m9v",
+    "Zg=",    "Zg",   "Z===", "====", "=",    "Zg==Zg==", "Zh==", "Zm9=",
+    "Zm9v\n", "Zm 9", "Zm9-", "Zm9_", "Z=g=", "Zm9vZ",    "*m9v",
 };
 
 START_TEST(base64_refuses_what_is_not_canonical)
@@ -189,7 +196,8 @@ END_TEST
 /* It stands in journals and indexes on disk: a changed function makes them all void. */
 START_TEST(sum_stays_what_it_was)
 {
-    ck_assert_uint_eq(digest_sum64(0, "The quick brown fox jumps over the lazy dog", 43), UINT64_C(4599440780286537443));
+    ck_assert_uint_eq(digest_sum64(0, "The quick brown fox jumps over the lazy dog", 43),
+                      UINT64_C(4599440780286537443));
 }
 END_TEST
 

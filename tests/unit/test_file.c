@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -74,6 +75,51 @@ START_TEST(read_goes_on_after_short_counts)
 }
 END_TEST
 
+static volatile sig_atomic_t alarms;
+
+static void on_alarm(int signal_number)
+{
+    (void)signal_number;
+    alarms++;
+}
+
+/* The child waits until the alarm interrupted us, then gives or takes what we wait for. */
+START_TEST(signals_do_not_end_reads_and_writes)
+{
+    static char big[200000];
+    struct sigaction action = { .sa_handler = on_alarm }; /* without SA_RESTART */
+    struct itimerval soon = { .it_value = { .tv_usec = 20000 } };
+    int pipes[2], status;
+    char c = 0;
+    pid_t pid;
+
+    for (int writing = 0; writing <= 1; writing++) {
+        ck_assert_int_eq(pipe(pipes), 0);
+        pid = fork();
+        if (pid == 0) {
+            usleep(80000);
+            if (!writing)
+                _exit(write(pipes[1], "x", 1) == 1 ? 0 : 1);
+            close(pipes[1]);
+            while (read(pipes[0], big, sizeof big) > 0)
+                ;
+            _exit(0);
+        }
+        ck_assert_int_eq(sigaction(SIGALRM, &action, NULL), 0);
+        ck_assert_int_eq(setitimer(ITIMER_REAL, &soon, NULL), 0);
+        if (writing)
+            ck_assert_int_eq(file_write(pipes[1], big, sizeof big), sizeof big);
+        else
+            ck_assert_int_eq(file_read(pipes[0], &c, 1), 1);
+        ck_assert_int_eq(alarms, writing + 1);
+        close(pipes[0]);
+        close(pipes[1]);
+        ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+        ck_assert_int_eq(status, 0);
+    }
+}
+END_TEST
+
 START_TEST(positions_beyond_4_gib_work)
 {
     char buf[8] = "";
@@ -130,7 +176,8 @@ static const struct open_case {
     { "fifo, writing", "mkfifo f", O_WRONLY, 0, false, EPERM, "not a regular file" },
     { "directory", "mkdir f", O_RDONLY, 0, false, EPERM, "not a regular file" },
     { "hard link", "echo x >g; ln g f", O_RDONLY, 0, false, EMLINK, "2 links" },
-    { "forbidden mode", "echo x >f; chmod 0666 f", O_RDONLY, 0022, false, EPERM, "has mode 0666, but must not have 0022 (chmod 0644" },
+    { "forbidden mode", "echo x >f; chmod 0666 f", O_RDONLY, 0022, false, EPERM,
+      "has mode 0666, but must not have 0022 (chmod 0644" },
     { "other mode bits", "echo x >f; chmod 0644 f", O_RDONLY, 0022, false, 0, "" },
     { "wrong owner", "echo x >f", O_RDONLY, 0, true, EPERM, "but must belong to uid 4242" },
     { "exclusive", "echo x >f", O_WRONLY | O_CREAT | O_EXCL, 0, false, EEXIST, "File exists" },
@@ -147,7 +194,8 @@ START_TEST(open_checks_its_rules)
     snprintf(command, sizeof command, "cd %s && umask 022 && (%s)", dir, c->prepare);
     ck_assert_int_eq(system(command), 0);
     fd = file_open(dirfd_, "f", "/shown/name", c->flags, 0600, &rules, &st, &why);
-    ck_assert_msg((fd < 0 ? errno : 0) == c->error, "%s: %s (%s)", c->name, fd < 0 ? strerror(errno) : "opened", why.data);
+    ck_assert_msg((fd < 0 ? errno : 0) == c->error, "%s: %s (%s)", c->name, fd < 0 ? strerror(errno) : "opened",
+                  why.data);
     if (fd < 0) {
         ck_assert_msg(strstr(why.data, c->why) && strstr(why.data, "/shown/name"), "%s: %s", c->name, why.data);
         return;
@@ -273,8 +321,8 @@ END_TEST
 static const struct {
     const char *path, *dir, *name;
 } splits[] = {
-    { "fred", ".", "fred" },       { "/fred", "/", "fred" },   { "/var/mail/fred", "/var/mail", "fred" }, { "a/b", "a", "b" },
-    { "a//b", "a", "b" },          { "///b", "/", "b" },       { "/var/mail/", "/var/mail", "" },         { "", ".", "" },
+    { "fred", ".", "fred" }, { "/fred", "/", "fred" }, { "/var/mail/fred", "/var/mail", "fred" }, { "a/b", "a", "b" },
+    { "a//b", "a", "b" },    { "///b", "/", "b" },     { "/var/mail/", "/var/mail", "" },         { "", ".", "" },
 };
 
 START_TEST(split_keeps_directory_and_name)
@@ -282,7 +330,8 @@ START_TEST(split_keeps_directory_and_name)
     char *d, *n;
 
     file_split(splits[_i].path, &d, &n);
-    ck_assert_msg(strcmp(d, splits[_i].dir) == 0 && strcmp(n, splits[_i].name) == 0, "%s: %s and %s", splits[_i].path, d, n);
+    ck_assert_msg(strcmp(d, splits[_i].dir) == 0 && strcmp(n, splits[_i].name) == 0, "%s: %s and %s", splits[_i].path,
+                  d, n);
     mem_free(d);
     mem_free(n);
 }
@@ -305,7 +354,8 @@ START_TEST(same_and_ns)
 }
 END_TEST
 
-/* In a child, because it closes what the test framework needs. The child's exit status is the number of the first check that failed. */
+/* In a child, because it closes what the test framework needs. The child's exit status is the number of the first
+   check that failed. */
 static int sanitized_wrongly(void)
 {
     struct stat null, st;
@@ -350,6 +400,7 @@ int main(void)
 
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_add_test(tc, read_goes_on_after_short_counts);
+    tcase_add_test(tc, signals_do_not_end_reads_and_writes);
     tcase_add_test(tc, positions_beyond_4_gib_work);
     tcase_add_test(tc, write_errors_are_told);
     tcase_add_loop_test(tc, open_checks_its_rules, 0, LEN(opens));

@@ -310,7 +310,8 @@ START_TEST(identity_case)
         printf("# skipped, no mount name space of its own: %s\n", cases[_i].name);
         return;
     }
-    ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == cases[_i].exit_status, "%s: wait status %d", cases[_i].name, status);
+    ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == cases[_i].exit_status, "%s: wait status %d",
+                  cases[_i].name, status);
 }
 END_TEST
 

@@ -88,8 +88,9 @@ START_TEST(syslog_gets_the_rfc_3164_form)
 
     log_open("/usr/lib/popper/in.qpopper", LOG_MAIL);
     log_write(LOG_NOTICE, "Stats: %s %d", "fred", 3);
-    check_matches(next(fd), "^<21>[A-Z][a-z][a-z] [ 1-3][0-9] [0-2][0-9]:[0-5][0-9]:[0-6][0-9] in\\.qpopper\\[[0-9]+\\]: "
-                            "Stats: fred 3$");
+    check_matches(next(fd),
+                  "^<21>[A-Z][a-z][a-z] [ 1-3][0-9] [0-2][0-9]:[0-5][0-9]:[0-6][0-9] in\\.qpopper\\[[0-9]+\\]: "
+                  "Stats: fred 3$");
     ck_assert_int_eq(atoi(strrchr(got, '[') + 1), getpid());
     log_set_facility(LOG_LOCAL0);
     log_write(LOG_ERR, "x");
@@ -101,7 +102,8 @@ END_TEST
 static const struct {
     const char *argv0, *tag;
 } tags[] = {
-    { "popper", "popper" }, { "/a/b/c", "c" }, { "", "popper" }, { "/a/", "popper" }, { NULL, "popper" }, { "a b[1]:\n", "a_b_1___" },
+    { "popper", "popper" }, { "/a/b/c", "c" },  { "", "popper" },
+    { "/a/", "popper" },    { NULL, "popper" }, { "a b[1]:\n", "a_b_1___" },
 };
 
 START_TEST(tag_is_the_base_name_and_cannot_confuse_a_parser)
@@ -286,8 +288,8 @@ START_TEST(long_records_are_cut_between_characters)
         else
             log_record(LOG_INFO, raw, bounds[_i].n);
         ck_assert_msg(strlen(got) == bounds[_i].len, "%s: %zu bytes", bounds[_i].name, strlen(got));
-        ck_assert_msg(strcmp(got + strlen(got) - strlen(bounds[_i].end), bounds[_i].end) == 0, "%s: %s", bounds[_i].name,
-                      got + strlen(got) - 12);
+        ck_assert_msg(strcmp(got + strlen(got) - strlen(bounds[_i].end), bounds[_i].end) == 0, "%s: %s",
+                      bounds[_i].name, got + strlen(got) - 12);
     }
     mem_free(raw);
 }
@@ -358,8 +360,9 @@ START_TEST(trace_file_gets_a_copy_with_milliseconds)
     log_write(LOG_INFO, "two");
     check_matches(next(fd), ": one.x0a$");
     slurp(name);
-    check_matches(got, "^[A-Z][a-z][a-z] [ 1-3][0-9] [0-2][0-9]:[0-5][0-9]:[0-6][0-9]\\.[0-9]{3} 2[0-9]{3} \\[[0-9]+\\] one.x0a\n"
-                       "[A-Z][a-z]{2} .{20} \\[[0-9]+\\] two\n$");
+    check_matches(
+        got, "^[A-Z][a-z][a-z] [ 1-3][0-9] [0-2][0-9]:[0-5][0-9]:[0-6][0-9]\\.[0-9]{3} 2[0-9]{3} \\[[0-9]+\\] one.x0a\n"
+             "[A-Z][a-z]{2} .{20} \\[[0-9]+\\] two\n$");
     ck_assert_int_eq(stat(name, &st), 0);
     ck_assert_uint_eq(st.st_mode & 07777, 0600);
     log_trace_close();
@@ -406,7 +409,8 @@ START_TEST(trace_file_must_be_one_plain_file)
     else
         snprintf(name, sizeof name, "%s/none/trace", dir);
     ck_assert_msg(log_trace_open(name, &why) == -1, "%s", bad_traces[_i]);
-    ck_assert_msg(strncmp(why.data, "trace file: ", 12) == 0 && strstr(why.data, name), "%s: %s", bad_traces[_i], why.data);
+    ck_assert_msg(strncmp(why.data, "trace file: ", 12) == 0 && strstr(why.data, name), "%s: %s", bad_traces[_i],
+                  why.data);
     ck_assert(!log_tracing());
     strbuf_free(&why);
 }

@@ -1,6 +1,6 @@
 /*
- * maillock, dotlock and lockowner: what stands in the way, what is stale, who may remove what, and that of many who want the
- * locks at the same time only one has them.
+ * maillock, dotlock and lockowner: what stands in the way, what is stale, who may remove what, and that of many who
+ * want the locks at the same time only one has them.
  */
 #include "config.h" /* system extensions, 64-bit offsets */
 
@@ -134,8 +134,8 @@ static size_t owner_text(char *text, long pid, const char *host, const char *boo
     ck_assert_int_eq(sscanf(ours, "%99s %99s %99s %99s %99s", word[0], word[1], word[2], word[3], word[4]), 5);
     if (pid)
         snprintf(word[0], sizeof word[0], "%ld", pid);
-    return (size_t)snprintf(text, LOCKOWNER_MAX, "%s %s %s %s %s\n", word[0], host ? host : word[1], boot ? boot : word[2],
-                            start ? start : word[3], space ? space : word[4]);
+    return (size_t)snprintf(text, LOCKOWNER_MAX, "%s %s %s %s %s\n", word[0], host ? host : word[1],
+                            boot ? boot : word[2], start ? start : word[3], space ? space : word[4]);
 }
 
 START_TEST(owner_text_names_this_process)
@@ -177,7 +177,8 @@ START_TEST(owner_of_a_child_is_the_child)
     ck_assert_int_gt(n, 0);
     ck_assert_int_eq(atol(text), pid);
     ck_assert_int_eq(waitid(P_PID, (id_t)pid, NULL, WEXITED | WNOWAIT), 0);
-    ck_assert_int_eq(lockowner_judge(text, (size_t)n, &said_pid), LOCKOWNER_GONE); /* ended, though nobody has waited for it */
+    /* Ended, though nobody has waited for it. */
+    ck_assert_int_eq(lockowner_judge(text, (size_t)n, &said_pid), LOCKOWNER_GONE);
     ck_assert_int_eq(said_pid, pid);
     said_pid = 0;
     ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
@@ -458,8 +459,24 @@ END_TEST
 
 /* ---- stale or not: the text of the lock, its age, the result */
 
-enum content { EMPTY, ZERO, GARBAGE, BINARY, HUGE_TEXT, OURS_ALIVE, OURS_DEAD, OURS_REUSED, OURS_NO_START, OURS_CUT, OURS_LONGER, OURS_HOST,
-               OURS_BOOT, OURS_SPACE, OURS_NEGATIVE, OURS_TOO_BIG };
+enum content {
+    EMPTY,
+    ZERO,
+    GARBAGE,
+    BINARY,
+    HUGE_TEXT,
+    OURS_ALIVE,
+    OURS_DEAD,
+    OURS_REUSED,
+    OURS_NO_START,
+    OURS_CUT,
+    OURS_LONGER,
+    OURS_HOST,
+    OURS_BOOT,
+    OURS_SPACE,
+    OURS_NEGATIVE,
+    OURS_TOO_BIG
+};
 
 static const struct {
     const char *name;
@@ -480,7 +497,8 @@ static const struct {
     { "NUL bytes, old", BINARY, 400, MAILLOCK_OK, "stale lock removed" },
     { "huge, fresh", HUGE_TEXT, 0, MAILLOCK_BUSY, "held by another" },
     { "ours, process lives, old", OURS_ALIVE, 100000, MAILLOCK_BUSY, "is held by process" },
-    { "ours, process gone, fresh", OURS_DEAD, 0, MAILLOCK_OK, "<5>stale lock removed: /var/mail/fred.lock was left by process" },
+    { "ours, process gone, fresh", OURS_DEAD, 0, MAILLOCK_OK,
+      "<5>stale lock removed: /var/mail/fred.lock was left by process" },
     { "ours, pid is another process by now", OURS_REUSED, 0, MAILLOCK_OK, "which is gone" },
     { "ours, start not known, pid lives", OURS_NO_START, 100000, MAILLOCK_BUSY, "is held by process" },
     { "ours and gone, but torn", OURS_CUT, 0, MAILLOCK_BUSY, "held by another mail program" },
@@ -584,7 +602,8 @@ START_TEST(traps_are_left_alone)
     ck_assert_int_eq(system(command), 0);
     age("fred.lock", traps[i].age);
     ck_assert_msg(maillock_acquire(lock, fd, 0, &why) == traps[i].result, "%s: %s", traps[i].name, why.data);
-    ck_assert_msg(strstr(why.data, traps[i].why) && strstr(why.data, "/var/mail/fred.lock"), "%s: %s", traps[i].name, why.data);
+    ck_assert_msg(strstr(why.data, traps[i].why) && strstr(why.data, "/var/mail/fred.lock"), "%s: %s", traps[i].name,
+                  why.data);
     maillock_close(&lock);
     ck_assert_int_eq(count_files(), traps[i].files);
     f = openat(dirfd_, "g", O_RDONLY);
@@ -617,7 +636,8 @@ static void in_child(int (*body)(void))
     if (pid == 0)
         _exit(body());
     ck_assert_int_eq(waitpid(pid, &status, 0), pid);
-    ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0, "check %d failed", WIFEXITED(status) ? WEXITSTATUS(status) : -status);
+    ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0, "check %d failed",
+                  WIFEXITED(status) ? WEXITSTATUS(status) : -status);
 }
 
 static int no_permission(void)
@@ -652,7 +672,8 @@ static int stranger_holds_it(void)
 
     if (fchmod(dirfd_, 0555) < 0 || (geteuid() == 0 && setresuid(USER, USER, USER) < 0))
         return 1;
-    /* Neither a file can be made here nor (as another user) the lock be read: fresh is busy all the same, old an error. */
+    /* Neither a file can be made here nor (as another user) the lock be read: fresh is busy all the same, old an
+       error. */
     if (maillock_acquire(lock, fd, 0, &why) != (there("old") ? MAILLOCK_ERROR : MAILLOCK_BUSY))
         return 2;
     if (!strstr(why.data, there("old") ? "looks stale" : "held by another mail program"))
