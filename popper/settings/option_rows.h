@@ -124,7 +124,7 @@ OPTION_LIST(passwd_file, "passwd-file", CLASS_INIT, FEATURE_NONE, "file",
 OPTION_STRING(pid_file, "pid-file", CLASS_INIT, FEATURE_NONE, NULL, "file",
     "Where the process id is written in standalone mode.", .check = check_path)
 OPTION_INT(preauth_timeout, "preauth-timeout", CLASS_INIT, FEATURE_NONE, 60, 1, 86400,
-    "Seconds in all that a client may take to log in, in standalone mode.", .argument = "seconds")
+    "Seconds in all that a client may take to log in.", .argument = "seconds")
 OPTION_LIST(proxy_networks, "proxy-networks", CLASS_INIT, FEATURE_NONE, "networks",
     "Addresses or networks of proxies that must begin each connection with a PROXY protocol header. ADDRESS or ADDRESS/BITS, separated by "
     "commas; may be given several times.", .check = check_network)
