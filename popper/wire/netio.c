@@ -199,8 +199,8 @@ static enum netio_status read_more(struct netio *io)
             io->moved = netio_now();
             return NETIO_LINE;
         }
-        if (n == 0)
-            return NETIO_EOF;
+        if (n == 0) /* a signal handler may have shut the socket down, so that this read does not wait */
+            return interrupted(io) ? NETIO_INTERRUPTED : NETIO_EOF;
         if (errno == EINTR)
             continue;
         if (errno != EAGAIN)
@@ -315,15 +315,16 @@ static ssize_t write_some(struct netio *io, const char *bytes, size_t n, bool po
 static ssize_t write_before(struct netio *io, const char *bytes, size_t n, int64_t now)
 {
     int64_t limit = limit_of(io, now);
-    bool polled = !kernel_keeps_time(io, io->out_socket, limit, now);
+    bool polled = !kernel_keeps_time(io, io->out_socket, limit, now), waited = false;
 
     for (;;) {
         ssize_t done;
 
-        if (interrupted(io) && io->ends && io->ends(io->ends_context)) {
+        if (waited && interrupted(io) && io->ends && io->ends(io->ends_context)) {
             errno = EINTR;
             return -1;
         }
+        waited = true; /* time spent before the first attempt was not the client's */
         if (polled) {
             int ready = wait_until(io->out_fd, POLLOUT, limit);
 

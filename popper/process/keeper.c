@@ -1,0 +1,404 @@
+/*
+ * keeper: see keeper.h.
+ *
+ * Rights of this role: real, effective and saved uid of the user, his groups, and where only the spool's group may make files in spool-dir, that
+ * group as saved gid, raised around single calls (places_spool_gid). Never root again. It has no sandbox and may not have no_new_privs, because sendmail,
+ * which it will start, may be set-gid; it is not dumpable. It parses neither maildrop nor journal nor a byte from the client, and closes the client's
+ * descriptors when the session runs. What the session says counts as hostile: files are named by role, a table says what is answered.
+ */
+#include "process/keeper.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <config.h>
+
+#include "common/file.h"
+#include "common/identity.h"
+#include "common/log.h"
+#include "common/maillock.h"
+#include "common/mem.h"
+#include "process/keeper_files.h"
+#include "process/keeper_options.h"
+#include "process/request.h"
+#include "process/sandbox.h"
+#include "process/session.h"
+#include "wire/privmsg.h"
+
+#define REFRESH_MS 30000      /* how often a held dot lock is touched */
+#define UPDATE_WAIT_MS 10000
+#define LOGIN_WAIT_MS 3000
+#define RECORDS_MAX 20000     /* log records of one session; more is an attack on the disk */
+
+struct keeper {
+    const struct keeper_start *start;
+    struct settings *settings;  /* the user's own copy */
+    struct keeper_files files;
+    struct maillock *lock;
+    int end;                    /* our end to the child */
+    unsigned records;
+    bool done;                  /* the child said how it ends */
+    int status;
+};
+
+/* ---- signals: the session decides what they mean */
+
+static volatile pid_t child;
+static volatile sig_atomic_t waiting; /* a signal to end that came before there was a session */
+
+static void pass_on(int number)
+{
+    int saved = errno;
+
+    if (child > 0)
+        kill(child, number);
+    else if (number != SIGURG)
+        waiting = number;
+    errno = saved;
+}
+
+static void handle_signals(void)
+{
+    const int passed[] = { SIGURG, SIGTERM, SIGHUP, SIGINT };
+    struct sigaction act = { .sa_handler = pass_on };
+    size_t i;
+
+    for (i = 0; i < sizeof passed / sizeof *passed; i++)
+        sigaction(passed[i], &act, NULL);
+}
+
+/* ---- answering the session */
+
+static void answer_file(struct keeper *k, int error, const struct strbuf *why, int fd)
+{
+    struct privmsg answer;
+
+    privmsg_init(&answer, REQUEST_ANSWER);
+    privmsg_put_number(&answer, (uint64_t)error);
+    privmsg_put_text(&answer, error ? why->data : "");
+    if (fd >= 0)
+        privmsg_put_fd(&answer, fd);
+    privmsg_send(k->end, &answer);
+    answer.fd = -1;
+    privmsg_free(&answer);
+}
+
+static void answer_number(struct keeper *k, uint64_t n, const char *text)
+{
+    struct privmsg answer;
+
+    privmsg_init(&answer, REQUEST_ANSWER);
+    privmsg_put_number(&answer, n);
+    if (text)
+        privmsg_put_text(&answer, text);
+    privmsg_send(k->end, &answer);
+    privmsg_free(&answer);
+}
+
+static void serve_log(struct keeper *k, struct privmsg *m)
+{
+    int priority = (int)privmsg_get_number(m);
+    size_t n;
+    const char *text = privmsg_get_bytes(m, LOG_RECORD_MAX, &n);
+
+    if (privmsg_complete(m) && k->records++ < RECORDS_MAX)
+        log_record(priority, text, n);
+}
+
+static void serve_lock(struct keeper *k, struct privmsg *m)
+{
+    struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
+    bool updating = privmsg_get_number(m) == 1;
+    enum maillock_result result = MAILLOCK_OK;
+
+    if (!privmsg_complete(m))
+        return;
+    if (!maillock_held(k->lock))
+        result = maillock_acquire(k->lock, k->files.open.drop, updating ? UPDATE_WAIT_MS : LOGIN_WAIT_MS, &why);
+    if (result == MAILLOCK_OK && !keeper_files_same_drop(&k->files, &why)) {
+        maillock_release(k->lock);
+        result = MAILLOCK_ERROR;
+    }
+    answer_number(k, result, why.data);
+    strbuf_free(&why);
+}
+
+static void serve_unlock(struct keeper *k, struct privmsg *m)
+{
+    (void)m;
+    maillock_release(k->lock);
+    answer_number(k, 0, NULL);
+}
+
+static void serve_lock_is_ours(struct keeper *k, struct privmsg *m)
+{
+    bool ours = maillock_held(k->lock) && maillock_is_ours(k->lock);
+
+    (void)m;
+    if (ours)
+        maillock_refresh(k->lock);
+    answer_number(k, ours, NULL);
+}
+
+/* The role that the message names; MAILFILE_COUNT and bad when there is none such. */
+static enum mailfile get_role(struct privmsg *m)
+{
+    uint64_t which = privmsg_get_number(m);
+
+    if (which < MAILFILE_COUNT)
+        return (enum mailfile)which;
+    m->bad = true;
+    return MAILFILE_COUNT;
+}
+
+static void serve_open(struct keeper *k, struct privmsg *m)
+{
+    struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
+    enum mailfile which = get_role(m);
+    uint64_t how = privmsg_get_number(m);
+    bool keep;
+    int fd;
+
+    if (!privmsg_complete(m))
+        return;
+    fd = keeper_files_serve_open(&k->files, which, how == MAILOPEN_NEW ? MAILOPEN_NEW : MAILOPEN_EXISTING, &keep, &why);
+    answer_file(k, fd < 0 ? (errno ? errno : EIO) : 0, &why, fd);
+    if (fd >= 0 && !keep)
+        close(fd);
+    strbuf_free(&why);
+}
+
+static void serve_file(struct keeper *k, struct privmsg *m, int (*act)(struct keeper_files *f, enum mailfile which, struct strbuf *why))
+{
+    struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
+    enum mailfile which = get_role(m);
+    int result;
+
+    if (!privmsg_complete(m))
+        return;
+    result = act(&k->files, which, &why);
+    answer_file(k, result < 0 ? (errno ? errno : EIO) : 0, &why, -1);
+    strbuf_free(&why);
+}
+
+static void serve_remove(struct keeper *k, struct privmsg *m)
+{
+    serve_file(k, m, keeper_files_remove);
+}
+
+static void serve_set_aside(struct keeper *k, struct privmsg *m)
+{
+    serve_file(k, m, keeper_files_set_aside);
+}
+
+static void serve_sync_dir(struct keeper *k, struct privmsg *m)
+{
+    serve_file(k, m, keeper_files_sync_dir);
+}
+
+static void serve_done(struct keeper *k, struct privmsg *m)
+{
+    k->status = privmsg_get_number(m) == 0 ? 0 : MEM_EXIT_STATUS;
+    k->done = privmsg_complete(m);
+}
+
+struct row {
+    enum request type;
+    bool locked; /* only while the maildrop's locks are held: it changes what they guard */
+    void (*serve)(struct keeper *k, struct privmsg *m);
+};
+
+static const struct row rows[] = {
+    { REQUEST_LOG, false, serve_log },
+    { REQUEST_LOCK, false, serve_lock },
+    { REQUEST_UNLOCK, false, serve_unlock },
+    { REQUEST_LOCK_IS_OURS, false, serve_lock_is_ours },
+    { REQUEST_OPEN, false, serve_open },
+    { REQUEST_REMOVE, true, serve_remove },
+    { REQUEST_SET_ASIDE, true, serve_set_aside },
+    { REQUEST_SYNC_DIR, false, serve_sync_dir },
+    { REQUEST_DONE, false, serve_done },
+};
+
+/* 0, or -1 when the child broke the rules: the conversation ends. */
+static int serve(struct keeper *k, struct privmsg *m)
+{
+    size_t i;
+
+    for (i = 0; i < sizeof rows / sizeof *rows; i++) {
+        if (rows[i].type != m->type || m->fd >= 0 || k->done || (rows[i].locked && !maillock_held(k->lock)))
+            continue;
+        rows[i].serve(k, m);
+        if (privmsg_complete(m))
+            return 0;
+        break;
+    }
+    log_write(LOG_ERR, "the session of %s asked for %s, %s; it is ended", k->start->user->name, request_name(m->type),
+              i < sizeof rows / sizeof *rows ? "but brokenly" : "which it may not now");
+    return -1;
+}
+
+static void serve_all(struct keeper *k)
+{
+    for (;;) {
+        struct privmsg m;
+        int got = privmsg_receive(k->end, &m, maillock_held(k->lock) ? REFRESH_MS : -1);
+        bool ended = got == 0;
+
+        if (got > 0)
+            ended = serve(k, &m) < 0;
+        else if (got < 0 && errno == ETIMEDOUT)
+            maillock_refresh(k->lock);
+        else if (got < 0 && errno != EINTR)
+            ended = true;
+        privmsg_free(&m);
+        if (ended)
+            return;
+    }
+}
+
+/* ---- children */
+
+static struct session_start session_start_of(const struct keeper *k, enum maildrop_status status, const struct strbuf *why)
+{
+    return (struct session_start){
+        .settings = k->settings, .peer = k->start->peer, .host = k->start->host, .user = k->start->user->name,
+        .unread = k->start->unread, .unread_count = k->start->unread_count, .auth_ns = k->start->auth_ns, .keeper_pid = getpid(),
+        .files = k->files.open, .status = status, .why = why->data,
+    };
+}
+
+/* The child has closed its end, or is to be ended. How it went is in the log when it did not say so itself. */
+static void reap_child(struct keeper *k, const char *what)
+{
+    struct strbuf text = STRBUF_INIT(STRBUF_WHY_MAX);
+    pid_t pid = child;
+    int status = 0;
+
+    close(k->end);
+    child = 0;
+    if (!k->done)
+        kill(pid, SIGKILL);
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+        continue;
+    if (sandbox_killed(status, SANDBOX_SESSION, &text))
+        log_write(LOG_CRIT, "%s of %s: %s", what, k->start->user->name, text.data);
+    else if (!k->done)
+        log_write(LOG_ERR, "%s of %s ended without a word (%s %d)", what, k->start->user->name, WIFSIGNALED(status) ? "signal" : "exit status",
+                  WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+    strbuf_free(&text);
+}
+
+/* Runs one child to its end. -1 when there could be none. */
+static int run_child(struct keeper *k, void (*run)(const struct session_start *start), struct session_start *start, const char *what)
+{
+    int ends[2];
+    pid_t pid;
+
+    k->done = false;
+    k->status = MEM_EXIT_STATUS;
+    if (privmsg_pair(ends) < 0) {
+        log_write(LOG_ERR, "no %s for %s: socketpair: %s", what, k->start->user->name, strerror(errno));
+        return -1;
+    }
+    pid = fork();
+    if (pid == 0) {
+        child = 0;
+        start->keeper = ends[1];
+        run(start);
+    }
+    close(ends[1]);
+    k->end = ends[0];
+    if (pid < 0) {
+        log_write(LOG_ERR, "no %s for %s: fork: %s", what, k->start->user->name, strerror(errno));
+        close(ends[0]);
+        return -1;
+    }
+    child = pid;
+    if (waiting)
+        kill(pid, waiting);
+    /* From here on the connection is the child's: when it ends, the client sees it. */
+    dup2(2, 0);
+    dup2(2, 1);
+    serve_all(k);
+    reap_child(k, what);
+    return 0;
+}
+
+/* A session that died may have left a journal: settled at once, before the locks go. */
+static void recover(struct keeper *k)
+{
+    struct strbuf nothing = STRBUF_INIT(1);
+    struct session_start start = session_start_of(k, MAILDROP_OK, &nothing);
+
+    if (k->lock && !k->done && keeper_files_journal_exists(&k->files)) {
+        run_child(k, session_recover, &start, "recovery");
+        k->status = MEM_EXIT_STATUS;
+    }
+}
+
+/* ---- beginning and end */
+
+/* Becomes the user for good. Whether it worked; a process with root's rights that cannot give them up ends here. */
+static bool become_user(const struct keeper_start *start, struct strbuf *why)
+{
+    const struct auth_user *user = start->user;
+    gid_t spool_gid = IDENTITY_NO_GID;
+
+    if (identity_privileged()) {
+        places_make_hash_dirs(start->settings, user->name);
+        spool_gid = places_spool_gid(start->settings, user);
+    }
+    if (identity_become(user->is_virtual ? NULL : user->name, user->uid, user->gid, spool_gid, why) == 0) {
+        /* The probe: an ACL may let him in without. */
+        if (spool_gid == IDENTITY_NO_GID || !places_writable(start->settings) || identity_forget_gid(why) == 0)
+            return true;
+    }
+    log_write(LOG_ERR, "%s is not served: %s", user->name, why->data);
+    if (identity_privileged())
+        _exit(MEM_EXIT_STATUS);
+    return false;
+}
+
+static enum maildrop_status prepare(struct keeper *k, struct strbuf *why)
+{
+    enum maildrop_status status;
+    const struct place *drop;
+
+    if (!become_user(k->start, why))
+        return MAILDROP_PERM;
+    keeper_options_read(k->settings, k->start->user);
+    status = keeper_files_open(&k->files, k->settings, k->start->user, why);
+    if (status != MAILDROP_OK)
+        return status;
+    drop = &k->files.places.file[MAILFILE_DROP];
+    k->lock = maillock_new(drop->dir, drop->name, drop->shown, k->settings->mail_lock_mask, k->settings->no_atomic_open);
+    return MAILDROP_OK;
+}
+
+int keeper_run(const struct keeper_start *start)
+{
+    struct keeper k = { .start = start, .settings = settings_clone(start->settings), .end = -1, .status = MEM_EXIT_STATUS,
+                        .files = { .lock = -1, .new_temp = -1, .open = { .drop = -1, .index = -1, .leftover = -1 } } };
+    struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
+    struct session_start session;
+    enum maildrop_status status;
+
+    handle_signals();
+    status = prepare(&k, &why);
+    session = session_start_of(&k, status, &why);
+    if (run_child(&k, session_main, &session, "session") == 0)
+        recover(&k);
+    if (k.lock)
+        maillock_close(&k.lock);
+    keeper_files_close(&k.files);
+    log_write(LOG_DEBUG, "(v%s) Ending request from \"%s\" at (%s) %s", PACKAGE_VERSION, start->user->name, start->peer->host, start->peer->ip);
+    strbuf_free(&why);
+    settings_free(&k.settings);
+    return k.status;
+}

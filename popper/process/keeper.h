@@ -1,0 +1,27 @@
+/*
+ * keeper: what the monitor becomes after a login: the user, for good. See the rights at the head of keeper.c.
+ */
+#ifndef PROCESS_KEEPER_H
+#define PROCESS_KEEPER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "auth/auth.h"
+#include "settings/options.h"
+#include "wire/peer.h"
+
+struct keeper_start {
+    const struct settings *settings;
+    const struct peer *peer;
+    const char *host;          /* our name */
+    const struct auth_user *user;
+    const char *unread;        /* handed over by preauth */
+    size_t unread_count;
+    int64_t auth_ns;
+};
+
+/* Serves the user on descriptors 0 and 1 to the end. The exit status of the process. */
+int keeper_run(const struct keeper_start *start);
+
+#endif

@@ -1,0 +1,401 @@
+/*
+ * keeper_files: see keeper_files.h.
+ */
+#include "process/keeper_files.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/file.h"
+#include "common/identity.h"
+#include "common/log.h"
+#include "common/mem.h"
+#include "process/sessionlock.h"
+
+#define NAME_BYTES 512
+
+static void hold_gid(const struct place *place)
+{
+    if (!place->in_home)
+        identity_hold_gid();
+}
+
+static struct file_rules rules_for(const struct keeper_files *f, mode_t forbidden)
+{
+    return (struct file_rules){ .owner = f->uid, .forbidden = forbidden };
+}
+
+/* What a failed opening is for the client: some the administrator or the user must mend. */
+static enum maildrop_status status_of(int error)
+{
+    switch (error) {
+    case EACCES:
+    case EPERM:
+    case ELOOP:
+    case EMLINK:
+    case ENOTDIR:
+    case EISDIR:
+    case ENXIO:
+    case EINVAL:
+    case EROFS:
+    case ENODEV:
+        return MAILDROP_PERM;
+    default:
+        return MAILDROP_TEMP;
+    }
+}
+
+/* Sets why for a place whose directory cannot be opened. -1. */
+static int no_directory(const struct place *place, struct strbuf *why)
+{
+    strbuf_fail(why, "%s: the directory cannot be opened: %s", place->shown, strerror(place->error));
+    errno = place->error;
+    return -1;
+}
+
+static int open_place(const struct keeper_files *f, const struct place *place, int flags, mode_t mode, mode_t forbidden, struct strbuf *why)
+{
+    struct file_rules rules = rules_for(f, forbidden);
+    struct stat st;
+    int fd;
+
+    if (place->dir < 0)
+        return no_directory(place, why);
+    if (flags & O_CREAT)
+        hold_gid(place);
+    fd = file_open(place->dir, place->name, place->shown, flags, mode, &rules, &st, why);
+    identity_drop_gid();
+    return fd;
+}
+
+/* ---- at the start */
+
+/* On the index, so that a poll makes no other file; on the temp drop, where Qpopper locked, when there is no place for an index. */
+static enum maildrop_status take_session_lock(struct keeper_files *f, struct strbuf *why)
+{
+    bool takeover = f->settings->takeover_idle > 0;
+    enum sessionlock_result result = SESSIONLOCK_NONE;
+
+    if (f->settings->index) {
+        result = sessionlock_take(&f->places.index, f->uid, takeover, &f->lock, why);
+        f->open.index = f->lock;
+        if (result == SESSIONLOCK_NONE)
+            log_write(errno == EACCES || errno == EROFS || errno == ENOENT ? LOG_INFO : LOG_WARNING, "no index: %s", why->data);
+    }
+    if (result == SESSIONLOCK_NONE) {
+        result = sessionlock_take(&f->places.file[MAILFILE_TEMPDROP], f->uid, takeover, &f->lock, why);
+        f->lock_is_tempdrop = result == SESSIONLOCK_OK;
+    }
+    if (result == SESSIONLOCK_OK)
+        return MAILDROP_OK;
+    return result == SESSIONLOCK_BUSY ? MAILDROP_BUSY : status_of(errno);
+}
+
+static enum maildrop_status open_drop(struct keeper_files *f, struct strbuf *why)
+{
+    const struct place *place = &f->places.file[MAILFILE_DROP];
+
+    f->open.drop = open_place(f, place, O_RDWR, 0, S_IWOTH, why);
+    if (f->open.drop >= 0 || (errno == ENOENT && place->dir >= 0))
+        return MAILDROP_OK;
+    return status_of(errno);
+}
+
+/* A non-empty temp drop is mail that a crashed server left. */
+static enum maildrop_status open_leftover(struct keeper_files *f, const struct place *place, struct strbuf *why)
+{
+    struct stat st;
+    int fd;
+
+    if (!place->name || place->dir < 0 || f->open.leftover >= 0)
+        return MAILDROP_OK;
+    fd = open_place(f, place, O_RDONLY, 0, S_IRWXO, why);
+    if (fd < 0)
+        return errno == ENOENT ? MAILDROP_OK : status_of(errno);
+    if (fstat(fd, &st) == 0 && st.st_size > 0)
+        f->open.leftover = fd;
+    else if (!f->lock_is_tempdrop) /* closing it would give the session lock away */
+        close(fd);
+    return MAILDROP_OK;
+}
+
+bool keeper_files_journal_exists(const struct keeper_files *f)
+{
+    const struct place *place = &f->places.file[MAILFILE_JOURNAL];
+    struct stat st;
+
+    return place->dir >= 0 && fstatat(place->dir, place->name, &st, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+enum maildrop_status keeper_files_open(struct keeper_files *f, const struct settings *settings, const struct auth_user *user, struct strbuf *why)
+{
+    enum maildrop_status status;
+
+    *f = (struct keeper_files){ .settings = settings, .uid = user->uid, .lock = -1, .new_temp = -1,
+                                .open = { .drop = -1, .index = -1, .leftover = -1 } };
+    places_find(&f->places, settings, user);
+    f->open.shown = f->places.file[MAILFILE_DROP].shown;
+    status = take_session_lock(f, why);
+    if (status == MAILDROP_OK)
+        status = open_drop(f, why);
+    if (status == MAILDROP_OK)
+        status = open_leftover(f, &f->places.file[MAILFILE_TEMPDROP], why);
+    if (status == MAILDROP_OK)
+        status = open_leftover(f, &f->places.old_tempdrop, why);
+    if (status == MAILDROP_OK)
+        f->open.journal = keeper_files_journal_exists(f);
+    return status;
+}
+
+bool keeper_files_same_drop(const struct keeper_files *f, struct strbuf *why)
+{
+    const struct place *place = &f->places.file[MAILFILE_DROP];
+    struct stat open, named;
+    int found = fstatat(place->dir, place->name, &named, AT_SYMLINK_NOFOLLOW);
+
+    if (f->open.drop < 0)
+        return true; /* there was none; what came meanwhile is the next session's */
+    if (found == 0 && fstat(f->open.drop, &open) == 0 && file_same(&open, &named) && open.st_nlink == 1 && open.st_uid == f->uid)
+        return true;
+    strbuf_fail(why, "%s was replaced by another program while this session had it open; log in again", place->shown);
+    return false;
+}
+
+/* ---- on request */
+
+static int refuse_request(int error, struct strbuf *why, const char *text)
+{
+    strbuf_fail(why, "%s", text);
+    errno = error;
+    return -1;
+}
+
+/* A missing maildrop. In a spool where delivery agents of another uid and the spool's group write, it is the group's, too. */
+static int make_drop(struct keeper_files *f, struct strbuf *why)
+{
+    const struct place *place = &f->places.file[MAILFILE_DROP];
+    struct stat dir;
+    mode_t mode = 0600;
+    mode_t before;
+    int fd;
+
+    if (place->dir >= 0 && fstat(place->dir, &dir) == 0 && !place->in_home && (dir.st_mode & S_ISGID) && (dir.st_mode & S_IWGRP))
+        mode = 0660;
+    before = umask(0007);
+    fd = open_place(f, place, O_RDWR | O_CREAT | O_EXCL, mode, S_IWOTH, why);
+    umask(before);
+    if (fd >= 0)
+        f->open.drop = fd;
+    return fd;
+}
+
+/* Without a name where the file system can; else with a name of its own that goes at once, unless fast-update needs one. */
+static int make_temp(struct keeper_files *f, struct strbuf *why)
+{
+    const struct place *place = &f->places.file[MAILFILE_TEMPDROP];
+    char name[NAME_BYTES];
+    int fd;
+
+    if (place->dir < 0)
+        return no_directory(place, why);
+    hold_gid(place);
+    fd = openat(place->dir, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    identity_drop_gid();
+    if (fd >= 0)
+        return fd;
+    if (errno != EOPNOTSUPP && errno != EISDIR && errno != ENOENT && errno != EINVAL) {
+        strbuf_fail(why, "a temporary file beside %s cannot be made: %s", place->shown, strerror(errno));
+        return -1;
+    }
+    snprintf(name, sizeof name, "%s.%ld", place->name, (long)getpid());
+    hold_gid(place);
+    unlinkat(place->dir, name, 0);
+    fd = openat(place->dir, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (fd >= 0 && !f->settings->fast_update)
+        unlinkat(place->dir, name, 0);
+    identity_drop_gid();
+    if (fd < 0)
+        strbuf_fail(why, "%s.%ld cannot be made: %s", place->shown, (long)getpid(), strerror(errno));
+    else if (f->settings->fast_update && !f->new_temp_name)
+        f->new_temp_name = mem_strdup(name);
+    return fd;
+}
+
+static int make_new_temp(struct keeper_files *f, struct strbuf *why)
+{
+    int fd = make_temp(f, why);
+
+    if (fd >= 0 && f->settings->fast_update) {
+        if (f->new_temp >= 0)
+            close(f->new_temp);
+        f->new_temp = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+    }
+    return fd;
+}
+
+int keeper_files_serve_open(struct keeper_files *f, enum mailfile which, enum mailopen how, bool *keep_r, struct strbuf *why)
+{
+    int flags = how == MAILOPEN_NEW ? O_RDWR | O_CREAT | O_EXCL : O_RDWR;
+
+    *keep_r = false;
+    switch (which) {
+    case MAILFILE_DROP:
+        *keep_r = true;
+        if (how != MAILOPEN_NEW)
+            return refuse_request(EINVAL, why, "the maildrop is open already");
+        return make_drop(f, why);
+    case MAILFILE_TEMPDROP:
+        if (how == MAILOPEN_NEW)
+            return make_new_temp(f, why);
+        *keep_r = f->lock_is_tempdrop; /* closing it would give the session lock away */
+        return open_place(f, &f->places.file[which], flags, 0600, S_IRWXO, why);
+    case MAILFILE_JOURNAL:
+    case MAILFILE_POPBULL:
+        return open_place(f, &f->places.file[which], flags, 0600, S_IWGRP | S_IWOTH, why);
+    default:
+        return refuse_request(EINVAL, why, "there is no such file");
+    }
+}
+
+int keeper_files_remove(struct keeper_files *f, enum mailfile which, struct strbuf *why)
+{
+    const struct place *place = &f->places.file[which];
+    int result;
+
+    if (which == MAILFILE_DROP)
+        return refuse_request(EPERM, why, "a maildrop is never removed");
+    if (place->dir < 0)
+        return no_directory(place, why);
+    if (which == MAILFILE_TEMPDROP && f->lock_is_tempdrop)
+        return 0; /* it carries the session lock: emptied by the session, removed at the end */
+    hold_gid(place);
+    result = unlinkat(place->dir, place->name, 0);
+    identity_drop_gid();
+    if (result < 0 && errno == ENOENT)
+        return 0;
+    if (result < 0)
+        strbuf_fail(why, "%s cannot be removed: %s", place->shown, strerror(errno));
+    return result;
+}
+
+/* NAME.orphan.TIME, with a number behind when that is taken. */
+static int set_journal_aside(struct keeper_files *f, struct strbuf *why)
+{
+    const struct place *place = &f->places.file[MAILFILE_JOURNAL];
+    const char *drop = f->places.file[MAILFILE_DROP].name;
+    char name[NAME_BYTES];
+    int i, result = -1;
+
+    for (i = 0; i < 100 && result < 0; i++) {
+        if (i == 0)
+            snprintf(name, sizeof name, ".%s.orphan.%lld", drop, (long long)time(NULL));
+        else
+            snprintf(name, sizeof name, ".%s.orphan.%lld.%d", drop, (long long)time(NULL), i);
+        hold_gid(place);
+        result = renameat2(place->dir, place->name, place->dir, name, RENAME_NOREPLACE);
+        if (result < 0 && errno == EINVAL) /* a file system without that flag */
+            result = faccessat(place->dir, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0 ? -1 : renameat(place->dir, place->name, place->dir, name);
+        identity_drop_gid();
+        if (result < 0 && errno != EEXIST && errno != EINVAL)
+            break;
+    }
+    if (result < 0)
+        return strbuf_fail(why, "%s cannot be renamed to %s: %s", place->shown, name, strerror(errno));
+    log_write(LOG_WARNING, "%s is kept as %s", place->shown, name);
+    return 0;
+}
+
+/* The temp drop made last replaces M: only with fast-update, where the administrator gave up I2. */
+static int replace_drop(struct keeper_files *f, struct strbuf *why)
+{
+    const struct place *drop = &f->places.file[MAILFILE_DROP], *temp = &f->places.file[MAILFILE_TEMPDROP];
+    char from[64], name[NAME_BYTES];
+    int result = 0;
+
+    if (!f->settings->fast_update || f->new_temp < 0)
+        return refuse_request(EPERM, why, "the maildrop is replaced with fast-update only");
+    snprintf(name, sizeof name, ".%s.%ld", drop->name, (long)getpid());
+    snprintf(from, sizeof from, "/proc/self/fd/%d", f->new_temp);
+    hold_gid(drop);
+    if (f->new_temp_name)
+        result = renameat(temp->dir, f->new_temp_name, drop->dir, drop->name);
+    else if (linkat(AT_FDCWD, from, drop->dir, name, AT_SYMLINK_FOLLOW) < 0 || renameat(drop->dir, name, drop->dir, drop->name) < 0)
+        result = -1;
+    identity_drop_gid();
+    if (result < 0)
+        return strbuf_fail(why, "%s cannot be replaced: %s", drop->shown, strerror(errno));
+    mem_free(f->new_temp_name);
+    f->new_temp_name = NULL;
+    close(f->open.drop);
+    f->open.drop = f->new_temp;
+    f->new_temp = -1;
+    return 0;
+}
+
+int keeper_files_set_aside(struct keeper_files *f, enum mailfile which, struct strbuf *why)
+{
+    if (which == MAILFILE_JOURNAL)
+        return set_journal_aside(f, why);
+    if (which == MAILFILE_DROP)
+        return replace_drop(f, why);
+    return refuse_request(EINVAL, why, "this file is never set aside");
+}
+
+int keeper_files_sync_dir(struct keeper_files *f, enum mailfile which, struct strbuf *why)
+{
+    const struct place *place = &f->places.file[which];
+
+    if (place->dir < 0)
+        return no_directory(place, why);
+    if (fsync(place->dir) == 0)
+        return 0;
+    /* A directory that may only be searched: everything of its file system. */
+    if (errno == EBADF && f->open.drop >= 0 && syncfs(f->open.drop) == 0)
+        return 0;
+    return strbuf_fail(why, "the directory of %s cannot be made durable: %s", place->shown, strerror(errno));
+}
+
+/* ---- at the end */
+
+static void leave_temp_drop(struct keeper_files *f)
+{
+    const struct place *place = &f->places.file[MAILFILE_TEMPDROP];
+    struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
+    struct stat st;
+    int fd = -1;
+
+    if (f->settings->keep_temp_drop) {
+        fd = f->lock_is_tempdrop ? f->lock : open_place(f, place, O_RDWR | O_CREAT, 0600, S_IRWXO, &why);
+        if (fd >= 0)
+            futimens(fd, NULL);
+        else
+            log_write(LOG_WARNING, "keep-temp-drop: %s", why.data);
+    } else if (f->lock_is_tempdrop && fstat(f->lock, &st) == 0 && st.st_size == 0) {
+        hold_gid(place);
+        unlinkat(place->dir, place->name, 0);
+        identity_drop_gid();
+    }
+    strbuf_free(&why);
+}
+
+void keeper_files_close(struct keeper_files *f)
+{
+    if (f->lock >= 0)
+        leave_temp_drop(f);
+    if (f->new_temp_name) {
+        hold_gid(&f->places.file[MAILFILE_TEMPDROP]);
+        unlinkat(f->places.file[MAILFILE_TEMPDROP].dir, f->new_temp_name, 0);
+        identity_drop_gid();
+        mem_free(f->new_temp_name);
+    }
+    places_close(&f->places);
+    if (f->open.drop >= 0)
+        close(f->open.drop);
+    if (f->lock >= 0)
+        close(f->lock);
+}

@@ -1,0 +1,277 @@
+/*
+ * monitor: see monitor.h.
+ *
+ * What may run as root, completely: main.c, process/startup.c, process/monitor.c, process/checker.c with what auth_check_password calls
+ * (auth/auth.c, auth/auth_passwd.c, libcrypt, the name service), process/preauth.c and process/keeper.c up to their identity_become,
+ * process/places.c (spool_gid, make_hash_dirs), protocol/stats.c, settings/, wire/peer.c, wire/privmsg.c, common/. After a login nothing runs as root.
+ *
+ * Rights of this role: those it was started with. It never reads from the client's descriptors. What preauth says counts as hostile: a table says which
+ * requests are answered now; anything else ends the session.
+ */
+#include "process/monitor.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <config.h>
+
+#include "auth/auth.h"
+#include "common/log.h"
+#include "common/mem.h"
+#include "process/checker.h"
+#include "process/keeper.h"
+#include "process/preauth.h"
+#include "process/request.h"
+#include "process/sandbox.h"
+#include "protocol/command.h"
+#include "protocol/stats.h"
+#include "wire/netio.h"
+#include "wire/peer.h"
+#include "wire/privmsg.h"
+
+#define RECORDS_MAX 300      /* log records of one preauth; more is an attack on the disk */
+#define LINGER_MS 1000       /* for a process that has closed its end to be gone */
+#define GRACE_SECONDS 90     /* beyond preauth-timeout and failure-delay, which preauth keeps itself */
+
+struct monitor {
+    const struct settings *settings;
+    struct peer peer;
+    char host[256];
+    int64_t started;
+    int64_t auth_ns;
+    int preauth;          /* our end */
+    pid_t preauth_pid;
+    unsigned records;
+    bool granted;
+    struct auth_user user;
+    char unread[NETIO_UNREAD_MAX];
+    size_t unread_count;
+    unsigned open_rows;   /* bit set of enum request: what may be asked now */
+};
+
+enum monitor_next { NEXT_GO_ON, NEXT_KEEPER, NEXT_GONE, NEXT_END };
+
+struct row {
+    enum request type;
+    bool once;   /* closes when it is asked */
+    enum monitor_next (*serve)(struct monitor *mon, struct privmsg *m);
+};
+
+static void permit(struct monitor *mon, enum request type)
+{
+    mon->open_rows |= 1u << type;
+}
+
+static enum monitor_next serve_log(struct monitor *mon, struct privmsg *m)
+{
+    int priority = (int)privmsg_get_number(m);
+    size_t n;
+    const char *text = privmsg_get_bytes(m, LOG_RECORD_MAX, &n);
+
+    if (privmsg_complete(m) && mon->records++ < RECORDS_MAX)
+        log_record(priority, text, n);
+    return NEXT_GO_ON;
+}
+
+static void note_verdict(struct monitor *mon, enum auth_verdict verdict, const char *name, const char *reason)
+{
+    mon->auth_ns = netio_now() - mon->started;
+    switch (verdict) {
+    case AUTH_GRANTED:
+        stats_login(mon->settings, mon->user.name, &mon->peer);
+        break;
+    case AUTH_REFUSED:
+        stats_failed_login(name, &mon->peer, reason);
+        break;
+    case AUTH_UNAVAILABLE:
+        log_write(LOG_ERR, "passwords cannot be checked: %s", reason);
+        break;
+    }
+}
+
+static enum monitor_next serve_password(struct monitor *mon, struct privmsg *m)
+{
+    struct strbuf reason = STRBUF_INIT(STRBUF_WHY_MAX);
+    const char *name = privmsg_get_text(m, COMMAND_LINE_MAX);
+    const char *password = privmsg_get_text(m, COMMAND_LINE_MAX);
+    enum auth_verdict verdict;
+    struct privmsg answer;
+    int sent;
+
+    if (!privmsg_complete(m))
+        return NEXT_GO_ON; /* the caller looks, too, and ends it */
+    verdict = checker_run(mon->settings, name, password, mon->preauth, &mon->user, &reason);
+    note_verdict(mon, verdict, name, reason.data);
+    strbuf_free(&reason);
+    mon->granted = verdict == AUTH_GRANTED;
+    if (mon->granted)
+        permit(mon, REQUEST_HANDOVER);
+    privmsg_init(&answer, REQUEST_ANSWER);
+    privmsg_put_number(&answer, verdict);
+    sent = privmsg_send(mon->preauth, &answer);
+    privmsg_free(&answer);
+    return sent < 0 ? NEXT_GONE : NEXT_GO_ON;
+}
+
+static enum monitor_next serve_handover(struct monitor *mon, struct privmsg *m)
+{
+    size_t n;
+    const char *bytes = privmsg_get_bytes(m, NETIO_UNREAD_MAX, &n);
+
+    if (!privmsg_complete(m))
+        return NEXT_GO_ON;
+    memcpy(mon->unread, bytes, n);
+    mon->unread_count = n;
+    return NEXT_KEEPER;
+}
+
+static const struct row rows[] = {
+    { REQUEST_LOG, false, serve_log },
+    { REQUEST_PASSWORD, true, serve_password },
+    { REQUEST_HANDOVER, true, serve_handover },
+};
+
+/* The row that answers this type now, or NULL. */
+static const struct row *row_of(const struct monitor *mon, uint32_t type)
+{
+    size_t i;
+
+    for (i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (rows[i].type == type && (mon->open_rows & (1u << type)))
+            return &rows[i];
+    return NULL;
+}
+
+static enum monitor_next serve(struct monitor *mon, struct privmsg *m)
+{
+    const struct row *row = row_of(mon, m->type);
+    enum monitor_next next;
+
+    if (!row || m->fd >= 0) {
+        log_write(LOG_ERR, "the process that meets clients first asked for %s%s, which it may not now; the session from %s ends",
+                  request_name(m->type), m->fd >= 0 ? " with a descriptor" : "", mon->peer.ip);
+        return NEXT_END;
+    }
+    if (row->once)
+        mon->open_rows &= ~(1u << row->type);
+    next = row->serve(mon, m);
+    if (privmsg_complete(m))
+        return next;
+    log_write(LOG_ERR, "the process that meets clients first sent a broken %s; the session from %s ends", request_name(m->type), mon->peer.ip);
+    return NEXT_END;
+}
+
+/* Until preauth hands over, ends, breaks a rule or takes too long. */
+static enum monitor_next serve_all(struct monitor *mon)
+{
+    int seconds = mon->settings->preauth_timeout + mon->settings->failure_delay + GRACE_SECONDS;
+    int64_t limit = netio_now() + seconds * INT64_C(1000000000);
+    enum monitor_next next = NEXT_GO_ON;
+
+    while (next == NEXT_GO_ON) {
+        struct privmsg m;
+        int64_t left = (limit - netio_now()) / 1000000;
+        int got = privmsg_receive(mon->preauth, &m, left > 0 ? (int)left : 0);
+
+        if (got > 0)
+            next = serve(mon, &m);
+        else if (got == 0)
+            next = NEXT_GONE;
+        else if (errno != EINTR) {
+            log_write(LOG_ERR, "the process that serves the login from %s: %s; it is ended", mon->peer.ip, strerror(errno));
+            next = NEXT_END;
+        }
+        privmsg_free(&m);
+    }
+    return next;
+}
+
+/* Waits for preauth, which has closed its end: a moment for it to end by itself, so that how it ended is seen, and no chance to linger. */
+static int wait_for_preauth(pid_t pid, bool gone)
+{
+    int status = 0, i;
+
+    for (i = 0; gone && i < LINGER_MS; i++) {
+        if (waitpid(pid, &status, WNOHANG) == pid)
+            return status;
+        usleep(1000);
+    }
+    kill(pid, SIGKILL);
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+        continue;
+    return status;
+}
+
+/* Ends preauth for certain: from here on it reads nothing more from the client. False when it did not end well. */
+static bool reap_preauth(struct monitor *mon, enum monitor_next next)
+{
+    struct strbuf text = STRBUF_INIT(STRBUF_WHY_MAX);
+    int status = wait_for_preauth(mon->preauth_pid, next == NEXT_GONE);
+    bool well = next == NEXT_KEEPER || (next == NEXT_GONE && WIFEXITED(status) && WEXITSTATUS(status) == 0);
+
+    close(mon->preauth);
+    if (sandbox_killed(status, SANDBOX_PREAUTH, &text))
+        log_write(LOG_CRIT, "client %s: %s", mon->peer.ip, text.data);
+    else if (next == NEXT_GONE && WIFSIGNALED(status))
+        log_write(LOG_ERR, "the process that serves the login from %s was killed by signal %d (%s)", mon->peer.ip, WTERMSIG(status),
+                  strsignal(WTERMSIG(status)));
+    strbuf_free(&text);
+    return well;
+}
+
+static bool start_preauth(struct monitor *mon)
+{
+    struct preauth_start start = { .settings = mon->settings, .peer = &mon->peer, .host = mon->host };
+    int ends[2];
+
+    if (privmsg_pair(ends) < 0) {
+        log_write(LOG_ERR, "no session for %s: socketpair: %s", mon->peer.ip, strerror(errno));
+        return false;
+    }
+    mon->preauth_pid = fork();
+    if (mon->preauth_pid == 0) {
+        start.monitor = ends[1];
+        preauth_main(&start);
+    }
+    close(ends[1]);
+    mon->preauth = ends[0];
+    if (mon->preauth_pid > 0)
+        return true;
+    log_write(LOG_ERR, "no session for %s: fork: %s", mon->peer.ip, strerror(errno));
+    return false;
+}
+
+static int become_keeper(struct monitor *mon)
+{
+    struct keeper_start start = {
+        .settings = mon->settings, .peer = &mon->peer, .host = mon->host, .user = &mon->user, .unread = mon->unread,
+        .unread_count = mon->unread_count, .auth_ns = mon->auth_ns,
+    };
+
+    return keeper_run(&start);
+}
+
+int monitor_run(const struct settings *settings)
+{
+    struct monitor mon = { .settings = settings, .started = netio_now() };
+    enum monitor_next next;
+    bool well;
+
+    peer_of_descriptor(&mon.peer, 0);
+    if (gethostname(mon.host, sizeof mon.host - 1) < 0 || !mon.host[0])
+        strcpy(mon.host, "localhost");
+    log_write(LOG_DEBUG, "(v%s) Servicing request from \"%s\" at %s", PACKAGE_VERSION, mon.peer.host, mon.peer.ip);
+    if (!start_preauth(&mon))
+        return MEM_EXIT_STATUS;
+    permit(&mon, REQUEST_LOG);
+    permit(&mon, REQUEST_PASSWORD);
+    next = serve_all(&mon);
+    well = reap_preauth(&mon, next);
+    if (next == NEXT_KEEPER)
+        return become_keeper(&mon);
+    log_write(LOG_DEBUG, "(v%s) Ending request from \"%s\" at (%s) %s", PACKAGE_VERSION, mon.granted ? mon.user.name : "", mon.peer.host, mon.peer.ip);
+    return well ? 0 : MEM_EXIT_STATUS;
+}

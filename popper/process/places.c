@@ -1,0 +1,240 @@
+/*
+ * places: see places.h and the facts page 6.2. It never follows what a client said, and never creates anything but hash directories.
+ */
+#include "process/places.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/identity.h"
+#include "common/log.h"
+#include "common/mem.h"
+
+#define PATH_BYTES 4096
+
+/* ---- names */
+
+/* "/a" (the sum of the first five bytes), "/f/s" (first and second letter), or "". */
+static void add_hash(struct strbuf *path, int hash_spool, const char *user)
+{
+    unsigned sum = 0;
+    size_t i;
+
+    if (hash_spool == 1) {
+        for (i = 0; i < 5 && user[i]; i++)
+            sum += (unsigned char)user[i];
+        strbuf_addf(path, "/%c", (int)('a' + sum % 26));
+    } else if (hash_spool == 2) {
+        strbuf_addf(path, "/%c/%c", user[0], user[1] ? user[1] : user[0]);
+    }
+}
+
+static char *path_of(const char *dir, int hash_spool, const char *user)
+{
+    struct strbuf path = STRBUF_INIT(PATH_BYTES);
+    char *dir_path;
+
+    strbuf_adds(&path, dir);
+    add_hash(&path, hash_spool, user);
+    dir_path = mem_strdup(path.data);
+    strbuf_free(&path);
+    return dir_path;
+}
+
+char *places_spool_dir(const struct settings *settings, const char *user)
+{
+    return path_of(settings->spool_dir, settings->hash_spool, user);
+}
+
+/* pattern with the user for each %s. */
+static char *fill_pattern(const char *pattern, const char *user)
+{
+    struct strbuf name = STRBUF_INIT(PATH_BYTES);
+    char *filled;
+
+    for (; *pattern; pattern++) {
+        if (pattern[0] == '%' && pattern[1] == 's') {
+            strbuf_adds(&name, user);
+            pattern++;
+        } else {
+            strbuf_addc(&name, *pattern);
+        }
+    }
+    filled = mem_strdup(name.data);
+    strbuf_free(&name);
+    return filled;
+}
+
+/* ---- directories */
+
+/* For reading, so that it can be synced; where only searching is allowed, as a mere place. */
+static int open_directory(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    if (fd < 0 && errno == EACCES)
+        fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    return fd;
+}
+
+/* Each directory is opened once. */
+static void place_in(struct places *p, struct place *place, const char *dir, char *name, bool in_home)
+{
+    struct strbuf shown = STRBUF_INIT(PATH_BYTES);
+    size_t i;
+
+    for (i = 0; i < p->opened_count && strcmp(p->opened[i].path, dir) != 0; i++)
+        continue;
+    if (i == p->opened_count) {
+        p->opened[i].path = mem_strdup(dir);
+        p->opened[i].fd = open_directory(dir);
+        p->opened[i].error = p->opened[i].fd < 0 ? errno : 0;
+        p->opened_count++;
+    }
+    strbuf_addf(&shown, "%s/%s", dir, name);
+    *place = (struct place){ .dir = p->opened[i].fd, .error = p->opened[i].error, .name = name, .in_home = in_home };
+    place->shown = mem_strdup(shown.data);
+    strbuf_free(&shown);
+}
+
+static void find_drop(struct places *p, const struct settings *settings, const struct auth_user *user)
+{
+    const char *in_home = settings->home_dir_mail;
+    char *dir = path_of(in_home ? user->home : settings->spool_dir, settings->hash_spool, user->name);
+    struct strbuf path = STRBUF_INIT(PATH_BYTES), journal = STRBUF_INIT(PATH_BYTES);
+    char *name;
+
+    strbuf_addf(&path, "%s/%s", dir, in_home ? in_home : user->name);
+    name = strrchr(path.data, '/');
+    *name++ = '\0';
+    place_in(p, &p->file[MAILFILE_DROP], path.data, mem_strdup(name), in_home != NULL);
+    strbuf_addf(&journal, ".%s.journal", name);
+    place_in(p, &p->file[MAILFILE_JOURNAL], path.data, mem_strdup(journal.data), in_home != NULL);
+    strbuf_free(&path);
+    strbuf_free(&journal);
+    mem_free(dir);
+}
+
+void places_find(struct places *p, const struct settings *settings, const struct auth_user *user)
+{
+    const char *base = settings->home_dir_misc ? user->home : settings->spool_dir;
+    const char *temp_base = settings->temp_dir ? settings->temp_dir : base;
+    const char *index_base = settings->cache_dir ? settings->cache_dir : temp_base;
+    char *temp_dir = path_of(temp_base, settings->hash_spool, user->name);
+    char *index_dir = path_of(index_base, settings->hash_spool, user->name);
+
+    memset(p, 0, sizeof *p);
+    find_drop(p, settings, user);
+    place_in(p, &p->file[MAILFILE_TEMPDROP], temp_dir, fill_pattern(settings->temp_name, user->name), temp_base == user->home);
+    place_in(p, &p->index, index_dir, fill_pattern(settings->cache_name, user->name), index_base == user->home);
+    if (settings->check_old_spool_loc && (settings->hash_spool > 0 || settings->home_dir_mail || settings->home_dir_misc))
+        place_in(p, &p->old_tempdrop, settings->spool_dir, fill_pattern(".%s.pop", user->name), false);
+    p->file[MAILFILE_POPBULL] = (struct place){ .dir = -1, .error = ENOENT, .name = mem_strdup(".popbull"), .shown = mem_strdup("~/.popbull"),
+                                                .in_home = true };
+    mem_free(temp_dir);
+    mem_free(index_dir);
+}
+
+static void forget(struct place *place)
+{
+    mem_free(place->name);
+    mem_free(place->shown);
+    *place = (struct place){ .dir = -1 };
+}
+
+void places_close(struct places *p)
+{
+    size_t i;
+
+    for (i = 0; i < MAILFILE_COUNT; i++)
+        forget(&p->file[i]);
+    forget(&p->index);
+    forget(&p->old_tempdrop);
+    for (i = 0; i < p->opened_count; i++) {
+        if (p->opened[i].fd >= 0)
+            close(p->opened[i].fd);
+        mem_free(p->opened[i].path);
+    }
+    p->opened_count = 0;
+}
+
+/* ---- as root, before */
+
+/* One level; mode first, owner last, so that nobody but root can use it before it is right. */
+static int make_like(int parent, const char *name, const struct stat *like)
+{
+    int fd;
+
+    if (mkdirat(parent, name, 0700) < 0)
+        return errno == EEXIST ? 0 : -1;
+    fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0)
+        return -1;
+    if (fchown(fd, like->st_uid, like->st_gid) < 0 || fchmod(fd, like->st_mode & 07777) < 0) {
+        int error = errno;
+
+        close(fd);
+        errno = error;
+        return -1;
+    }
+    return close(fd);
+}
+
+static int make_levels(int spool, const struct stat *like, int hash_spool, const char *user)
+{
+    struct strbuf path = STRBUF_INIT(16);
+    int result;
+
+    add_hash(&path, hash_spool, user);
+    if (hash_spool == 2) {
+        char first[2] = { user[0], '\0' };
+
+        result = make_like(spool, first, like);
+    } else {
+        result = 0;
+    }
+    if (result == 0)
+        result = make_like(spool, path.data + 1, like);
+    strbuf_free(&path);
+    return result;
+}
+
+void places_make_hash_dirs(const struct settings *settings, const char *user)
+{
+    char *dir;
+    struct stat st;
+    int fd;
+
+    if (settings->hash_spool == 0 || !settings->check_hash_dir || settings->home_dir_mail)
+        return;
+    dir = places_spool_dir(settings, user);
+    if (stat(dir, &st) < 0 && errno == ENOENT) {
+        fd = open(settings->spool_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (fd < 0 || fstat(fd, &st) < 0 || make_levels(fd, &st, settings->hash_spool, user) < 0)
+            log_write(LOG_WARNING, "hash directory %s of %s cannot be made: %s; make it with mode, owner and group of %s", dir, user,
+                      strerror(errno), settings->spool_dir);
+        if (fd >= 0)
+            close(fd);
+    }
+    mem_free(dir);
+}
+
+gid_t places_spool_gid(const struct settings *settings, const struct auth_user *user)
+{
+    struct stat st;
+
+    /* With the maildrop in a home nothing that the user could point elsewhere may be touched with the spool's group. */
+    if (settings->home_dir_mail || stat(settings->spool_dir, &st) < 0)
+        return IDENTITY_NO_GID;
+    if ((st.st_mode & S_IWOTH) || !(st.st_mode & S_IWGRP) || st.st_gid == 0 || st.st_gid == user->gid || st.st_uid == user->uid)
+        return IDENTITY_NO_GID;
+    return st.st_gid;
+}
+
+bool places_writable(const struct settings *settings)
+{
+    return faccessat(AT_FDCWD, settings->spool_dir, W_OK, AT_EACCESS) == 0;
+}

@@ -1,0 +1,53 @@
+/*
+ * places: where the files of one user are. The only room that makes names of files out of settings and a user (DESIGN section 2: names come from root's
+ * settings and the passwd entry, never from a client).
+ *
+ * It opens directories with the rights of the caller (the keeper, who is the user by then) and decides nothing about what is in them.
+ */
+#ifndef PROCESS_PLACES_H
+#define PROCESS_PLACES_H
+
+#include <stdbool.h>
+
+#include "auth/auth.h"
+#include "common/strbuf.h"
+#include "mail/mailhost.h"
+#include "settings/options.h"
+
+struct place {
+    int dir;        /* descriptor, borrowed from the places; -1: cannot be opened, error says why */
+    int error;      /* errno of that */
+    char *name;     /* inside dir; owned by the places */
+    char *shown;    /* the whole path, for messages; owned by the places */
+    bool in_home;   /* below a directory of the user's own: the extra gid is never held there */
+};
+
+struct places {
+    struct place file[MAILFILE_COUNT];
+    struct place index;
+    struct place old_tempdrop;  /* where a leftover may stand from the time before the spool moved; name NULL: nowhere */
+    struct {
+        char *path;
+        int fd;
+        int error;
+    } opened[6];
+    size_t opened_count;
+};
+
+/* Fills in names and opens directories. Never fails: a place that cannot be reached says so itself. */
+void places_find(struct places *p, const struct settings *settings, const struct auth_user *user);
+void places_close(struct places *p);
+
+/* The directory of the maildrops of users like this one: spool-dir with its hash directories; the caller frees. */
+char *places_spool_dir(const struct settings *settings, const char *user);
+
+/* As root, before the keeper becomes the user: makes the missing hash directories below spool-dir, with its mode, owner and group
+   (option check-hash-dir). What fails is logged; opening the maildrop will say more. */
+void places_make_hash_dirs(const struct settings *settings, const char *user);
+
+/* The group that the keeper must be able to hold, because only it lets the user's mail be created and removed in spool-dir; IDENTITY_NO_GID when
+   none is needed. Judged by owner and mode, before the keeper becomes the user; `places_writable` is the probe afterwards. */
+gid_t places_spool_gid(const struct settings *settings, const struct auth_user *user);
+bool places_writable(const struct settings *settings);
+
+#endif

@@ -1,0 +1,21 @@
+/*
+ * preauth: the process that speaks to a client nobody knows yet. See the rights at the head of preauth.c.
+ */
+#ifndef PROCESS_PREAUTH_H
+#define PROCESS_PREAUTH_H
+
+#include "settings/options.h"
+#include "wire/peer.h"
+
+struct preauth_start {
+    const struct settings *settings;
+    const struct peer *peer;
+    const char *host;   /* our name */
+    const char *stamp;  /* for APOP, or NULL */
+    int monitor;        /* its end of the privmsg pair */
+};
+
+/* In a fresh child: gives up all rights, serves descriptors 0 and 1, hands over or not, ends the process. */
+_Noreturn void preauth_main(const struct preauth_start *start);
+
+#endif

@@ -1,0 +1,228 @@
+/*
+ * request: see request.h. Runs in the processes without rights; nothing here opens, locks or kills.
+ */
+#include "process/request.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+
+#include "common/log.h"
+#include "common/maillock.h"
+
+static struct {
+    int end;               /* of the mailhost */
+    bool signals_wait;
+    sigset_t mask_before;
+} asking = { .end = -1 };
+
+static int log_end = -1;
+
+const char *request_name(uint32_t type)
+{
+    static const char *const names[REQUEST_COUNT] = {
+        [REQUEST_LOG] = "LOG", [REQUEST_PASSWORD] = "PASSWORD", [REQUEST_HANDOVER] = "HANDOVER", [REQUEST_LOCK] = "LOCK",
+        [REQUEST_UNLOCK] = "UNLOCK", [REQUEST_LOCK_IS_OURS] = "LOCK_IS_OURS", [REQUEST_OPEN] = "OPEN", [REQUEST_REMOVE] = "REMOVE",
+        [REQUEST_SET_ASIDE] = "SET_ASIDE", [REQUEST_SYNC_DIR] = "SYNC_DIR", [REQUEST_DONE] = "DONE",
+    };
+
+    return type < REQUEST_COUNT && names[type] ? names[type] : "unknown";
+}
+
+static void send_record(void *context, int priority, const char *text, size_t length)
+{
+    struct privmsg m;
+
+    (void)context;
+    privmsg_init(&m, REQUEST_LOG);
+    privmsg_put_number(&m, (uint64_t)priority);
+    privmsg_put_bytes(&m, text, length);
+    /* When the other side is gone nobody is left to tell. */
+    (void)privmsg_send(log_end, &m);
+    privmsg_free(&m);
+}
+
+void request_log_through(int end)
+{
+    log_end = end;
+    log_set_sink(send_record, NULL);
+}
+
+int request_ask(int end, struct privmsg *m)
+{
+    int got;
+
+    if (privmsg_send(end, m) < 0) {
+        privmsg_free(m);
+        return -1;
+    }
+    privmsg_free(m);
+    do {
+        got = privmsg_receive(end, m, -1);
+    } while (got < 0 && errno == EINTR);
+    if (got <= 0)
+        return -1;
+    if (m->type == REQUEST_ANSWER)
+        return 0;
+    privmsg_free(m);
+    return -1;
+}
+
+/* ---- mailhost over privmsg */
+
+/* The keeper is gone (or mad): without it there are no locks, so nothing may be changed any more. */
+static int keeper_lost(struct strbuf *why)
+{
+    if (why)
+        strbuf_fail(why, "the process that keeps the locks of this session has ended; the maildrop is as it was");
+    errno = EPIPE;
+    return -1;
+}
+
+static void let_signals_wait(void)
+{
+    sigset_t all;
+
+    if (asking.signals_wait)
+        return;
+    sigfillset(&all);
+    asking.signals_wait = sigprocmask(SIG_BLOCK, &all, &asking.mask_before) == 0;
+}
+
+static void let_signals_come(void)
+{
+    if (!asking.signals_wait)
+        return;
+    asking.signals_wait = false;
+    sigprocmask(SIG_SETMASK, &asking.mask_before, NULL);
+}
+
+static enum maillock_result ask_lock(void *context, bool updating, struct strbuf *why)
+{
+    struct privmsg m;
+    enum maillock_result result;
+
+    (void)context;
+    if (updating)
+        let_signals_wait();
+    privmsg_init(&m, REQUEST_LOCK);
+    privmsg_put_number(&m, updating);
+    if (request_ask(asking.end, &m) < 0) {
+        keeper_lost(why);
+        let_signals_come();
+        return MAILLOCK_ERROR;
+    }
+    result = (enum maillock_result)privmsg_get_number(&m);
+    strbuf_fail(why, "%s", privmsg_get_text(&m, STRBUF_WHY_MAX));
+    privmsg_free(&m);
+    if (result != MAILLOCK_OK)
+        let_signals_come();
+    return result;
+}
+
+static void ask_unlock(void *context)
+{
+    struct privmsg m;
+
+    (void)context;
+    privmsg_init(&m, REQUEST_UNLOCK);
+    request_ask(asking.end, &m);
+    privmsg_free(&m);
+    let_signals_come();
+}
+
+static bool ask_lock_is_ours(void *context)
+{
+    struct privmsg m;
+    bool ours;
+
+    (void)context;
+    privmsg_init(&m, REQUEST_LOCK_IS_OURS);
+    ours = request_ask(asking.end, &m) == 0 && privmsg_get_number(&m) == 1;
+    privmsg_free(&m);
+    return ours;
+}
+
+/* The answer of requests about files: 0, or -1 with errno and why. */
+static int file_answer(struct privmsg *m, struct strbuf *why)
+{
+    int error = (int)privmsg_get_number(m);
+    const char *text = privmsg_get_text(m, STRBUF_WHY_MAX);
+
+    if (!privmsg_complete(m)) {
+        privmsg_free(m);
+        return keeper_lost(why);
+    }
+    if (error == 0)
+        return 0;
+    strbuf_fail(why, "%s", text);
+    privmsg_free(m);
+    errno = error;
+    return -1;
+}
+
+static int ask_open(void *context, enum mailfile which, enum mailopen how, struct strbuf *why)
+{
+    struct privmsg m;
+    int fd;
+
+    (void)context;
+    privmsg_init(&m, REQUEST_OPEN);
+    privmsg_put_number(&m, which);
+    privmsg_put_number(&m, how);
+    if (request_ask(asking.end, &m) < 0)
+        return keeper_lost(why);
+    if (file_answer(&m, why) < 0)
+        return -1;
+    fd = m.fd;
+    m.fd = -1;
+    privmsg_free(&m);
+    return fd >= 0 ? fd : keeper_lost(why);
+}
+
+static int ask_about(enum request type, enum mailfile which, struct strbuf *why)
+{
+    struct privmsg m;
+
+    privmsg_init(&m, type);
+    privmsg_put_number(&m, which);
+    if (request_ask(asking.end, &m) < 0)
+        return keeper_lost(why);
+    if (file_answer(&m, why) < 0)
+        return -1;
+    privmsg_free(&m);
+    return 0;
+}
+
+static int ask_remove(void *context, enum mailfile which, struct strbuf *why)
+{
+    (void)context;
+    return ask_about(REQUEST_REMOVE, which, why);
+}
+
+static int ask_set_aside(void *context, enum mailfile which, struct strbuf *why)
+{
+    (void)context;
+    return ask_about(REQUEST_SET_ASIDE, which, why);
+}
+
+static int ask_sync_dir(void *context, enum mailfile which, struct strbuf *why)
+{
+    (void)context;
+    return ask_about(REQUEST_SYNC_DIR, which, why);
+}
+
+void request_mailhost(struct mailhost *host, int end, const char *shown)
+{
+    asking.end = end;
+    *host = (struct mailhost){
+        .shown = shown,
+        .lock = ask_lock,
+        .unlock = ask_unlock,
+        .lock_is_ours = ask_lock_is_ours,
+        .open = ask_open,
+        .remove = ask_remove,
+        .set_aside = ask_set_aside,
+        .sync_dir = ask_sync_dir,
+    };
+}

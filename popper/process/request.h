@@ -1,0 +1,45 @@
+/*
+ * request: what the processes of a session ask of each other, over privmsg: preauth of the monitor, the session and recovery of the keeper.
+ * The asking side's stubs; the answering side's tables stand in monitor.c and keeper.c.
+ *
+ * No request carries a path, a user name that is believed, or a descriptor. Whoever loses the other side ends at once.
+ */
+#ifndef PROCESS_REQUEST_H
+#define PROCESS_REQUEST_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/strbuf.h"
+#include "mail/mailhost.h"
+#include "wire/privmsg.h"
+
+enum request {
+    REQUEST_LOG = 1,      /* number priority, bytes record; no answer */
+    REQUEST_PASSWORD,     /* text name, text password; answer: number (enum auth_verdict) */
+    REQUEST_HANDOVER,     /* bytes unread input; no answer */
+    REQUEST_LOCK,         /* number updating; answer: number (enum maillock_result), text why */
+    REQUEST_UNLOCK,       /* nothing; answer: nothing */
+    REQUEST_LOCK_IS_OURS, /* nothing; answer: number */
+    REQUEST_OPEN,         /* number enum mailfile, number enum mailopen; answer: number errno, text why, the descriptor when errno is 0 */
+    REQUEST_REMOVE,       /* number enum mailfile; answer: number errno, text why; so the next two */
+    REQUEST_SET_ASIDE,
+    REQUEST_SYNC_DIR,
+    REQUEST_DONE,         /* number exit status; no answer */
+    REQUEST_COUNT,
+    REQUEST_ANSWER = 1000
+};
+
+const char *request_name(uint32_t type); /* for the log */
+
+/* Sends what log_write says over `end`, from now on. For processes that may open no socket. */
+void request_log_through(int end);
+
+/* Asks and waits for the answer (m is the question and then the answer). 0; or -1 when the other side is gone or answered nonsense. */
+int request_ask(int end, struct privmsg *m);
+
+/* What a file's owner asks of the keeper: fills host (context included) so that the mail rooms' calls travel over `end`. shown: borrowed.
+   Signals wait from lock(updating) to unlock. */
+void request_mailhost(struct mailhost *host, int end, const char *shown);
+
+#endif

@@ -1,0 +1,64 @@
+/*
+ * startup: see startup.h. Trusts nothing that was inherited but the client's descriptors and the uid.
+ */
+#include "process/startup.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/file.h"
+#include "common/mem.h"
+
+#define TZ_MAX 200
+
+static void clean_signals(void)
+{
+    /* Those that somebody may have left ignored and that we need, or that shall end us. */
+    const int wanted[] = { SIGCHLD, SIGHUP, SIGINT, SIGTERM, SIGALRM, SIGURG, SIGUSR1, SIGUSR2 };
+    const int unwanted[] = { SIGPIPE, SIGXFSZ };
+    sigset_t none;
+    size_t i;
+
+    for (i = 0; i < sizeof wanted / sizeof *wanted; i++)
+        signal(wanted[i], SIG_DFL);
+    for (i = 0; i < sizeof unwanted / sizeof *unwanted; i++)
+        signal(unwanted[i], SIG_IGN);
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static void clean_environment(void)
+{
+    static char tz[TZ_MAX + 4];
+    static char path[] = "PATH=/usr/sbin:/usr/bin:/sbin:/bin", lang[] = "LANG=C";
+    static char *allowed[4] = { path, lang };
+    const char *given = getenv("TZ");
+
+    if (given && strlen(given) <= TZ_MAX) {
+        snprintf(tz, sizeof tz, "TZ=%s", given);
+        allowed[2] = tz;
+    }
+    environ = allowed;
+}
+
+void startup_clean(void)
+{
+    file_sanitize_descriptors(3, NULL, 0);
+    umask(077);
+    clean_signals();
+    clean_environment();
+}
+
+void startup_detach(void)
+{
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+    if (null < 0 || dup2(null, 2) < 0 || chdir("/") < 0)
+        _exit(MEM_EXIT_STATUS);
+    close(null);
+}
