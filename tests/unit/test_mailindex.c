@@ -269,7 +269,7 @@ START_TEST(no_index_is_no_index)
     ck_assert_str_eq(logged, "");
     ck_assert_int_eq(state(), MAILINDEX_NONE);
     ck_assert_str_eq(logged, "index not used: it is empty");
-    put((const unsigned char *)"+Qpop+\1 of an old Qpopper, which is shorter than a header of ours is, but not by much: padding padding padding padding", 120);
+    put((const unsigned char *)"+Qpop+\1 of an old Qpopper, which is shorter than a header of ours is, but not by much: padding padding padding padding", 118);
     ck_assert_int_eq(state(), MAILINDEX_NONE);
     ck_assert_str_eq(logged, "index not used: it is not an index of ours");
     ck_assert_int_eq(ftruncate(indexfd, (INT64_C(64) << 20) + 1), 0);
