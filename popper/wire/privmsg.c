@@ -231,7 +231,7 @@ static int broken(struct privmsg *m)
 
 int privmsg_receive(int end, struct privmsg *m, int timeout_ms)
 {
-    struct header header;
+    struct header header = { 0 };
     struct iovec part[2] = { { .iov_base = &header, .iov_len = sizeof header }, { .iov_len = PRIVMSG_MAX } };
     _Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int))];
     struct msghdr msg = { .msg_iov = part, .msg_iovlen = 2, .msg_control = control, .msg_controllen = sizeof control };

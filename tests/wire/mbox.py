@@ -89,11 +89,11 @@ def header_fields(text):
 
 def unique_id(from_line, text):
     """The unique id of a message without a stored one, in the qpopper format: MD5 in base 80 (facts page 5.2)."""
-    from_line = from_line.rstrip(b"\r\n")
+    from_line = from_line.rstrip(b"\r\n") + b"\n"
     digest = hashlib.md5(from_line)
     for field in header_fields(text):
         if field.split(b":")[0].strip().lower() in (b"received", b"date", b"message-id", b"subject"):
-            digest.update(field)
+            digest.update(field + b"\n")
     digest.update(from_line)
     digest = digest.digest()
     result = ""

@@ -1,0 +1,33 @@
+#!/bin/sh
+# lint.sh: the checkers of other people over our sources, a case each; who is not installed is skipped. Prints TAP.
+set -u
+here=$(pwd)
+cd "${srcdir:-.}" || exit 1
+count=0
+failed=0
+# judge NAME COMMAND...: output or a bad status is a failure.
+judge() {
+    name=$1
+    shift
+    count=$((count + 1))
+    if ! command -v "$1" >/dev/null 2>&1; then
+        echo "ok $count - $name # SKIP no $1 here"
+    elif out=$("$@" 2>&1) && [ -z "$out" ]; then
+        echo "ok $count - $name"
+    else
+        failed=$((failed + 1))
+        echo "not ok $count - $name"
+        printf '%s\n' "$out" | sed 's/^/# /' | head -n 60
+    fi
+}
+
+# clang sees things that gcc does not; generated headers are in the build tree.
+# shellcheck disable=SC2046 # a list of files
+judge 'clang has nothing to warn about' clang -fsyntax-only -std=gnu11 -Wall -Wextra -Werror -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DHAVE_CONFIG_H \
+    -I"$here" -I"$here/popper" -I. -Ipopper $(find common popper -name '*.c' ! -name sandbox_gen.c | LC_ALL=C sort)
+judge 'cppcheck has nothing to say' cppcheck -q -j2 --enable=warning,performance,portability --std=c11 --inline-suppr --suppress=missingIncludeSystem \
+    -I"$here" -I. -Ipopper common popper
+judge 'shellcheck has nothing to say' shellcheck quickstart .ci/run tests/*.sh
+judge 'pyflakes has nothing to say' pyflakes3 tests/wire tests/system
+echo "1..$count"
+[ "$failed" -eq 0 ]
