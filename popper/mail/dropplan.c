@@ -1,0 +1,146 @@
+/*
+ * dropplan: see dropplan.h.
+ */
+#include "mail/dropplan.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "mail/filecalls.h"
+#include "mail/mboxscan.h"
+#include "mail/uidl.h"
+#include "mail/writeback.h"
+
+void dropplan_init(struct dropplan *p)
+{
+    mboxplan_init(&p->plan);
+    msglist_init(&p->next);
+    p->missing = "";
+    strbuf_init(&p->header, WRITEBACK_MAX + 1024);
+}
+
+void dropplan_free(struct dropplan *p)
+{
+    mboxplan_free(&p->plan);
+    msglist_free(&p->next);
+    strbuf_free(&p->header);
+}
+
+/* What is missing at the end of a file so that a message may follow: "" when an empty line (and NULs after it, see mboxscan) stands there. */
+static int missing_end(int fd, uint64_t size, const char **missing_r)
+{
+    char last[64];
+    size_t n = size < sizeof last ? (size_t)size : sizeof last;
+
+    if (filecalls_read(fd, last, n, (off_t)(size - n)) != (ssize_t)n)
+        return -1;
+    while (n > 0 && last[n - 1] == '\0')
+        n--;
+    *missing_r = "\n\n";
+    if (n == 0 || last[n - 1] != '\n')
+        return 0;
+    n -= n > 1 && last[n - 2] == '\r' ? 2 : 1;
+    *missing_r = n > 0 && last[n - 1] == '\n' ? "" : "\n";
+    return 0;
+}
+
+bool dropplan_needs_header(const struct message *m)
+{
+    if (m->flags & MSG_HIDDEN)
+        return false;
+    return (m->flags & MSG_UID_STORED) == 0 || (m->flags & (MSG_RETRIEVED | MSG_SEEN)) == MSG_RETRIEVED;
+}
+
+static int add_message(struct dropplan *p, int fd, const struct msglist *list, const struct message *m, bool write_back, struct strbuf *why)
+{
+    const char *id = msglist_uid(list, m);
+    struct message next = *m;
+    uint64_t header = 0;
+    int rewritten = write_back && dropplan_needs_header(m) ? writeback_header(fd, m, id, &p->header, why) : 0;
+
+    if (rewritten < 0)
+        return -1;
+    next.offset = p->plan.length;
+    next.source = MSGSRC_DROP;
+    next.extra = 0;
+    next.flags &= (uint8_t)~MSG_TOUCHED;
+    mboxplan_message(&p->plan);
+    if (rewritten) {
+        header = msglist_header_len(m);
+        mboxplan_add_text(&p->plan, p->header.data, p->header.len);
+        next.flags |= MSG_TOUCHED;
+        next.length = m->length - header + p->header.len;
+    }
+    mboxplan_add_range(&p->plan, fd, m->offset + header, m->length - header);
+    msglist_add(&p->next, &next, id);
+    return 0;
+}
+
+/* Another message follows the one added last. */
+static void close_end(struct dropplan *p)
+{
+    size_t n = strlen(p->missing);
+
+    if (n == 0)
+        return;
+    mboxplan_add_text(&p->plan, p->missing, n);
+    p->next.messages[p->next.count - 1].length += n;
+    p->missing = "";
+}
+
+int dropplan_add(struct dropplan *p, int fd, uint64_t size, const struct msglist *list, size_t first, size_t end, bool write_back, struct strbuf *why)
+{
+    for (size_t i = first; i < end; i++) {
+        const struct message *m = &list->messages[i];
+
+        if (m->flags & MSG_DELETED)
+            continue;
+        close_end(p);
+        if (add_message(p, fd, list, m, write_back, why) != 0)
+            return -1;
+        if (m->offset + m->length == size && missing_end(fd, size, &p->missing) != 0)
+            return strbuf_fail(why, "cannot read the end of the last message: %s", strerror(errno));
+    }
+    return 0;
+}
+
+/* Takes what the scan of the new text says of one message; its id stays. */
+static int settle_message(struct dropplan *p, size_t index, const struct msglist *fresh, const struct message *seen)
+{
+    struct message *m = &p->next.messages[index];
+    const char *id = msglist_uid(&p->next, m), *fresh_id = msglist_uid(fresh, seen);
+
+    if (m->offset != seen->offset || m->length != seen->length)
+        return -1;
+    if ((m->flags & MSG_TOUCHED) == 0)
+        return 0;
+    m->octets = seen->octets;
+    if (seen->flags & MSG_EDITED)
+        m->octets += strlen(id) - strlen(fresh_id);
+    m->header_len = seen->header_len;
+    m->from_len = seen->from_len;
+    m->flags = seen->flags;
+    return strcmp(id, fresh_id) == 0 || (seen->flags & MSG_UID_STORED) == 0 ? 0 : -1;
+}
+
+int dropplan_settle(struct dropplan *p, int drop_fd, const struct mboxscan_rules *rules)
+{
+    struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
+    struct msglist fresh;
+    size_t first = 0;
+    int result = 0;
+
+    while (first < p->next.count && (p->next.messages[first].flags & MSG_TOUCHED) == 0)
+        first++;
+    if (first == p->next.count)
+        return 0;
+    msglist_init(&fresh);
+    if (mboxscan_file(drop_fd, p->next.messages[first].offset, p->plan.length, MSGSRC_DROP, rules, NULL, &fresh, &why) != MBOXSCAN_OK
+        || fresh.count != p->next.count - first)
+        result = -1;
+    for (size_t i = 0; result == 0 && i < fresh.count; i++)
+        result = settle_message(p, first + i, &fresh, &fresh.messages[i]);
+    msglist_free(&fresh);
+    strbuf_free(&why);
+    return result;
+}

@@ -1,0 +1,378 @@
+/*
+ * maildrop: see maildrop.h. Opening, the list, the texts. What changes M stands in maildrop_update.c; nothing here writes to it but recovery.
+ */
+#include "mail/maildrop.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/file.h"
+#include "common/log.h"
+#include "common/mem.h"
+#include "mail/filecalls.h"
+#include "mail/journal.h"
+#include "mail/mailindex.h"
+#include "mail/maildrop_state.h"
+#include "mail/msgsend.h"
+#include "mail/refind.h"
+#include "mail/tempdrop.h"
+#include "mail/uidl.h"
+
+enum maildrop_status maildrop_lock(struct maildrop *d, bool updating, struct strbuf *why)
+{
+    switch (d->host->lock(d->host->context, updating, why)) {
+    case MAILLOCK_OK:
+        return MAILDROP_OK;
+    case MAILLOCK_BUSY:
+        return MAILDROP_BUSY;
+    case MAILLOCK_ERROR:
+        break;
+    }
+    return MAILDROP_TEMP;
+}
+
+static void unlock(struct maildrop *d)
+{
+    d->host->unlock(d->host->context);
+}
+
+/* ---- scanning */
+
+static enum maildrop_status scan_failed(struct maildrop *d, enum mboxscan_result result, struct msglist *list, struct strbuf *why)
+{
+    msglist_free(list);
+    if (result == MBOXSCAN_NOT_MBOX) {
+        strbuf_fail(why, "the maildrop %s does not begin with a From_ line (corrupted envelopes, or no mbox file); it is left as it is until somebody repairs it",
+                    d->shown);
+        return MAILDROP_PERM;
+    }
+    strbuf_fail(why, "cannot read the maildrop %s: %s", d->shown, why->data);
+    return MAILDROP_TEMP;
+}
+
+enum maildrop_status maildrop_scan(struct maildrop *d, uint64_t size, struct msglist *list, struct strbuf *why)
+{
+    enum mboxscan_result result;
+
+    msglist_free(list);
+    d->imap_validity = 0;
+    result = mboxscan_file(d->drop, 0, size, MSGSRC_DROP, &d->rules, &d->imap_validity, list, why);
+    if (result != MBOXSCAN_OK)
+        return scan_failed(d, result, list, why);
+    uidl_resolve_duplicates(list, 0);
+    return MAILDROP_OK;
+}
+
+/* Its bytes up to where the file ended before are verified; so its id may only be another if its header was not complete then. */
+static bool header_was_complete(const struct message *before, const struct message *now)
+{
+    return now->offset == before->offset && now->header_len == before->header_len && now->from_len == before->from_len
+           && msglist_header_len(before) < before->length;
+}
+
+static void keep_id(struct msglist *list, size_t index, const char *id)
+{
+    struct message *m = &list->messages[index];
+
+    if (m->flags & MSG_EDITED)
+        m->octets += strlen(id) - strlen(msglist_uid(list, m));
+    msglist_set_uid(list, index, id);
+}
+
+enum maildrop_status maildrop_scan_grown(struct maildrop *d, uint64_t size, struct msglist *list, struct strbuf *why)
+{
+    size_t last = list->count > 0 ? list->count - 1 : 0;
+    struct message before;
+    char id[UIDL_MAX + 1] = "";
+
+    if (list->count == 0)
+        return maildrop_scan(d, size, list, why);
+    before = list->messages[last];
+    strncat(id, msglist_uid(list, &before), UIDL_MAX);
+    msglist_truncate(list, last);
+    if (mboxscan_file(d->drop, before.offset, size, MSGSRC_DROP, &d->rules, &d->imap_validity, list, why) != MBOXSCAN_OK || list->count == last)
+        return maildrop_scan(d, size, list, why);
+    if (header_was_complete(&before, &list->messages[last])) {
+        keep_id(list, last, id);
+        last++;
+    }
+    uidl_resolve_duplicates(list, last);
+    return MAILDROP_OK;
+}
+
+/* ---- opening */
+
+/* A scan that says the same as a racy index leaves the index's ids, which may have ordinals of messages that are gone. */
+static enum maildrop_status verify_racy(struct maildrop *d, uint64_t size, struct strbuf *why)
+{
+    struct msglist fresh;
+    enum maildrop_status status;
+
+    msglist_init(&fresh);
+    status = maildrop_scan(d, size, &fresh, why);
+    if (status == MAILDROP_OK && refind_same(&d->list, &fresh)) {
+        msglist_free(&fresh);
+        return MAILDROP_OK;
+    }
+    msglist_free(&d->list);
+    d->list = fresh;
+    return status;
+}
+
+static enum maildrop_status learn(struct maildrop *d, enum mailindex_state state, uint64_t size, struct strbuf *why)
+{
+    switch (state) {
+    case MAILINDEX_GROWN:
+        return maildrop_scan_grown(d, size, &d->list, why);
+    case MAILINDEX_RACY:
+        return verify_racy(d, size, why);
+    default:
+        return maildrop_scan(d, size, &d->list, why);
+    }
+}
+
+static enum mailindex_state load_index(struct maildrop *d, const struct stat *st)
+{
+    msglist_free(&d->list);
+    return mailindex_load(d->index, d->drop, st, &d->rules, &d->list, &d->mark, &d->imap_validity);
+}
+
+static bool same_status(const struct stat *a, const struct stat *b)
+{
+    return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size && file_ns(&a->st_mtim) == file_ns(&b->st_mtim)
+           && file_ns(&a->st_ctim) == file_ns(&b->st_ctim);
+}
+
+static enum maildrop_status cannot_stat(struct maildrop *d, struct strbuf *why)
+{
+    strbuf_fail(why, "cannot look at the maildrop %s: %s", d->shown, strerror(errno));
+    return MAILDROP_TEMP;
+}
+
+/* Under the locks. before: the status that the index was compared with, or NULL. */
+static enum maildrop_status list_locked(struct maildrop *d, const struct stat *before, enum mailindex_state state, struct strbuf *why)
+{
+    enum maildrop_status status;
+    struct stat st;
+
+    if (filecalls->fstat(d->drop, &st) != 0)
+        return cannot_stat(d, why);
+    if (!before || !same_status(before, &st))
+        state = load_index(d, &st);
+    if (state == MAILINDEX_VALID)
+        return MAILDROP_OK;
+    dropmark_take(&d->mark, d->drop, &st);
+    status = learn(d, state, d->mark.size, why);
+    if (status != MAILDROP_OK)
+        return status;
+    d->store = dropmark_fingerprint(&d->mark, d->drop, d->list.messages, d->list.count) == 0;
+    if (!d->store) {
+        strbuf_fail(why, "cannot read the maildrop %s: %s", d->shown, strerror(errno));
+        return MAILDROP_TEMP;
+    }
+    return MAILDROP_OK;
+}
+
+static enum maildrop_status recover(struct maildrop *d, struct strbuf *why)
+{
+    int before = d->drop;
+
+    if (journal_recover(&d->drop, d->host, why) == JOURNAL_UNSETTLED)
+        return MAILDROP_TEMP;
+    d->ours_to_close = before < 0 && d->drop >= 0;
+    return MAILDROP_OK;
+}
+
+static enum maildrop_status list_drop(struct maildrop *d, bool journal, struct strbuf *why)
+{
+    enum mailindex_state state = MAILINDEX_NONE;
+    enum maildrop_status status;
+    struct stat st;
+
+    if (d->drop < 0 && !journal)
+        return MAILDROP_OK;
+    if (!journal) {
+        if (filecalls->fstat(d->drop, &st) != 0)
+            return cannot_stat(d, why);
+        state = load_index(d, &st);
+        if (state == MAILINDEX_VALID)
+            return MAILDROP_OK;
+    }
+    status = maildrop_lock(d, false, why);
+    if (status != MAILDROP_OK)
+        return status;
+    if (journal)
+        status = recover(d, why);
+    if (status == MAILDROP_OK && d->drop >= 0)
+        status = list_locked(d, journal ? NULL : &st, state, why);
+    unlock(d);
+    return status;
+}
+
+/* Mail that an older server left; what is not mail stays where it is and is not ours to judge. */
+static void list_leftover(struct maildrop *d, int fd)
+{
+    struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
+    size_t doubles = 0, of_drop = d->list.count;
+    struct stat st;
+
+    if (fd < 0 || (filecalls->fstat(fd, &st) == 0 && st.st_size == 0))
+        return;
+    if (tempdrop_leftover(fd, d->drop, &d->rules, &d->list, &d->leftover_size, &doubles, &why) == MBOXSCAN_OK) {
+        d->leftover = fd;
+        d->first = d->list.count - of_drop;
+        log_write(LOG_NOTICE, "a temp drop that an earlier server left for %s holds %zu messages: they are listed first; %zu stand in the maildrop as well",
+                  d->shown, d->first + doubles, doubles);
+    } else {
+        log_write(LOG_WARNING, "the temp drop that was left for %s is no mbox file or cannot be read (%s): it is neither served nor touched", d->shown, why.data);
+    }
+    strbuf_free(&why);
+}
+
+static struct mboxscan_rules rules_of(const struct settings *settings)
+{
+    return (struct mboxscan_rules){
+        .format = settings->old_style_uid ? UIDL_MD5 : settings->uidl_format,
+        .status_headers = settings->update_status_headers,
+        .uw_kluge = settings->uw_kluge,
+    };
+}
+
+enum maildrop_status maildrop_open(struct maildrop **drop_r, const struct maildrop_files *files, const struct settings *settings,
+                                   const struct mailhost *host, struct strbuf *why)
+{
+    struct maildrop *d = mem_new(1, sizeof *d);
+    enum maildrop_status status;
+
+    d->drop = files->drop;
+    d->index = settings->index ? files->index : -1;
+    d->leftover = d->temp = -1;
+    d->shown = files->shown;
+    d->settings = settings;
+    d->host = host;
+    d->rules = rules_of(settings);
+    d->server_mode = settings->server_mode;
+    msglist_init(&d->list);
+    status = list_drop(d, files->journal, why);
+    if (status == MAILDROP_OK) {
+        d->trusted = d->mark;
+        d->count = d->list.count;
+        list_leftover(d, files->leftover);
+        msglist_number(&d->list);
+    } else {
+        d->store = false;
+        maildrop_close(&d);
+    }
+    *drop_r = d;
+    return status;
+}
+
+struct msglist *maildrop_list(struct maildrop *drop)
+{
+    return &drop->list;
+}
+
+/* ---- texts */
+
+bool maildrop_unchanged(struct maildrop *d, struct stat *st_r)
+{
+    struct stat st;
+
+    if (filecalls->fstat(d->drop, &st) != 0)
+        return false;
+    if (st_r)
+        *st_r = st;
+    if (st.st_nlink == 0)
+        return false; /* another file has its name now */
+    if (dropmark_is(&d->trusted, &st) && !d->trusted.racy)
+        return true;
+    if (dropmark_compare(&d->mark, d->drop, &st, maildrop_messages(d), d->count) == DROPMARK_CHANGED)
+        return false;
+    /* Equal times say nothing yet when they are as young as the list. */
+    if (d->trusted.racy && !dropmark_verify(&d->mark, d->drop, maildrop_messages(d), d->count))
+        return false;
+    dropmark_take(&d->trusted, d->drop, &st);
+    return true;
+}
+
+static enum maildrop_status changed(struct maildrop *d, struct strbuf *why)
+{
+    strbuf_fail(why, "another program changed the maildrop %s during this session; log in again", d->shown);
+    return MAILDROP_TEMP;
+}
+
+/* Under the locks. Where no copy can be made M itself serves as in server mode: users of a full disk must be able to fetch and delete. */
+static enum maildrop_status make_temp_drop(struct maildrop *d, struct strbuf *why)
+{
+    if (!maildrop_unchanged(d, NULL))
+        return changed(d, why);
+    d->temp = tempdrop_copy(d->drop, d->mark.size, d->host, why);
+    if (d->temp < 0) {
+        log_write(LOG_WARNING, "no temp drop for %s, its messages are sent from the maildrop itself: %s", d->shown, why->data);
+        d->server_mode = true;
+    }
+    return MAILDROP_OK;
+}
+
+enum maildrop_status maildrop_ready(struct maildrop *d, struct strbuf *why)
+{
+    enum maildrop_status status;
+
+    if (d->temp >= 0 || d->count == 0)
+        return MAILDROP_OK;
+    if (d->server_mode)
+        return maildrop_unchanged(d, NULL) ? MAILDROP_OK : changed(d, why);
+    status = maildrop_lock(d, false, why);
+    if (status != MAILDROP_OK)
+        return status;
+    status = make_temp_drop(d, why);
+    unlock(d);
+    return status;
+}
+
+static int text_of(const struct maildrop *d, const struct message *m)
+{
+    if (m->source == MSGSRC_LEFTOVER)
+        return d->leftover;
+    return d->temp >= 0 ? d->temp : d->drop;
+}
+
+enum maildrop_status maildrop_send(struct maildrop *d, const struct message *m, uint64_t body_lines, struct outbuf *out, struct strbuf *why)
+{
+    int fd = text_of(d, m);
+
+    if (msgsend_message(fd, m, msglist_uid(&d->list, m), body_lines, out, NULL, why) != 0)
+        return MAILDROP_TEMP;
+    /* What was just read from M unlocked is right only if M is still so. */
+    if (fd == d->drop && !maildrop_unchanged(d, NULL))
+        return changed(d, why);
+    return MAILDROP_OK;
+}
+
+/* ---- the end */
+
+/* The mark and its fingerprint are of the moment of the scan, so that the index is right about that moment whatever happened since. */
+static void store_index(struct maildrop *d)
+{
+    if (d->index < 0 || !d->store)
+        return;
+    if (mailindex_store(d->index, &d->mark, &d->rules, &d->list, d->imap_validity) != 0)
+        log_write(LOG_DEBUG, "cannot write the index of %s: %s; the next session has to scan", d->shown, strerror(errno));
+}
+
+void maildrop_close(struct maildrop **drop)
+{
+    struct maildrop *d = *drop;
+
+    *drop = NULL;
+    if (!d)
+        return;
+    store_index(d);
+    if (d->temp >= 0)
+        close(d->temp);
+    if (d->ours_to_close)
+        close(d->drop);
+    msglist_free(&d->list);
+    mem_free(d);
+}

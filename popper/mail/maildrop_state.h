@@ -1,0 +1,50 @@
+/*
+ * maildrop_state: what maildrop.c and maildrop_update.c share; nobody else includes it.
+ */
+#ifndef MAIL_MAILDROP_STATE_H
+#define MAIL_MAILDROP_STATE_H
+
+#include "mail/dropmark.h"
+#include "mail/maildrop.h"
+#include "mail/mboxscan.h"
+
+struct maildrop {
+    int drop;                     /* M, or -1; closed by us only when ours_to_close */
+    int index;                    /* -1: none, or not to be used */
+    int leftover;                 /* -1: none that is mail */
+    int temp;                     /* our temp drop, or -1 */
+    bool ours_to_close;
+    const char *shown;
+    const struct settings *settings;
+    const struct mailhost *host;
+    struct mboxscan_rules rules;
+
+    struct msglist list;          /* those of the leftover, those of M, later bulletins */
+    size_t first, count;          /* the ones of M in it */
+    struct dropmark mark;         /* M when they were listed */
+    struct dropmark trusted;      /* the last status of M that was found to be the same or only grown */
+    uint32_t imap_validity;
+    uint64_t leftover_size;
+    bool server_mode;             /* texts come from M itself */
+    bool store;                   /* this session learned what the index does not know */
+};
+
+/* M's locks, taken and released through the host; what the result means to the session. */
+enum maildrop_status maildrop_lock(struct maildrop *d, bool updating, struct strbuf *why);
+
+/* Scans the first size bytes of M into *list, which is emptied before. On anything but OK *list is empty. */
+enum maildrop_status maildrop_scan(struct maildrop *d, uint64_t size, struct msglist *list, struct strbuf *why);
+
+/* Scans M, which has grown to `size` bytes, from the last message of *list on: what it consists of may have grown too. *list must hold nothing else but M's messages.
+   Falls back to a scan of everything. Not OK: *list is empty. */
+enum maildrop_status maildrop_scan_grown(struct maildrop *d, uint64_t size, struct msglist *list, struct strbuf *why);
+
+/* M is what the list says, followed by new mail at most. st_r, unless NULL, gets its status now. */
+bool maildrop_unchanged(struct maildrop *d, struct stat *st_r);
+
+static inline const struct message *maildrop_messages(const struct maildrop *d)
+{
+    return d->list.messages + d->first;
+}
+
+#endif

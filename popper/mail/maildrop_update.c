@@ -1,0 +1,239 @@
+/*
+ * maildrop_update: UPDATE of a maildrop (maildrop.h, DESIGN section 4): finds out under the locks what M holds now, plans what it shall hold, has mboxupdate do it, and
+ * tells the index.
+ *
+ * Only grown: the plan is made from the session's list and the new part is kept. Changed otherwise: M is scanned again and the deletions go to the messages that are found
+ * again; nothing else is touched. It never writes to M itself.
+ */
+#include "mail/maildrop.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "common/log.h"
+#include "mail/dropplan.h"
+#include "mail/filecalls.h"
+#include "mail/mailindex.h"
+#include "mail/maildrop_state.h"
+#include "mail/mboxupdate.h"
+#include "mail/refind.h"
+#include "mail/uidl.h"
+
+#define TRIES 3 /* of planning again, when somebody delivers without our locks */
+
+/* What M holds now: the first `listed` of the session's messages of M as they were listed, then those of news. */
+struct found {
+    uint64_t size;
+    size_t listed;
+    struct msglist news;
+    size_t known;         /* so many at the start of news are the session's, with its flags and ids */
+};
+
+static bool wants_write_back(const struct maildrop *d)
+{
+    return d->settings->update_status_headers;
+}
+
+/* Something to write, as far as the session's list tells. */
+static bool has_work(const struct maildrop *d)
+{
+    if (d->leftover >= 0)
+        return true;
+    for (size_t i = 0; i < d->list.count; i++) {
+        const struct message *m = &d->list.messages[i];
+
+        if ((m->flags & MSG_DELETED) && m->source != MSGSRC_BULLETIN)
+            return true;
+        if (wants_write_back(d) && m->source == MSGSRC_DROP && dropplan_needs_header(m))
+            return true;
+    }
+    return false;
+}
+
+/* ---- what is there now */
+
+/* news holds all of M. */
+static void apply_deletions(struct maildrop *d, struct found *f)
+{
+    size_t found, missed;
+
+    f->listed = f->known = 0;
+    refind_deleted(&d->list, &f->news, &found, &missed);
+    log_write(LOG_NOTICE, "another program changed the maildrop %s during the session: %zu deleted messages were found again, %zu were not and are left alone",
+              d->shown, found, missed);
+}
+
+static enum maildrop_status rescan(struct maildrop *d, struct found *f, struct strbuf *why)
+{
+    enum maildrop_status status = maildrop_scan(d, f->size, &f->news, why);
+
+    if (status == MAILDROP_OK)
+        apply_deletions(d, f);
+    return status;
+}
+
+/* Whether the client has seen all of it: a missing line end or separator may have been added. */
+static bool only_ended(const struct message *before, const struct message *now)
+{
+    return now->offset == before->offset && now->header_len == before->header_len && now->octets == before->octets;
+}
+
+/* The last listed message may have been delivered only in part when it was listed: then it is another one now, which the client did not see. */
+static void judge_last(struct maildrop *d, struct found *f, const struct message *last)
+{
+    struct message *now = &f->news.messages[0];
+
+    f->known = strcmp(msglist_uid(&f->news, now), msglist_uid(&d->list, last)) == 0;
+    if (f->known && only_ended(last, now))
+        now->flags |= last->flags & (MSG_DELETED | MSG_RETRIEVED);
+    else if (last->flags & MSG_DELETED)
+        log_write(LOG_NOTICE, "the last message that this session saw in the maildrop %s became longer; it is not deleted", d->shown);
+}
+
+/* The last listed message is scanned again with what follows: only that tells where the new mail starts. */
+static enum maildrop_status scan_news(struct maildrop *d, struct found *f, struct strbuf *why)
+{
+    const struct message *last = d->count > 0 ? &maildrop_messages(d)[d->count - 1] : NULL;
+    enum maildrop_status status;
+
+    if (last)
+        msglist_add(&f->news, last, msglist_uid(&d->list, last));
+    status = maildrop_scan_grown(d, f->size, &f->news, why);
+    if (status != MAILDROP_OK || !last)
+        return status;
+    f->listed = d->count - 1;
+    if (f->news.messages[0].offset == last->offset)
+        judge_last(d, f, last);
+    else
+        apply_deletions(d, f); /* all of M had to be scanned */
+    return MAILDROP_OK;
+}
+
+static enum maildrop_status look(struct maildrop *d, struct found *f, struct strbuf *why)
+{
+    struct stat st;
+
+    if (filecalls->fstat(d->drop, &st) != 0 || st.st_nlink == 0) {
+        strbuf_fail(why, "the maildrop %s was replaced during the session; nothing is deleted", d->shown);
+        return MAILDROP_TEMP;
+    }
+    f->size = (uint64_t)st.st_size;
+    f->listed = d->count;
+    if (!maildrop_unchanged(d, NULL))
+        return rescan(d, f, why);
+    return f->size > d->mark.size ? scan_news(d, f, why) : MAILDROP_OK;
+}
+
+/* ---- what it shall be */
+
+static int plan(struct maildrop *d, const struct found *f, struct dropplan *p, struct strbuf *why)
+{
+    bool write_back = wants_write_back(d);
+    size_t settled;
+
+    if (d->leftover >= 0 && dropplan_add(p, d->leftover, d->leftover_size, &d->list, 0, d->first, write_back, why) != 0)
+        return -1;
+    if (dropplan_add(p, d->drop, f->size, &d->list, d->first, d->first + f->listed, write_back, why) != 0
+        || dropplan_add(p, d->drop, f->size, &f->news, 0, f->known, write_back, why) != 0)
+        return -1;
+    settled = p->next.count;
+    /* Status headers tell of messages that the client has seen: not of new mail, nor of what another program made. */
+    if (dropplan_add(p, d->drop, f->size, &f->news, f->known, f->news.count, false, why) != 0)
+        return -1;
+    uidl_resolve_duplicates(&p->next, settled);
+    return 0;
+}
+
+static void tell_index(struct maildrop *d, struct dropplan *p)
+{
+    struct dropmark mark;
+    struct stat st;
+
+    d->store = false; /* the session's list is history */
+    if (d->index < 0)
+        return;
+    if (filecalls->fstat(d->drop, &st) != 0 || (uint64_t)st.st_size != p->plan.length || dropplan_settle(p, d->drop, &d->rules) != 0)
+        return;
+    dropmark_take(&mark, d->drop, &st);
+    if (dropmark_fingerprint(&mark, d->drop, p->next.messages, p->next.count) != 0
+        || mailindex_store(d->index, &mark, &d->rules, &p->next, d->imap_validity) != 0)
+        log_write(LOG_DEBUG, "cannot write the index of %s: %s; the next session has to scan", d->shown, strerror(errno));
+}
+
+static bool has_grown(const struct maildrop *d, uint64_t size)
+{
+    struct stat st;
+
+    return filecalls->fstat(d->drop, &st) == 0 && (uint64_t)st.st_size > size;
+}
+
+/* One try. *again_r: M grew meanwhile, so that the plan was not carried out. */
+static enum maildrop_status try_update(struct maildrop *d, bool *again_r, struct strbuf *why)
+{
+    struct mboxupdate_along along = { .leftover_consumed = d->leftover >= 0 };
+    struct found f = { .size = 0 };
+    enum maildrop_status status;
+    struct dropplan p;
+
+    *again_r = false;
+    msglist_init(&f.news);
+    dropplan_init(&p);
+    status = look(d, &f, why);
+    if (status == MAILDROP_OK && plan(d, &f, &p, why) != 0)
+        status = MAILDROP_TEMP;
+    if (status == MAILDROP_OK) {
+        enum mboxupdate_result result = mboxupdate_apply(d->drop, f.size, &p.plan, &along, d->host, why);
+
+        if (result == MBOXUPDATE_DONE) {
+            tell_index(d, &p);
+        } else {
+            status = MAILDROP_TEMP;
+            d->store &= result == MBOXUPDATE_FAILED;
+            *again_r = result == MBOXUPDATE_FAILED && has_grown(d, f.size);
+        }
+    }
+    dropplan_free(&p);
+    msglist_free(&f.news);
+    return status;
+}
+
+/* There was no maildrop, but an old temp drop's mail needs one. */
+static enum maildrop_status make_drop(struct maildrop *d, struct strbuf *why)
+{
+    struct stat st;
+
+    d->drop = d->host->open(d->host->context, MAILFILE_DROP, MAILOPEN_NEW, why);
+    if (d->drop < 0)
+        return MAILDROP_TEMP;
+    d->ours_to_close = true;
+    if (filecalls->fstat(d->drop, &st) != 0) {
+        strbuf_fail(why, "cannot look at the maildrop %s: %s", d->shown, strerror(errno));
+        return MAILDROP_TEMP;
+    }
+    dropmark_take(&d->mark, d->drop, &st);
+    if (dropmark_fingerprint(&d->mark, d->drop, NULL, 0) != 0) {
+        strbuf_fail(why, "cannot read the maildrop %s: %s", d->shown, strerror(errno));
+        return MAILDROP_TEMP;
+    }
+    d->trusted = d->mark;
+    return MAILDROP_OK;
+}
+
+enum maildrop_status maildrop_update(struct maildrop *d, struct strbuf *why)
+{
+    enum maildrop_status status;
+    bool again = true;
+
+    if (!has_work(d))
+        return MAILDROP_OK;
+    status = maildrop_lock(d, true, why);
+    if (status != MAILDROP_OK)
+        return status;
+    if (d->drop < 0)
+        status = make_drop(d, why);
+    if (status == MAILDROP_OK)
+        for (int i = 0; again && i < TRIES; i++)
+            status = try_update(d, &again, why);
+    d->host->unlock(d->host->context);
+    return status;
+}

@@ -1,0 +1,186 @@
+/*
+ * refind: see refind.h. Where two answers are possible it gives none: what is not found stays, and the client deletes it the next time.
+ */
+#include "config.h" /* _GNU_SOURCE: qsort_r */
+
+#include "mail/refind.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/mem.h"
+#include "mail/uidl.h"
+
+static int compare_ids(const char *a, const char *b)
+{
+    size_t na = uidl_plain_length(a), nb = uidl_plain_length(b);
+    int order = memcmp(a, b, na < nb ? na : nb);
+
+    return order != 0 ? order : (na > nb) - (na < nb);
+}
+
+static const char *id_at(const struct msglist *list, size_t index)
+{
+    return msglist_uid(list, &list->messages[index]);
+}
+
+static int compare_indexes(const void *a, const void *b, void *list)
+{
+    const size_t *x = a, *y = b;
+    int order = compare_ids(id_at(list, *x), id_at(list, *y));
+
+    return order != 0 ? order : (*x > *y) - (*x < *y);
+}
+
+void refind_init(struct refind *r, const struct msglist *list)
+{
+    r->list = list;
+    r->order = mem_new(list->count, sizeof *r->order);
+    r->count = 0;
+    for (size_t i = 0; i < list->count; i++)
+        if (list->messages[i].source == MSGSRC_DROP)
+            r->order[r->count++] = i;
+    qsort_r(r->order, r->count, sizeof *r->order, compare_indexes, (void *)list);
+}
+
+void refind_free(struct refind *r)
+{
+    mem_free(r->order);
+    r->order = NULL;
+    r->count = 0;
+}
+
+/* How many from `at` on have the same id as the one there. */
+static size_t group_length(const struct refind *r, size_t at)
+{
+    size_t end = at + 1;
+
+    while (end < r->count && compare_ids(id_at(r->list, r->order[at]), id_at(r->list, r->order[end])) == 0)
+        end++;
+    return end - at;
+}
+
+const size_t *refind_all(const struct refind *r, const char *id, size_t *count_r)
+{
+    size_t low = 0, high = r->count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+
+        if (compare_ids(id_at(r->list, r->order[middle]), id) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    *count_r = low < r->count && compare_ids(id_at(r->list, r->order[low]), id) == 0 ? group_length(r, low) : 0;
+    return r->order + low;
+}
+
+static uint64_t body_length(const struct message *m)
+{
+    return m->length - msglist_header_len(m);
+}
+
+/* Those of a group whose bodies are n bytes long: how many, and how many of them are deleted. */
+static size_t count_bodies(const struct msglist *list, const size_t *group, size_t count, uint64_t n, size_t *deleted_r)
+{
+    size_t found = 0;
+
+    *deleted_r = 0;
+    for (size_t i = 0; i < count; i++) {
+        const struct message *m = &list->messages[group[i]];
+
+        if (body_length(m) != n)
+            continue;
+        found++;
+        *deleted_r += (m->flags & MSG_DELETED) != 0;
+    }
+    return found;
+}
+
+static void delete_bodies(struct msglist *list, const size_t *group, size_t count, uint64_t n)
+{
+    for (size_t i = 0; i < count; i++)
+        if (body_length(&list->messages[group[i]]) == n)
+            list->messages[group[i]].flags |= MSG_DELETED;
+}
+
+/* Several with one id: for each length of body all or none. One that is new (more now than then) may be the one to keep. */
+static size_t match_bodies(const struct msglist *then, const size_t *old, size_t old_count, struct msglist *now, const size_t *new, size_t new_count)
+{
+    size_t found = 0;
+
+    for (size_t i = 0; i < old_count; i++) {
+        const struct message *m = &then->messages[old[i]];
+        size_t before, deleted, after, ignored;
+
+        if ((m->flags & MSG_DELETED) == 0)
+            continue;
+        before = count_bodies(then, old, old_count, body_length(m), &deleted);
+        after = count_bodies(now, new, new_count, body_length(m), &ignored);
+        if (deleted < before || after > before || ignored == after)
+            continue; /* the last: nothing there, or done for an earlier one of them */
+        delete_bodies(now, new, new_count, body_length(m));
+        found += after;
+    }
+    return found;
+}
+
+static size_t match_group(const struct msglist *then, const size_t *old, size_t old_count, struct msglist *now, const size_t *new, size_t new_count)
+{
+    if (old_count > 1 || new_count > 1)
+        return match_bodies(then, old, old_count, now, new, new_count);
+    if (new_count == 0)
+        return 0;
+    now->messages[new[0]].flags |= MSG_DELETED;
+    return 1;
+}
+
+void refind_deleted(const struct msglist *then, struct msglist *now, size_t *found_r, size_t *missed_r)
+{
+    struct refind old, new;
+    size_t wanted = 0;
+
+    *found_r = 0;
+    refind_init(&old, then);
+    refind_init(&new, now);
+    for (size_t at = 0, n; at < old.count; at += n) {
+        const size_t *group;
+        size_t deleted = 0, count;
+
+        n = group_length(&old, at);
+        for (size_t i = 0; i < n; i++)
+            deleted += (then->messages[old.order[at + i]].flags & MSG_DELETED) != 0;
+        if (deleted == 0)
+            continue;
+        wanted += deleted;
+        group = refind_all(&new, id_at(then, old.order[at]), &count);
+        *found_r += match_group(then, old.order + at, n, now, group, count);
+    }
+    *missed_r = wanted - *found_r;
+    refind_free(&old);
+    refind_free(&new);
+}
+
+/* The octets of an edited message contain its id. */
+static uint64_t octets_less_id(const struct message *m, const char *id)
+{
+    return m->flags & MSG_EDITED ? m->octets - strlen(id) : m->octets;
+}
+
+static bool same_message(const struct message *a, const char *a_id, const struct message *b, const char *b_id)
+{
+    return a->offset == b->offset && a->length == b->length && a->header_len == b->header_len && a->from_len == b->from_len
+           && (a->flags | MSG_UID_STORED) == (b->flags | MSG_UID_STORED) && a->source == b->source && compare_ids(a_id, b_id) == 0
+           && octets_less_id(a, a_id) == octets_less_id(b, b_id);
+}
+
+bool refind_same(const struct msglist *a, const struct msglist *b)
+{
+    if (a->count != b->count)
+        return false;
+    for (size_t i = 0; i < a->count; i++)
+        if (!same_message(&a->messages[i], id_at(a, i), &b->messages[i], id_at(b, i)))
+            return false;
+    return true;
+}

@@ -1,0 +1,103 @@
+/*
+ * writeback: see writeback.h. A line at a time over a header in memory; whatever it does not understand it copies.
+ */
+#include "mail/writeback.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "common/mem.h"
+#include "mail/filecalls.h"
+#include "mail/headerfield.h"
+#include "mail/uidl.h"
+
+struct rewriting {
+    struct strbuf *out;
+    const char *line_end;
+    bool seen;
+    bool status_done;
+    enum headerfield field; /* of the line before */
+};
+
+static void add_field(struct rewriting *w, const char *name, const char *value)
+{
+    strbuf_adds(w->out, name);
+    strbuf_adds(w->out, value);
+    strbuf_adds(w->out, w->line_end);
+}
+
+static void add_line(struct rewriting *w, const char *line, size_t n)
+{
+    strbuf_add(w->out, line, n);
+    if (n > 0 && line[n - 1] != '\n')
+        strbuf_adds(w->out, w->line_end);
+}
+
+static void rewrite_line(struct rewriting *w, const char *line, size_t n)
+{
+    bool first = !headerfield_continues(line, n);
+
+    if (first)
+        w->field = headerfield_of(line, n);
+    if (w->field == HEADERFIELD_X_UIDL)
+        return;
+    if (w->field != HEADERFIELD_STATUS || !w->seen) {
+        w->status_done |= w->field == HEADERFIELD_STATUS;
+        add_line(w, line, n);
+    } else if (first && !w->status_done) {
+        add_field(w, "Status: ", "RO");
+        w->status_done = true;
+    }
+}
+
+static size_t line_length(const char *line, size_t n)
+{
+    const char *end = memchr(line, '\n', n);
+
+    return end ? (size_t)(end - line) + 1 : n;
+}
+
+static bool is_empty(const char *line, size_t n)
+{
+    return line[0] == '\n' || (n > 1 && line[0] == '\r' && line[1] == '\n');
+}
+
+static void rewrite(struct rewriting *w, const char *text, size_t n, size_t from_len, const char *uid)
+{
+    size_t at = from_len;
+
+    add_line(w, text, from_len);
+    add_field(w, "X-UIDL: ", uid);
+    while (at < n && !is_empty(text + at, n - at)) {
+        size_t length = line_length(text + at, n - at);
+
+        rewrite_line(w, text + at, length);
+        at += length;
+    }
+    if (!w->status_done)
+        add_field(w, "Status: ", w->seen ? "RO" : "U");
+    strbuf_add(w->out, text + at, n - at);
+}
+
+int writeback_header(int fd, const struct message *m, const char *uid, struct strbuf *header, struct strbuf *why)
+{
+    uint64_t n = msglist_header_len(m);
+    struct rewriting w = { .out = header, .line_end = "\n", .seen = (m->flags & (MSG_SEEN | MSG_RETRIEVED)) != 0 };
+    char *text;
+    ssize_t got;
+
+    strbuf_reset(header);
+    if (n > WRITEBACK_MAX || m->from_len == 0 || m->from_len > n)
+        return 0;
+    text = mem_resize(NULL, n, 1);
+    got = filecalls_read(fd, text, n, (off_t)m->offset);
+    if (got == (ssize_t)n) {
+        if (m->from_len > 1 && text[m->from_len - 2] == '\r')
+            w.line_end = "\r\n";
+        rewrite(&w, text, n, m->from_len, uid);
+    }
+    mem_free(text);
+    if (got == (ssize_t)n)
+        return header->cut ? 0 : 1;
+    return strbuf_fail(why, "cannot read a message's header: %s", got < 0 ? strerror(errno) : "the file has become shorter");
+}
