@@ -1,5 +1,6 @@
 /*
- * dropmark: see dropmark.h. It must never call a changed maildrop the same; calling an unchanged one changed only costs a scan.
+ * dropmark: see dropmark.h. It must never call a changed maildrop the same; calling an unchanged one changed only
+ * costs a scan.
  */
 #include "mail/dropmark.h"
 
@@ -129,6 +130,11 @@ static int fingerprint(int drop_fd, uint64_t size, const struct message *message
     return result;
 }
 
+bool dropmark_is_sampled(const struct dropmark *mark)
+{
+    return mark->size > WHOLE_MAX;
+}
+
 int dropmark_fingerprint(struct dropmark *mark, int drop_fd, const struct message *messages, size_t count)
 {
     return fingerprint(drop_fd, mark->size, messages, count, &mark->fingerprint);
@@ -141,7 +147,8 @@ bool dropmark_verify(const struct dropmark *mark, int drop_fd, const struct mess
     return fingerprint(drop_fd, mark->size, messages, count, &sum) == 0 && sum == mark->fingerprint;
 }
 
-/* An append moves mtime and ctime on together. Two in one tick of the clock leave both as they were, which only a racy mark can have seen. */
+/* An append moves mtime and ctime on together. Two in one tick of the clock leave both as they were, which only a
+   racy mark can have seen. */
 static bool times_of_an_append(const struct dropmark *mark, const struct stat *st)
 {
     int64_t mtime = file_ns(&st->st_mtim), ctime = file_ns(&st->st_ctim);
@@ -151,7 +158,8 @@ static bool times_of_an_append(const struct dropmark *mark, const struct stat *s
     return mark->racy && mtime == mark->mtime && ctime == mark->ctime;
 }
 
-enum dropmark_match dropmark_compare(const struct dropmark *mark, int drop_fd, const struct stat *st, const struct message *messages, size_t count)
+enum dropmark_match dropmark_compare(const struct dropmark *mark, int drop_fd, const struct stat *st,
+                                     const struct message *messages, size_t count)
 {
     if (dropmark_is(mark, st))
         return DROPMARK_SAME;

@@ -26,7 +26,8 @@ void dropplan_free(struct dropplan *p)
     strbuf_free(&p->header);
 }
 
-/* What is missing at the end of a file so that a message may follow: "" when an empty line (and NULs after it, see mboxscan) stands there. */
+/* What is missing at the end of a file so that a message may follow: "" when an empty line (and NULs after it, see
+   mboxscan) stands there. */
 static int missing_end(int fd, uint64_t size, const char **missing_r)
 {
     char last[64];
@@ -51,7 +52,8 @@ bool dropplan_needs_header(const struct message *m)
     return (m->flags & MSG_UID_STORED) == 0 || (m->flags & (MSG_RETRIEVED | MSG_SEEN)) == MSG_RETRIEVED;
 }
 
-static int add_message(struct dropplan *p, int fd, const struct msglist *list, const struct message *m, bool write_back, struct strbuf *why)
+static int add_message(struct dropplan *p, int fd, const struct msglist *list, const struct message *m, bool write_back,
+                       struct strbuf *why)
 {
     const char *id = msglist_uid(list, m);
     struct message next = *m;
@@ -88,7 +90,8 @@ static void close_end(struct dropplan *p)
     p->missing = "";
 }
 
-int dropplan_add(struct dropplan *p, int fd, uint64_t size, const struct msglist *list, size_t first, size_t end, bool write_back, struct strbuf *why)
+int dropplan_add(struct dropplan *p, int fd, uint64_t size, const struct msglist *list, size_t first, size_t end,
+                 bool write_back, struct strbuf *why)
 {
     for (size_t i = first; i < end; i++) {
         const struct message *m = &list->messages[i];
@@ -135,7 +138,8 @@ int dropplan_settle(struct dropplan *p, int drop_fd, const struct mboxscan_rules
     if (first == p->next.count)
         return 0;
     msglist_init(&fresh);
-    if (mboxscan_file(drop_fd, p->next.messages[first].offset, p->plan.length, MSGSRC_DROP, rules, NULL, &fresh, &why) != MBOXSCAN_OK
+    if (mboxscan_file(drop_fd, p->next.messages[first].offset, p->plan.length, MSGSRC_DROP, rules, NULL, &fresh, &why)
+            != MBOXSCAN_OK
         || fresh.count != p->next.count - first)
         result = -1;
     for (size_t i = 0; result == 0 && i < fresh.count; i++)

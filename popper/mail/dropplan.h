@@ -1,6 +1,7 @@
 /*
- * dropplan: what M shall hold after UPDATE, twice: as the plan that mboxupdate carries out, and as the list that the index will say. Messages are
- * added in their final order; it reads headers that are to be rewritten and the ends of files, and writes nothing.
+ * dropplan: what M shall hold after UPDATE, twice: as the plan that mboxupdate carries out, and as the list that the
+ * index will say. Messages are added in their final order; it reads headers that are to be rewritten and the ends of
+ * files, and writes nothing.
  */
 #ifndef MAIL_DROPPLAN_H
 #define MAIL_DROPPLAN_H
@@ -14,23 +15,25 @@
 
 struct dropplan {
     struct mboxplan plan;
-    struct msglist next;     /* MSGSRC_DROP with the new offsets; MSG_TOUCHED: header rewritten, so that all but the id is to be learnt by scanning */
-    const char *missing;     /* what must come after the message added last before another may follow: "", or line ends */
+    struct msglist next;     /* MSGSRC_DROP with the new offsets; MSG_TOUCHED: header rewritten, sizes to be learnt */
+    const char *missing;     /* line ends that must stand between the message added last and another: often "" */
     struct strbuf header;    /* working memory */
 };
 
 void dropplan_init(struct dropplan *p);
 void dropplan_free(struct dropplan *p);
 
-/* Whether update-status-headers has something to write into m: an id that does not stand in it, or a retrieval that its Status does not tell of. */
+/* Whether update-status-headers has something to write into m: an id that does not stand in it, or a retrieval that
+   its Status does not tell of. */
 bool dropplan_needs_header(const struct message *m);
 
-/* Adds the messages first..end of list that are not MSG_DELETED. fd and size: the file that their offsets speak of. write_back: with update-status-headers,
-   messages that need it get a new header. 0, or -1 and why. */
-int dropplan_add(struct dropplan *p, int fd, uint64_t size, const struct msglist *list, size_t first, size_t end, bool write_back, struct strbuf *why);
+/* Adds the messages first..end of list that are not MSG_DELETED. fd and size: the file that their offsets speak of.
+   write_back: with update-status-headers, messages that need it get a new header. 0, or -1 and why. */
+int dropplan_add(struct dropplan *p, int fd, uint64_t size, const struct msglist *list, size_t first, size_t end,
+                 bool write_back, struct strbuf *why);
 
-/* After the plan was carried out on drop_fd: the touched messages' sizes and flags are read again. 0; -1 when they are not what they should be: then next is
-   of no use. */
+/* After the plan was carried out on drop_fd: the touched messages' sizes and flags are read again. 0; -1 when they
+   are not what they should be: then next is of no use. */
 int dropplan_settle(struct dropplan *p, int drop_fd, const struct mboxscan_rules *rules);
 
 #endif

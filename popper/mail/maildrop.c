@@ -1,5 +1,6 @@
 /*
- * maildrop: see maildrop.h. Opening, the list, the texts. What changes M stands in maildrop_update.c; nothing here writes to it but recovery.
+ * maildrop: see maildrop.h. Opening, the list, the texts. What changes M stands in maildrop_update.c; nothing here
+ * writes to it but recovery.
  */
 #include "mail/maildrop.h"
 
@@ -39,11 +40,14 @@ static void unlock(struct maildrop *d)
 
 /* ---- scanning */
 
-static enum maildrop_status scan_failed(struct maildrop *d, enum mboxscan_result result, struct msglist *list, struct strbuf *why)
+static enum maildrop_status scan_failed(struct maildrop *d, enum mboxscan_result result, struct msglist *list,
+                                        struct strbuf *why)
 {
     msglist_free(list);
     if (result == MBOXSCAN_NOT_MBOX) {
-        strbuf_fail(why, "the maildrop %s does not begin with a From_ line (corrupted envelopes, or no mbox file); it is left as it is until somebody repairs it",
+        strbuf_fail(why,
+                    "the maildrop %s does not begin with a From_ line (corrupted envelopes, or no mbox file); it is "
+                    "left as it is until somebody repairs it",
                     d->shown);
         return MAILDROP_PERM;
     }
@@ -64,7 +68,8 @@ enum maildrop_status maildrop_scan(struct maildrop *d, uint64_t size, struct msg
     return MAILDROP_OK;
 }
 
-/* Its bytes up to where the file ended before are verified; so its id may only be another if its header was not complete then. */
+/* Its bytes up to where the file ended before are verified; so its id may only be another if its header was not
+   complete then. */
 static bool header_was_complete(const struct message *before, const struct message *now)
 {
     return now->offset == before->offset && now->header_len == before->header_len && now->from_len == before->from_len
@@ -91,7 +96,8 @@ enum maildrop_status maildrop_scan_grown(struct maildrop *d, uint64_t size, stru
     before = list->messages[last];
     strncat(id, msglist_uid(list, &before), UIDL_MAX);
     msglist_truncate(list, last);
-    if (mboxscan_file(d->drop, before.offset, size, MSGSRC_DROP, &d->rules, &d->imap_validity, list, why) != MBOXSCAN_OK || list->count == last)
+    if (mboxscan_file(d->drop, before.offset, size, MSGSRC_DROP, &d->rules, &d->imap_validity, list, why) != MBOXSCAN_OK
+        || list->count == last)
         return maildrop_scan(d, size, list, why);
     if (header_was_complete(&before, &list->messages[last])) {
         keep_id(list, last, id);
@@ -103,7 +109,8 @@ enum maildrop_status maildrop_scan_grown(struct maildrop *d, uint64_t size, stru
 
 /* ---- opening */
 
-/* A scan that says the same as a racy index leaves the index's ids, which may have ordinals of messages that are gone. */
+/* A scan that says the same as a racy index leaves the index's ids, which may have ordinals of messages that are
+   gone. */
 static enum maildrop_status verify_racy(struct maildrop *d, uint64_t size, struct strbuf *why)
 {
     struct msglist fresh;
@@ -140,8 +147,8 @@ static enum mailindex_state load_index(struct maildrop *d, const struct stat *st
 
 static bool same_status(const struct stat *a, const struct stat *b)
 {
-    return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size && file_ns(&a->st_mtim) == file_ns(&b->st_mtim)
-           && file_ns(&a->st_ctim) == file_ns(&b->st_ctim);
+    return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size
+           && file_ns(&a->st_mtim) == file_ns(&b->st_mtim) && file_ns(&a->st_ctim) == file_ns(&b->st_ctim);
 }
 
 static enum maildrop_status cannot_stat(struct maildrop *d, struct strbuf *why)
@@ -151,7 +158,8 @@ static enum maildrop_status cannot_stat(struct maildrop *d, struct strbuf *why)
 }
 
 /* Under the locks. before: the status that the index was compared with, or NULL. */
-static enum maildrop_status list_locked(struct maildrop *d, const struct stat *before, enum mailindex_state state, struct strbuf *why)
+static enum maildrop_status list_locked(struct maildrop *d, const struct stat *before, enum mailindex_state state,
+                                        struct strbuf *why)
 {
     enum maildrop_status status;
     struct stat st;
@@ -222,10 +230,15 @@ static void list_leftover(struct maildrop *d, int fd)
     if (tempdrop_leftover(fd, d->drop, &d->rules, &d->list, &d->leftover_size, &doubles, &why) == MBOXSCAN_OK) {
         d->leftover = fd;
         d->first = d->list.count - of_drop;
-        log_write(LOG_NOTICE, "a temp drop that an earlier server left for %s holds %zu messages: they are listed first; %zu stand in the maildrop as well",
+        log_write(LOG_NOTICE,
+                  "a temp drop that an earlier server left for %s holds %zu messages: they are listed first; %zu stand "
+                  "in the maildrop as well",
                   d->shown, d->first + doubles, doubles);
     } else {
-        log_write(LOG_WARNING, "the temp drop that was left for %s is no mbox file or cannot be read (%s): it is neither served nor touched", d->shown, why.data);
+        log_write(LOG_WARNING,
+                  "the temp drop that was left for %s is no mbox file or cannot be read (%s): it is neither served nor "
+                  "touched",
+                  d->shown, why.data);
     }
     strbuf_free(&why);
 }
@@ -239,8 +252,8 @@ static struct mboxscan_rules rules_of(const struct settings *settings)
     };
 }
 
-enum maildrop_status maildrop_open(struct maildrop **drop_r, const struct maildrop_files *files, const struct settings *settings,
-                                   const struct mailhost *host, struct strbuf *why)
+enum maildrop_status maildrop_open(struct maildrop **drop_r, const struct maildrop_files *files,
+                                   const struct settings *settings, const struct mailhost *host, struct strbuf *why)
 {
     struct maildrop *d = mem_new(1, sizeof *d);
     enum maildrop_status status;
@@ -275,14 +288,12 @@ struct msglist *maildrop_list(struct maildrop *drop)
 
 /* ---- texts */
 
-bool maildrop_unchanged(struct maildrop *d, struct stat *st_r)
+bool maildrop_unchanged(struct maildrop *d)
 {
     struct stat st;
 
     if (filecalls->fstat(d->drop, &st) != 0)
         return false;
-    if (st_r)
-        *st_r = st;
     if (st.st_nlink == 0)
         return false; /* another file has its name now */
     if (dropmark_is(&d->trusted, &st) && !d->trusted.racy)
@@ -302,14 +313,16 @@ static enum maildrop_status changed(struct maildrop *d, struct strbuf *why)
     return MAILDROP_TEMP;
 }
 
-/* Under the locks. Where no copy can be made M itself serves as in server mode: users of a full disk must be able to fetch and delete. */
+/* Under the locks. Where no copy can be made M itself serves as in server mode: users of a full disk must be able to
+   fetch and delete. */
 static enum maildrop_status make_temp_drop(struct maildrop *d, struct strbuf *why)
 {
-    if (!maildrop_unchanged(d, NULL))
+    if (!maildrop_unchanged(d))
         return changed(d, why);
     d->temp = tempdrop_copy(d->drop, d->mark.size, d->host, why);
     if (d->temp < 0) {
-        log_write(LOG_WARNING, "no temp drop for %s, its messages are sent from the maildrop itself: %s", d->shown, why->data);
+        log_write(LOG_WARNING, "no temp drop for %s, its messages are sent from the maildrop itself: %s", d->shown,
+                  why->data);
         d->server_mode = true;
     }
     return MAILDROP_OK;
@@ -322,7 +335,7 @@ enum maildrop_status maildrop_ready(struct maildrop *d, struct strbuf *why)
     if (d->temp >= 0 || d->count == 0)
         return MAILDROP_OK;
     if (d->server_mode)
-        return maildrop_unchanged(d, NULL) ? MAILDROP_OK : changed(d, why);
+        return maildrop_unchanged(d) ? MAILDROP_OK : changed(d, why);
     status = maildrop_lock(d, false, why);
     if (status != MAILDROP_OK)
         return status;
@@ -338,27 +351,30 @@ static int text_of(const struct maildrop *d, const struct message *m)
     return d->temp >= 0 ? d->temp : d->drop;
 }
 
-enum maildrop_status maildrop_send(struct maildrop *d, const struct message *m, uint64_t body_lines, struct outbuf *out, struct strbuf *why)
+enum maildrop_status maildrop_send(struct maildrop *d, const struct message *m, uint64_t body_lines, struct outbuf *out,
+                                   struct strbuf *why)
 {
     int fd = text_of(d, m);
 
     if (msgsend_message(fd, m, msglist_uid(&d->list, m), body_lines, out, NULL, why) != 0)
         return MAILDROP_TEMP;
     /* What was just read from M unlocked is right only if M is still so. */
-    if (fd == d->drop && !maildrop_unchanged(d, NULL))
+    if (fd == d->drop && !maildrop_unchanged(d))
         return changed(d, why);
     return MAILDROP_OK;
 }
 
 /* ---- the end */
 
-/* The mark and its fingerprint are of the moment of the scan, so that the index is right about that moment whatever happened since. */
+/* The mark and its fingerprint are of the moment of the scan, so that the index is right about that moment whatever
+   happened since. */
 static void store_index(struct maildrop *d)
 {
     if (d->index < 0 || !d->store)
         return;
     if (mailindex_store(d->index, &d->mark, &d->rules, &d->list, d->imap_validity) != 0)
-        log_write(LOG_DEBUG, "cannot write the index of %s: %s; the next session has to scan", d->shown, strerror(errno));
+        log_write(LOG_DEBUG, "cannot write the index of %s: %s; the next session has to scan", d->shown,
+                  strerror(errno));
 }
 
 void maildrop_close(struct maildrop **drop)

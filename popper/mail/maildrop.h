@@ -1,6 +1,6 @@
 /*
- * maildrop: one user's maildrop during one session: what is in it, the text of a message, deleting, UPDATE. Everything that the POP3 commands need;
- * it hides index, temp drop, journal and locks.
+ * maildrop: one user's maildrop during one session: what is in it, the text of a message, deleting, UPDATE.
+ * Everything that the POP3 commands need; it hides index, temp drop, journal and locks.
  *
  * It opens no file by name (mailhost does) and writes to M only in maildrop_update and in recovery (I1).
  */
@@ -35,25 +35,29 @@ struct maildrop_files {
 struct maildrop;
 
 /* Recovers if needed, loads the index or scans, makes the list. On anything but OK *drop_r is NULL and why is set. */
-enum maildrop_status maildrop_open(struct maildrop **drop_r, const struct maildrop_files *files, const struct settings *settings,
-                                   const struct mailhost *host, struct strbuf *why);
+enum maildrop_status maildrop_open(struct maildrop **drop_r, const struct maildrop_files *files,
+                                   const struct settings *settings, const struct mailhost *host, struct strbuf *why);
 
 /* The list; flags may be changed by the caller (DELETED, RETRIEVED), nothing else. Lives as long as the maildrop. */
 struct msglist *maildrop_list(struct maildrop *drop);
 
-/* Sends header and at most body_lines lines of message m (MSGSEND_ALL: everything) to out. The +OK line is the caller's and goes out between
-   maildrop_ready and this. TEMP after bytes went out: the caller must end the session. */
-enum maildrop_status maildrop_send(struct maildrop *drop, const struct message *m, uint64_t body_lines, struct outbuf *out, struct strbuf *why);
+/* Sends header and at most body_lines lines of message m (MSGSEND_ALL: everything) to out. The +OK line is the
+   caller's and goes out between maildrop_ready and this. TEMP after bytes went out: the caller must end the session. */
+enum maildrop_status maildrop_send(struct maildrop *drop, const struct message *m, uint64_t body_lines,
+                                   struct outbuf *out, struct strbuf *why);
 
-/* To be called before the +OK of RETR/TOP: makes the temp drop when it is needed (normal mode), or checks that M changed by growth at most (server mode).
+/* To be called before the +OK of RETR/TOP: makes the temp drop when it is needed (normal mode), or checks that M
+   changed by growth at most (server mode).
    Not OK: the bytes of this session's messages cannot be had any more; the session must end with [SYS/TEMP]. */
 enum maildrop_status maildrop_ready(struct maildrop *drop, struct strbuf *why);
 
-/* UPDATE: removes the deleted messages, rewrites Status headers where set, durably; writes the index. Takes and releases the locks.
+/* UPDATE: removes the deleted messages, rewrites Status headers where set, durably; writes the index. Takes and
+   releases the locks.
    Not OK: nothing was lost; reply -ERR [SYS/TEMP]. May be called once. */
 enum maildrop_status maildrop_update(struct maildrop *drop, struct strbuf *why);
 
-/* Ends without UPDATE (also after it); may write the index if this session had to scan; removes our temp drop. NULLs. */
+/* Ends without UPDATE (also after it); may write the index if this session had to scan; removes our temp drop. NULLs.
+   */
 void maildrop_close(struct maildrop **drop);
 
 #endif

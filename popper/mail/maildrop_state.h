@@ -35,12 +35,13 @@ enum maildrop_status maildrop_lock(struct maildrop *d, bool updating, struct str
 /* Scans the first size bytes of M into *list, which is emptied before. On anything but OK *list is empty. */
 enum maildrop_status maildrop_scan(struct maildrop *d, uint64_t size, struct msglist *list, struct strbuf *why);
 
-/* Scans M, which has grown to `size` bytes, from the last message of *list on: what it consists of may have grown too. *list must hold nothing else but M's messages.
+/* Scans M, which has grown to `size` bytes, from the last message of *list on: what it consists of may have grown
+   too. *list must hold nothing else but M's messages.
    Falls back to a scan of everything. Not OK: *list is empty. */
 enum maildrop_status maildrop_scan_grown(struct maildrop *d, uint64_t size, struct msglist *list, struct strbuf *why);
 
-/* M is what the list says, followed by new mail at most. st_r, unless NULL, gets its status now. */
-bool maildrop_unchanged(struct maildrop *d, struct stat *st_r);
+/* M is what the list says, followed by new mail at most. */
+bool maildrop_unchanged(struct maildrop *d);
 
 static inline const struct message *maildrop_messages(const struct maildrop *d)
 {

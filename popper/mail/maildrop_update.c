@@ -1,9 +1,10 @@
 /*
- * maildrop_update: UPDATE of a maildrop (maildrop.h, DESIGN section 4): finds out under the locks what M holds now, plans what it shall hold, has mboxupdate do it, and
- * tells the index.
+ * maildrop_update: UPDATE of a maildrop (maildrop.h, DESIGN section 4): finds out under the locks what M holds now,
+ * plans what it shall hold, has mboxupdate do it, and tells the index.
  *
- * Only grown: the plan is made from the session's list and the new part is kept. Changed otherwise: M is scanned again and the deletions go to the messages that are found
- * again; nothing else is touched. It never writes to M itself.
+ * Only grown: the plan is made from the session's list and the new part is kept. Changed otherwise: M is scanned
+ * again and the deletions go to the messages that are found again; nothing else is touched. It never writes to M
+ * itself.
  */
 #include "mail/maildrop.h"
 
@@ -59,7 +60,9 @@ static void apply_deletions(struct maildrop *d, struct found *f)
 
     f->listed = f->known = 0;
     refind_deleted(&d->list, &f->news, &found, &missed);
-    log_write(LOG_NOTICE, "another program changed the maildrop %s during the session: %zu deleted messages were found again, %zu were not and are left alone",
+    log_write(LOG_NOTICE,
+              "another program changed the maildrop %s during the session: %zu deleted messages were found again, %zu "
+              "were not and are left alone",
               d->shown, found, missed);
 }
 
@@ -78,7 +81,8 @@ static bool only_ended(const struct message *before, const struct message *now)
     return now->offset == before->offset && now->header_len == before->header_len && now->octets == before->octets;
 }
 
-/* The last listed message may have been delivered only in part when it was listed: then it is another one now, which the client did not see. */
+/* The last listed message may have been delivered only in part when it was listed: then it is another one now, which
+   the client did not see. */
 static void judge_last(struct maildrop *d, struct found *f, const struct message *last)
 {
     struct message *now = &f->news.messages[0];
@@ -87,7 +91,9 @@ static void judge_last(struct maildrop *d, struct found *f, const struct message
     if (f->known && only_ended(last, now))
         now->flags |= last->flags & (MSG_DELETED | MSG_RETRIEVED);
     else if (last->flags & MSG_DELETED)
-        log_write(LOG_NOTICE, "the last message that this session saw in the maildrop %s became longer; it is not deleted", d->shown);
+        log_write(LOG_NOTICE,
+                  "the last message that this session saw in the maildrop %s became longer; it is not deleted",
+                  d->shown);
 }
 
 /* The last listed message is scanned again with what follows: only that tells where the new mail starts. */
@@ -109,6 +115,42 @@ static enum maildrop_status scan_news(struct maildrop *d, struct found *f, struc
     return MAILDROP_OK;
 }
 
+/* Whether its From_ line stands where it was. */
+static bool starts_there(const struct maildrop *d, const struct message *m)
+{
+    char line[MBOXSCAN_FROM_MAX];
+    size_t n = m->from_len < sizeof line ? m->from_len : sizeof line;
+
+    if (n == 0)
+        return true; /* padding at the start of the file */
+    if (filecalls_read(d->drop, line, n, (off_t)m->offset) != (ssize_t)n)
+        return false;
+    if (n > 0 && line[n - 1] == '\n')
+        n--;
+    if (n > 0 && line[n - 1] == '\r')
+        n--;
+    return !memchr(line, '\n', n) && mboxscan_is_from(line, n);
+}
+
+/* The fingerprint of a large maildrop is made of samples, and what goes must be whole messages even where they do not
+   reach: the first of each run of deleted messages and the one after the run must start where they are listed. */
+static bool runs_are_whole(const struct maildrop *d)
+{
+    const struct message *m = maildrop_messages(d);
+    bool deleting = false;
+
+    if (!dropmark_is_sampled(&d->mark))
+        return true;
+    for (size_t i = 0; i < d->count; i++) {
+        bool deleted = (m[i].flags & MSG_DELETED) != 0;
+
+        if (deleted != deleting && !starts_there(d, &m[i]))
+            return false;
+        deleting = deleted;
+    }
+    return true;
+}
+
 static enum maildrop_status look(struct maildrop *d, struct found *f, struct strbuf *why)
 {
     struct stat st;
@@ -119,7 +161,7 @@ static enum maildrop_status look(struct maildrop *d, struct found *f, struct str
     }
     f->size = (uint64_t)st.st_size;
     f->listed = d->count;
-    if (!maildrop_unchanged(d, NULL))
+    if (!maildrop_unchanged(d) || !runs_are_whole(d))
         return rescan(d, f, why);
     return f->size > d->mark.size ? scan_news(d, f, why) : MAILDROP_OK;
 }
@@ -152,12 +194,14 @@ static void tell_index(struct maildrop *d, struct dropplan *p)
     d->store = false; /* the session's list is history */
     if (d->index < 0)
         return;
-    if (filecalls->fstat(d->drop, &st) != 0 || (uint64_t)st.st_size != p->plan.length || dropplan_settle(p, d->drop, &d->rules) != 0)
+    if (filecalls->fstat(d->drop, &st) != 0 || (uint64_t)st.st_size != p->plan.length
+        || dropplan_settle(p, d->drop, &d->rules) != 0)
         return;
     dropmark_take(&mark, d->drop, &st);
     if (dropmark_fingerprint(&mark, d->drop, p->next.messages, p->next.count) != 0
         || mailindex_store(d->index, &mark, &d->rules, &p->next, d->imap_validity) != 0)
-        log_write(LOG_DEBUG, "cannot write the index of %s: %s; the next session has to scan", d->shown, strerror(errno));
+        log_write(LOG_DEBUG, "cannot write the index of %s: %s; the next session has to scan", d->shown,
+                  strerror(errno));
 }
 
 static bool has_grown(const struct maildrop *d, uint64_t size)

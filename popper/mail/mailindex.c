@@ -1,11 +1,13 @@
 /*
  * mailindex: see mailindex.h.
  *
- * The file: struct header, then `count` records of struct message as they lie in memory, then their ids, each with its NUL, in the same order. The header
- * says how large a record is and in which byte order, so that another machine's or version's file is not taken for ours.
+ * The file: struct header, then `count` records of struct message as they lie in memory, then their ids, each with
+ * its NUL, in the same order. The header says how large a record is and in which byte order, so that another
+ * machine's or version's file is not taken for ours.
  *
- * It is written body first and header last and never synced, and nothing marks it invalid before: the checksum covers all of it, so that whatever mixture of old and new
- * blocks a crash leaves is either one whole index or none. An old whole one describes M by a status that M has no more.
+ * It is written body first and header last and never synced, and nothing marks it invalid before: the checksum covers
+ * all of it, so that whatever mixture of old and new blocks a crash leaves is either one whole index or none. An old
+ * whole one describes M by a status that M has no more.
  */
 #include "mail/mailindex.h"
 
@@ -81,9 +83,10 @@ static const char *header_fault(const struct header *h, uint64_t file_size, cons
 
 static bool record_fits(const struct message *m, uint64_t offset, uint64_t end, size_t id_at)
 {
-    return m->offset == offset && m->length > 0 && m->length <= end - offset && m->header_len <= m->length && m->from_len <= m->header_len
-           && m->octets > 0 && m->octets <= 2 * m->length + 2 * UIDL_MAX && m->uid_at == id_at && (m->flags & ~STORED_FLAGS) == 0
-           && m->source == MSGSRC_DROP && m->extra == 0;
+    return m->offset == offset && m->length > 0 && m->length <= end - offset
+           && (m->header_len <= m->length || m->header_len == UINT32_MAX) && m->from_len <= m->header_len
+           && m->octets > 0 && m->octets <= 2 * m->length + 2 * UIDL_MAX && m->uid_at == id_at
+           && (m->flags & ~STORED_FLAGS) == 0 && m->source == MSGSRC_DROP && m->extra == 0;
 }
 
 /* The length of the id at the start of `id`, or 0 when none of 1 to UIDL_MAX legal bytes with its NUL stands there. */
@@ -136,7 +139,8 @@ static const char *read_body(int fd, const struct header *h, struct msglist *lis
     list->cap = (size_t)h->count;
     list->uids = mem_resize(NULL, h->ids, 1);
     list->uids_cap = (size_t)h->ids;
-    if (!read_exactly(fd, list->messages, records, sizeof *h) || !read_exactly(fd, list->uids, h->ids, sizeof *h + records))
+    if (!read_exactly(fd, list->messages, records, sizeof *h)
+        || !read_exactly(fd, list->uids, h->ids, sizeof *h + records))
         return "it cannot be read to its end";
     sum = body_sum(sum, list->messages, records);
     sum = body_sum(sum, list->uids, h->ids);
@@ -150,7 +154,13 @@ static const char *read_body(int fd, const struct header *h, struct msglist *lis
 static void mark_from(const struct header *h, struct dropmark *mark)
 {
     *mark = (struct dropmark){
-        .dev = h->dev, .ino = h->ino, .size = h->size, .mtime = h->mtime, .ctime = h->ctime, .fingerprint = h->fingerprint, .racy = h->racy,
+        .dev = h->dev,
+        .ino = h->ino,
+        .size = h->size,
+        .mtime = h->mtime,
+        .ctime = h->ctime,
+        .fingerprint = h->fingerprint,
+        .racy = h->racy,
     };
 }
 
@@ -158,11 +168,13 @@ static void mark_from(const struct header *h, struct dropmark *mark)
 static bool may_fit(const struct dropmark *mark, const struct stat *st)
 {
     return dropmark_is(mark, st)
-           || (mark->dev == (uint64_t)st->st_dev && mark->ino == (uint64_t)st->st_ino && mark->size < (uint64_t)st->st_size);
+           || (mark->dev == (uint64_t)st->st_dev && mark->ino == (uint64_t)st->st_ino
+               && mark->size < (uint64_t)st->st_size);
 }
 
-static const char *load(int fd, int drop_fd, const struct stat *st, const struct mboxscan_rules *rules, struct msglist *list,
-                        struct dropmark *mark, uint32_t *imap_validity_r, enum mailindex_state *state_r)
+static const char *load(int fd, int drop_fd, const struct stat *st, const struct mboxscan_rules *rules,
+                        struct msglist *list, struct dropmark *mark, uint32_t *imap_validity_r,
+                        enum mailindex_state *state_r)
 {
     struct stat file;
     struct header h;
@@ -195,8 +207,8 @@ static const char *load(int fd, int drop_fd, const struct stat *st, const struct
     return NULL;
 }
 
-enum mailindex_state mailindex_load(int fd, int drop_fd, const struct stat *st, const struct mboxscan_rules *rules, struct msglist *list,
-                                    struct dropmark *mark_r, uint32_t *imap_validity_r)
+enum mailindex_state mailindex_load(int fd, int drop_fd, const struct stat *st, const struct mboxscan_rules *rules,
+                                    struct msglist *list, struct dropmark *mark_r, uint32_t *imap_validity_r)
 {
     enum mailindex_state state = MAILINDEX_NONE;
     const char *fault;
@@ -302,12 +314,25 @@ static int store(struct writer *w, struct header *h, const struct msglist *list)
     return w->error;
 }
 
-int mailindex_store(int fd, const struct dropmark *mark, const struct mboxscan_rules *rules, const struct msglist *list, uint32_t imap_validity)
+int mailindex_store(int fd, const struct dropmark *mark, const struct mboxscan_rules *rules, const struct msglist *list,
+                    uint32_t imap_validity)
 {
     struct header h = {
-        .magic = MAGIC, .order = ORDER, .version = VERSION, .record = sizeof(struct message), .format = (uint8_t)rules->format,
-        .status_headers = rules->status_headers, .uw_kluge = rules->uw_kluge, .racy = mark->racy, .imap_validity = imap_validity, .dev = mark->dev,
-        .ino = mark->ino, .size = mark->size, .mtime = mark->mtime, .ctime = mark->ctime, .fingerprint = mark->fingerprint,
+        .magic = MAGIC,
+        .order = ORDER,
+        .version = VERSION,
+        .record = sizeof(struct message),
+        .format = (uint8_t)rules->format,
+        .status_headers = rules->status_headers,
+        .uw_kluge = rules->uw_kluge,
+        .racy = mark->racy,
+        .imap_validity = imap_validity,
+        .dev = mark->dev,
+        .ino = mark->ino,
+        .size = mark->size,
+        .mtime = mark->mtime,
+        .ctime = mark->ctime,
+        .fingerprint = mark->fingerprint,
     };
     struct writer *w = mem_resize(NULL, 1, sizeof *w);
     int error;

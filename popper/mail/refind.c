@@ -1,5 +1,6 @@
 /*
- * refind: see refind.h. Where two answers are possible it gives none: what is not found stays, and the client deletes it the next time.
+ * refind: see refind.h. Where two answers are possible it gives none: what is not found stays, and the client deletes
+ * it the next time.
  */
 #include "config.h" /* _GNU_SOURCE: qsort_r */
 
@@ -13,7 +14,7 @@
 
 static int compare_ids(const char *a, const char *b)
 {
-    size_t na = uidl_plain_length(a), nb = uidl_plain_length(b);
+    size_t na = uidl_base_length(a), nb = uidl_base_length(b);
     int order = memcmp(a, b, na < nb ? na : nb);
 
     return order != 0 ? order : (na > nb) - (na < nb);
@@ -105,8 +106,10 @@ static void delete_bodies(struct msglist *list, const size_t *group, size_t coun
             list->messages[group[i]].flags |= MSG_DELETED;
 }
 
-/* Several with one id: for each length of body all or none. One that is new (more now than then) may be the one to keep. */
-static size_t match_bodies(const struct msglist *then, const size_t *old, size_t old_count, struct msglist *now, const size_t *new, size_t new_count)
+/* Several with one id: for each length of body all or none. One that is new (more now than then) may be the one to
+   keep. */
+static size_t match_bodies(const struct msglist *then, const size_t *old, size_t old_count, struct msglist *now,
+                           const size_t *new, size_t new_count)
 {
     size_t found = 0;
 
@@ -126,7 +129,8 @@ static size_t match_bodies(const struct msglist *then, const size_t *old, size_t
     return found;
 }
 
-static size_t match_group(const struct msglist *then, const size_t *old, size_t old_count, struct msglist *now, const size_t *new, size_t new_count)
+static size_t match_group(const struct msglist *then, const size_t *old, size_t old_count, struct msglist *now,
+                          const size_t *new, size_t new_count)
 {
     if (old_count > 1 || new_count > 1)
         return match_bodies(then, old, old_count, now, new, new_count);
@@ -170,8 +174,9 @@ static uint64_t octets_less_id(const struct message *m, const char *id)
 
 static bool same_message(const struct message *a, const char *a_id, const struct message *b, const char *b_id)
 {
-    return a->offset == b->offset && a->length == b->length && a->header_len == b->header_len && a->from_len == b->from_len
-           && (a->flags | MSG_UID_STORED) == (b->flags | MSG_UID_STORED) && a->source == b->source && compare_ids(a_id, b_id) == 0
+    return a->offset == b->offset && a->length == b->length && a->header_len == b->header_len
+           && a->from_len == b->from_len && (a->flags | MSG_UID_STORED) == (b->flags | MSG_UID_STORED)
+           && a->source == b->source && compare_ids(a_id, b_id) == 0
            && octets_less_id(a, a_id) == octets_less_id(b, b_id);
 }
 

@@ -1,7 +1,8 @@
 /*
  * refind: finds the messages of one list again in another list of the same maildrop, by unique id, and never guesses.
  *
- * Ids are compared without the ordinal that tells equal ones apart (uidl.h), since ordinals speak of positions. This room reads no file.
+ * Ids are compared without the ordinal that tells equal ones apart (uidl.h), since ordinals speak of positions. This
+ * room reads no file.
  */
 #ifndef MAIL_REFIND_H
 #define MAIL_REFIND_H
@@ -25,9 +26,9 @@ void refind_free(struct refind *r);
 const size_t *refind_all(const struct refind *r, const char *id, size_t *count_r);
 
 /* Sets MSG_DELETED on the messages of `now` that are the ones marked MSG_DELETED in `then`; MSGSRC_DROP messages only.
-   A message whose id occurs once in each list is the same, whatever was done to its Status header. Of several with one id those are taken for
-   one another whose bodies are equally long, and then all or none: a copy that was to stay must not go in place of another. *found_r and *missed_r: how many
-   of the deleted ones were found, and were not. */
+   A message whose id occurs once in each list is the same, whatever was done to its Status header. Of several with
+   one id those are taken for one another whose bodies are equally long, and then all or none: a copy that was to stay
+   must not go in place of another. *found_r and *missed_r: how many of the deleted ones were found, and were not. */
 void refind_deleted(const struct msglist *then, struct msglist *now, size_t *found_r, size_t *missed_r);
 
 /* Whether both lists hold the same messages, equal in everything but ordinals. */

@@ -38,8 +38,8 @@ static bool same_bytes(int a, uint64_t a_at, int b, uint64_t b_at, uint64_t n)
     while (n > 0) {
         size_t part = n < BLOCK ? (size_t)n : BLOCK;
 
-        if (filecalls_read(a, block[0], part, (off_t)a_at) != (ssize_t)part || filecalls_read(b, block[1], part, (off_t)b_at) != (ssize_t)part
-            || memcmp(block[0], block[1], part) != 0)
+        if (filecalls_read(a, block[0], part, (off_t)a_at) != (ssize_t)part
+            || filecalls_read(b, block[1], part, (off_t)b_at) != (ssize_t)part || memcmp(block[0], block[1], part) != 0)
             return false;
         a_at += part;
         b_at += part;
@@ -65,11 +65,13 @@ static bool same_message(int a, const struct message *m, int b, const struct mes
 {
     uint64_t n = m->length < o->length ? m->length : o->length;
 
-    return same_bytes(a, m->offset, b, o->offset, n) && only_line_ends(a, m->offset + n, m->length - n) && only_line_ends(b, o->offset + n, o->length - n);
+    return same_bytes(a, m->offset, b, o->offset, n) && only_line_ends(a, m->offset + n, m->length - n)
+           && only_line_ends(b, o->offset + n, o->length - n);
 }
 
 /* Each message of M stands for one of the leftover at most. */
-static bool stands_in_drop(int fd, const struct msglist *left, const struct message *m, int drop_fd, const struct refind *drop, bool *taken)
+static bool stands_in_drop(int fd, const struct msglist *left, const struct message *m, int drop_fd,
+                           const struct refind *drop, bool *taken)
 {
     size_t count;
     const size_t *same_id = refind_all(drop, msglist_uid(left, m), &count);
@@ -116,8 +118,8 @@ static size_t merge(int fd, const struct msglist *left, int drop_fd, struct msgl
     return doubles;
 }
 
-enum mboxscan_result tempdrop_leftover(int fd, int drop_fd, const struct mboxscan_rules *rules, struct msglist *list, uint64_t *size_r,
-                                       size_t *doubles_r, struct strbuf *why)
+enum mboxscan_result tempdrop_leftover(int fd, int drop_fd, const struct mboxscan_rules *rules, struct msglist *list,
+                                       uint64_t *size_r, size_t *doubles_r, struct strbuf *why)
 {
     enum mboxscan_result result = MBOXSCAN_IO;
     struct msglist left;

@@ -149,6 +149,13 @@ static size_t base_length(const char *id, size_t n, uint32_t *ordinal_r)
     return n < BASE_MAX ? n : BASE_MAX;
 }
 
+size_t uidl_base_length(const char *id)
+{
+    uint32_t ordinal;
+
+    return base_length(id, strlen(id), &ordinal);
+}
+
 static bool bit_is_set(const uint8_t *bits, uint64_t bit)
 {
     return bits[bit / 8] >> bit % 8 & 1;

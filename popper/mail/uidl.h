@@ -50,4 +50,7 @@ bool uidl_valid(const char *id, size_t n);
    corrected, since they contain the id. Time grows with the number of messages only. */
 void uidl_resolve_duplicates(struct msglist *list, size_t settled);
 
+/* How many bytes of an id are common to all of its group: what is left without an ordinal at its end. */
+size_t uidl_base_length(const char *id);
+
 #endif

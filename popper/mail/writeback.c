@@ -99,5 +99,6 @@ int writeback_header(int fd, const struct message *m, const char *uid, struct st
     mem_free(text);
     if (got == (ssize_t)n)
         return header->cut ? 0 : 1;
-    return strbuf_fail(why, "cannot read a message's header: %s", got < 0 ? strerror(errno) : "the file has become shorter");
+    return strbuf_fail(why, "cannot read a message's header: %s",
+                       got < 0 ? strerror(errno) : "the file has become shorter");
 }

@@ -179,10 +179,15 @@ START_TEST(a_fresh_change_makes_a_racy_mark)
     struct stat st = status();
     struct dropmark mark;
     struct timespec now;
-    static const struct { const char *name; int64_t age, nsec; bool want; } cases[] = {
-        { "now", 0, 1, true }, { "20 ms ago", 20000000, 1, true }, { "an hour ago", INT64_C(3600000000000), 1, false },
-        { "80 ms ago", 80000000, 1, false }, { "in the future", -INT64_C(3600000000000), 1, true },
-        { "whole seconds, one ago", 1000000000, 0, true }, { "whole seconds, three ago", INT64_C(3000000000), 0, false },
+    static const struct { const char *name; int64_t age, nsec; bool want;
+    } cases[] = {
+        { "now", 0, 1, true },
+        { "20 ms ago", 20000000, 1, true },
+        { "an hour ago", INT64_C(3600000000000), 1, false },
+        { "80 ms ago", 80000000, 1, false },
+        { "in the future", -INT64_C(3600000000000), 1, true },
+        { "whole seconds, one ago", 1000000000, 0, true },
+        { "whole seconds, three ago", INT64_C(3000000000), 0, false },
     };
 
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

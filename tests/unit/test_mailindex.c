@@ -1,4 +1,5 @@
-/* mailindex: what was stored comes back; anything else is no index; M's changes are noticed (dropmark's part is in test_dropmark). */
+/* mailindex: what was stored comes back; anything else is no index; M's changes are noticed (dropmark's part is in
+   test_dropmark). */
 #include "config.h"
 
 #include "tests/unit/unit.h"
@@ -22,7 +23,19 @@
 #define ONE 300 /* bytes of each message */
 
 /* Where the fields of header and record lie (mailindex.c). */
-enum { ORDER_AT = 8, VERSION_AT = 12, RECORD_AT = 14, FORMAT_AT = 16, STATUS_AT, KLUGE_AT, RACY_AT, SIZE_AT = 40, COUNT_AT = 72, IDS_AT = 80, SUM_AT = 88 };
+enum {
+    ORDER_AT = 8,
+    VERSION_AT = 12,
+    RECORD_AT = 14,
+    FORMAT_AT = 16,
+    STATUS_AT,
+    KLUGE_AT,
+    RACY_AT,
+    SIZE_AT = 40,
+    COUNT_AT = 72,
+    IDS_AT = 80,
+    SUM_AT = 88
+};
 
 static const struct mboxscan_rules rules = { .format = UIDL_QPOPPER };
 static char directory[64];
@@ -269,7 +282,9 @@ START_TEST(no_index_is_no_index)
     ck_assert_str_eq(logged, "");
     ck_assert_int_eq(state(), MAILINDEX_NONE);
     ck_assert_str_eq(logged, "index not used: it is empty");
-    put((const unsigned char *)"+Qpop+\1 of an old Qpopper, which is shorter than a header of ours is, but not by much: padding padding padding padding", 118);
+    put((const unsigned char *)"+Qpop+\1 of an old Qpopper, which is shorter than a header of ours is, but not by "
+                               "much: padding padding padding padding",
+        118);
     ck_assert_int_eq(state(), MAILINDEX_NONE);
     ck_assert_str_eq(logged, "index not used: it is not an index of ours");
     ck_assert_int_eq(ftruncate(indexfd, (INT64_C(64) << 20) + 1), 0);
@@ -342,7 +357,7 @@ static const struct hostile {
     { "other UW-kluge", KLUGE_AT, 1, 1, MAILINDEX_NONE },
     { "racy", RACY_AT, 1, 1, MAILINDEX_RACY },
     { "racy 2", RACY_AT, 1, 2, MAILINDEX_NONE },
-    { "M longer than it is", SIZE_AT, 8, MESSAGES * ONE + 1, MAILINDEX_NONE },
+    { "M longer than it is", SIZE_AT, 8, MESSAGES *ONE + 1, MAILINDEX_NONE },
     { "M shorter than it is, without a fingerprint", SIZE_AT, 8, (MESSAGES - 1) * ONE, MAILINDEX_NONE },
     { "M of 2^63 bytes", SIZE_AT, 8, UINT64_C(1) << 63, MAILINDEX_NONE },
     { "one message less", COUNT_AT, 8, MESSAGES - 1, MAILINDEX_NONE },
@@ -350,7 +365,7 @@ static const struct hostile {
     { "2^64 - 1 messages", COUNT_AT, 8, UINT64_MAX, MAILINDEX_NONE },
     { "one byte of ids less", IDS_AT, 8, 39, MAILINDEX_NONE },
     { "2^64 - 1 bytes of ids", IDS_AT, 8, UINT64_MAX, MAILINDEX_NONE },
-#define IN_RECORD(n, field) HEADER + (n) * RECORD + offsetof(struct message, field), sizeof(((struct message *)0)->field)
+#define IN_RECORD(n, field) HEADER + (n)*RECORD + offsetof(struct message, field), sizeof(((struct message *)0)->field)
     { "a gap before the second message", IN_RECORD(1, offset), ONE + 1, MAILINDEX_NONE },
     { "two messages overlap", IN_RECORD(1, offset), ONE - 1, MAILINDEX_NONE },
     { "first offset beyond M", IN_RECORD(0, offset), UINT64_MAX, MAILINDEX_NONE },
@@ -369,7 +384,8 @@ static const struct hostile {
     { "an id far away", IN_RECORD(2, uid_at), UINT32_MAX, MAILINDEX_NONE },
     { "marked as deleted", IN_RECORD(2, flags), MSG_DELETED, MAILINDEX_NONE },
     { "marked as touched", IN_RECORD(2, flags), MSG_TOUCHED, MAILINDEX_NONE },
-    { "all flags that are stored", IN_RECORD(2, flags), MSG_SEEN | MSG_HIDDEN | MSG_EDITED | MSG_NULS | MSG_UID_STORED, MAILINDEX_VALID },
+    { "all flags that are stored", IN_RECORD(2, flags), MSG_SEEN | MSG_HIDDEN | MSG_EDITED | MSG_NULS | MSG_UID_STORED,
+      MAILINDEX_VALID },
     { "a bulletin", IN_RECORD(2, source), MSGSRC_BULLETIN, MAILINDEX_NONE },
     { "of no source", IN_RECORD(2, source), 200, MAILINDEX_NONE },
     { "index of a bulletin", IN_RECORD(2, extra), 1, MAILINDEX_NONE },
@@ -422,7 +438,8 @@ START_TEST(the_checksum_spans_pieces)
 {
     struct msglist list;
     struct dropmark mark;
-    size_t counts[] = { 1638, 1639, 3276, 8192, 10000 }; /* 65536 bytes of records are 1638.4; 8192 are five pieces exactly */
+    size_t counts[] = { 1638, 1639, 3276, 8192,
+                        10000 }; /* 65536 bytes of records are 1638.4; 8192 are five pieces exactly */
 
     for (size_t c = 0; c < sizeof counts / sizeof *counts; c++) {
         ck_assert_int_eq(ftruncate(drop, (off_t)(counts[c] * ONE)), 0);

@@ -1,0 +1,43 @@
+/*
+ * localhost: a mailhost over a temporary directory, with real files and real locks, doing by itself what the keeper does for a session.
+ */
+#ifndef TESTS_LOCALHOST_H
+#define TESTS_LOCALHOST_H
+
+#include "common/maillock.h"
+#include "mail/maildrop.h"
+#include "mail/mailhost.h"
+
+struct localhost {
+    struct mailhost host;
+    char directory[64];
+    char shown[80];              /* DIRECTORY/drop */
+    int dirfd;
+    int drop, index, leftover;   /* descriptors of the session under way, or -1 */
+    struct maillock *lock;
+    int locked;                  /* times the locks were taken */
+    int temps;                   /* temp drops made */
+    int wait_ms;                 /* for locks */
+    bool no_temp;                /* temp drops cannot be made */
+};
+
+/* Names in the directory. */
+#define LOCALHOST_DROP "drop"
+#define LOCALHOST_JOURNAL ".drop.journal"
+#define LOCALHOST_TEMPDROP ".drop.pop"
+#define LOCALHOST_INDEX ".drop.cache"
+
+void localhost_init(struct localhost *h);
+void localhost_remove(struct localhost *h);   /* closes, deletes the directory */
+
+/* Opens what a session gets. with_index: an index file is there (made when missing). The result lives until localhost_close_files. */
+struct maildrop_files localhost_files(struct localhost *h, bool with_index);
+void localhost_close_files(struct localhost *h);
+
+/* Content of a file of the directory: malloced, NUL-terminated; NULL when there is none. */
+char *localhost_read(struct localhost *h, const char *name, size_t *n_r);
+/* Makes, or replaces the content of, a file (same inode). */
+void localhost_write(struct localhost *h, const char *name, const char *bytes, size_t n);
+void localhost_append(struct localhost *h, const char *name, const char *bytes, size_t n);
+
+#endif
