@@ -266,13 +266,6 @@ static enum command_event serve_line(struct serving *s, enum netio_status status
 
 /* ---- how it ends */
 
-static enum command_end end_taken_over(const struct serving *s)
-{
-    log_write(LOG_NOTICE, "%s at %s (%s): session ended by a newer login of the same user; nothing was deleted", shown_user(s->client),
-              s->client->peer->host, s->client->peer->ip);
-    return COMMAND_END_TAKEOVER;
-}
-
 static bool taken_over(const struct serving *s)
 {
     return s->table->interrupted && s->table->interrupted(s->state);
@@ -317,7 +310,7 @@ static enum command_end end_lost(const struct serving *s, enum netio_status stat
 static enum command_end end_output_lost(const struct serving *s)
 {
     if (taken_over(s))
-        return end_taken_over(s);
+        return COMMAND_END_TAKEOVER;
     log_write(LOG_NOTICE, "(v%s) I/O error flushing output to client %s at %s (%s)", PACKAGE_VERSION, shown_user(s->client),
               s->client->peer->host, s->client->peer->ip);
     return COMMAND_END_IO;
@@ -371,12 +364,13 @@ enum command_end command_serve(struct netio *io, const struct command_table *tab
             break;
         case NETIO_INTERRUPTED:
             if (taken_over(&s))
-                return end_taken_over(&s);
+                return COMMAND_END_TAKEOVER;
             break;
         case NETIO_EOF:
         case NETIO_TIMEOUT:
         case NETIO_ERROR:
-            return end_lost(&s, status);
+            /* The signal may have closed the connection for reading to wake us. */
+            return taken_over(&s) ? COMMAND_END_TAKEOVER : end_lost(&s, status);
         }
     }
 }

@@ -43,7 +43,7 @@ enum command_end {
     COMMAND_END_EOF,        /* the client closed the connection without QUIT; logged */
     COMMAND_END_TIMEOUT,    /* the client said nothing for too long; logged */
     COMMAND_END_IO,         /* reset, the client does not take our output, or COMMAND_CLOSE */
-    COMMAND_END_TAKEOVER    /* table->interrupted said so */
+    COMMAND_END_TAKEOVER    /* table->interrupted said so; nothing was said or logged about it */
 };
 
 struct command {
@@ -81,8 +81,8 @@ struct command_table {
     const struct command_row *rows;  /* ends with a row whose name is NULL */
     const char *const *elsewhere;    /* commands that exist in another state, ended by NULL */
     const char *elsewhere_hint;      /* what to do about it: "log in first" */
-    /* Called when netio was interrupted by the takeover signal, and when output failed: true ends the session. Once true it must stay
-       true. NULL: never. */
+    /* Called when netio was interrupted by a signal, and when the connection seems lost: true ends the session (a takeover, an order to end).
+       Once true it must stay true. NULL: never. */
     bool (*interrupted)(void *state);
 };
 

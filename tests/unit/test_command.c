@@ -266,8 +266,21 @@ START_TEST(an_interrupt_ends_only_when_the_state_says_so)
     interrupted_now = true;
     fake_say(io, "NONE\r\n");
     ck_assert_int_eq(command_serve(io, &table, NULL, &client), COMMAND_END_TAKEOVER);
-    ck_assert_str_eq(caught.data,
-                     "notice alice at mua.example (192.0.2.7): session ended by a newer login of the same user; nothing was deleted\n");
+    ck_assert_str_eq(caught.data, "");
+}
+END_TEST
+
+START_TEST(an_end_by_order_is_no_lost_connection)
+{
+    const enum netio_status lost[] = { NETIO_EOF, NETIO_ERROR, NETIO_TIMEOUT };
+
+    interrupted_now = true;
+    for (size_t i = 0; i < sizeof lost / sizeof *lost; i++) {
+        fake_then(io, lost[i]);
+        ck_assert_int_eq(command_serve(io, &table, NULL, &client), COMMAND_END_TAKEOVER);
+    }
+    ck_assert_str_eq(fake_heard(io), "");
+    ck_assert_str_eq(caught.data, "");
 }
 END_TEST
 
@@ -335,6 +348,7 @@ int main(void)
     tcase_add_test(tc, a_reset_is_logged);
     tcase_add_test(tc, a_client_that_does_not_listen_ends_the_session);
     tcase_add_test(tc, an_interrupt_ends_only_when_the_state_says_so);
+    tcase_add_test(tc, an_end_by_order_is_no_lost_connection);
     tcase_add_test(tc, the_log_is_not_filled_by_errors);
     tcase_add_test(tc, secrets_are_not_traced);
     tcase_add_loop_test(tc, strict_numbers, 0, sizeof numbers / sizeof *numbers);
