@@ -117,8 +117,8 @@ static bool private_group_file(void)
     must(dprintf(fd, "freds:x:%d:\nmail:x:%d:jane\nstaff:x:%d:jane,fred\n", GROUP, MAIL, OTHER) > 0);
     fchmod(fd, 0644);
     close(fd);
-    done = unshare(CLONE_NEWNS) == 0 && mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
-           mount(name, "/etc/group", NULL, MS_BIND, NULL) == 0;
+    done = unshare(CLONE_NEWNS) == 0 && mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) == 0 &&
+           mount(name, "/etc/group", "none", MS_BIND, NULL) == 0;
     unlink(name);
     return done;
 }

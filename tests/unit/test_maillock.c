@@ -163,6 +163,7 @@ START_TEST(owner_of_a_child_is_the_child)
     char mine[LOCKOWNER_MAX], text[LOCKOWNER_MAX] = "";
     int pipes[2];
     long said_pid = 0;
+    siginfo_t ended;
     pid_t pid;
     ssize_t n;
 
@@ -176,7 +177,7 @@ START_TEST(owner_of_a_child_is_the_child)
     n = read(pipes[0], text, sizeof text);
     ck_assert_int_gt(n, 0);
     ck_assert_int_eq(atol(text), pid);
-    ck_assert_int_eq(waitid(P_PID, (id_t)pid, NULL, WEXITED | WNOWAIT), 0);
+    ck_assert_int_eq(waitid(P_PID, (id_t)pid, &ended, WEXITED | WNOWAIT), 0);
     /* Ended, though nobody has waited for it. */
     ck_assert_int_eq(lockowner_judge(text, (size_t)n, &said_pid), LOCKOWNER_GONE);
     ck_assert_int_eq(said_pid, pid);
