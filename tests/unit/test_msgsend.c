@@ -244,7 +244,7 @@ static size_t make_file(char *file, size_t max)
         P("text"), P("F"), P("From "), P("\xe4\xff"), P(" "), P("\t"), P("\nFrom me\n"), P("a line that is longer than the blocks that are read\n"),
         P(FROM), P(FROM), P("\n\n" FROM), P("\n\n" FROM), P("\n\n" FROM), P("From x Tue Feb 29 1:02 MET 2000 remote from host\r\n"),
         P("\n\nFrom x Tue Feb 30 25:02:00 2000\n"), P("Status: RO\n"), P("X-UIDL: 0123456789\n"), P("X-UIDL: not valid\n"), P("Content-Length: 7\n"),
-        P("Subject: s\n"), P("Received: x\n\ty\n"), P("Date: Mon\r\n"), P("Message-ID: <1>\n"), P("X-Other: y\n"), P("\n x\n"),
+        P("Subject: s\n"), P("Received: x\n\ty\n"), P("Date: Mon\r\n"), P("Message-ID: <1>\n"), P("X-Other: y\n"), P("X-Long: a long\rline with\r\rmany\r\rlone\rCRs\rin\rit\r\r\n"), P("X-UIDL: also\rlong and\rnot valid\rat\rall\r\n"), P("\n x\n"),
     };
     size_t n = 0;
 
@@ -297,6 +297,10 @@ static void check_message(struct model *model, const struct msglist *list, size_
     mboxmodel_text(model, i, file, edited ? msglist_uid(list, m) : NULL);
     ck_assert_uint_eq(m->offset, want->offset);
     ck_assert_uint_eq(m->length, want->length);
+    if (m->header_len == UINT32_MAX) { /* a header that counts as the whole message: the model has no such thing */
+        ck_assert_uint_eq(send_message(list, i, 0), m->octets);
+        return;
+    }
     ck_assert_uint_eq(m->header_len, want->header_len);
     ck_assert_uint_eq(m->from_len, want->from_len);
     ck_assert_int_eq((m->flags & MSG_HIDDEN) != 0, want->hidden);
@@ -319,7 +323,7 @@ static void check_file(const char *file, size_t n, uint32_t which)
     msglist_init(&list);
     memfile_use(file, n);
     mboxmodel_make(&model, file, n);
-    mboxscan_set_limits(rnd(4) ? 1 + rnd(100) : 0, 0);
+    mboxscan_set_limits(rnd(4) ? 1 + rnd(100) : 0, rnd(8) ? 0 : 40 + rnd(100));
     msgsend_set_block(rnd(4) ? 16 + rnd(100) : 0);
     ck_assert_msg((mboxscan_file(3, 0, n, MSGSRC_DROP, &rules, NULL, &list, &why) == MBOXSCAN_OK) == model.is_mbox, "file %u: %s", which, why.data);
     ck_assert_msg(!model.is_mbox || list.count == model.count, "file %u", which);
