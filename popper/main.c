@@ -1,4 +1,70 @@
-int main(void)
+/*
+ * main: the order in which the server starts, nothing else. Errors up to the configuration go to stderr and end it with status 1.
+ */
+#include <stdio.h>
+
+#include "common/log.h"
+#include "common/strbuf.h"
+#include "process/monitor.h"
+#include "process/startup.h"
+#include "settings/config.h"
+#include "settings/options.h"
+
+#define TEXT_MAX_BYTES (1 << 20)
+
+static int complain(const char *text)
 {
-    return 0;
+    fprintf(stderr, "popper: %s\n", text);
+    log_write(LOG_ERR, "%s", text);
+    return 1;
+}
+
+static int tell(const struct strbuf *text)
+{
+    return fwrite(text->data, 1, text->len, stdout) == text->len && fflush(stdout) == 0 ? 0 : 1;
+}
+
+static int run(const struct settings *settings, const struct config_action *action, const char *argv0)
+{
+    struct strbuf text = STRBUF_INIT(TEXT_MAX_BYTES);
+
+    switch (action->task) {
+    case CONFIG_VERSION:
+        config_version(&text);
+        return tell(&text);
+    case CONFIG_HELP:
+        config_help(argv0, &text);
+        return tell(&text);
+    case CONFIG_PRINT:
+        config_print(settings, &text);
+        return tell(&text);
+    case CONFIG_LIST:
+        config_list(&text);
+        return tell(&text);
+    case CONFIG_CHECK:
+        return complain("--check is not in this version yet");
+    case CONFIG_RECOVER:
+        return complain("--recover is not in this version yet");
+    case CONFIG_SERVE:
+        break;
+    }
+    if (action->standalone)
+        return complain("standalone mode is not in this version yet; start popper from inetd or systemd");
+    startup_detach();
+    return monitor_run(settings);
+}
+
+int main(int argc, char **argv)
+{
+    struct strbuf why = STRBUF_INIT(CONFIG_WHY_MAX);
+    struct config_action action;
+    struct settings *settings;
+    const char *argv0 = argc > 0 && argv[0][0] ? argv[0] : "popper";
+
+    startup_clean();
+    settings = settings_new();
+    log_open(argv0, settings->log_facility);
+    if (config_argv(settings, argc, argv, &action, &why) < 0)
+        return complain(why.data);
+    return run(settings, &action, argv0);
 }

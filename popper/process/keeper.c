@@ -207,23 +207,42 @@ static void serve_done(struct keeper *k, struct privmsg *m)
     k->done = privmsg_complete(m);
 }
 
+/* When a row is open. */
+enum when {
+    WHEN_EVER,
+    WHEN_OPEN,   /* the maildrop could be opened */
+    WHEN_LOCKED  /* its locks are held: the request changes what they guard */
+};
+
 struct row {
     enum request type;
-    bool locked; /* only while the maildrop's locks are held: it changes what they guard */
+    enum when when;
     void (*serve)(struct keeper *k, struct privmsg *m);
 };
 
 static const struct row rows[] = {
-    { REQUEST_LOG, false, serve_log },
-    { REQUEST_LOCK, false, serve_lock },
-    { REQUEST_UNLOCK, false, serve_unlock },
-    { REQUEST_LOCK_IS_OURS, false, serve_lock_is_ours },
-    { REQUEST_OPEN, false, serve_open },
-    { REQUEST_REMOVE, true, serve_remove },
-    { REQUEST_SET_ASIDE, true, serve_set_aside },
-    { REQUEST_SYNC_DIR, false, serve_sync_dir },
-    { REQUEST_DONE, false, serve_done },
+    { REQUEST_LOG, WHEN_EVER, serve_log },
+    { REQUEST_LOCK, WHEN_OPEN, serve_lock },
+    { REQUEST_UNLOCK, WHEN_OPEN, serve_unlock },
+    { REQUEST_LOCK_IS_OURS, WHEN_OPEN, serve_lock_is_ours },
+    { REQUEST_OPEN, WHEN_OPEN, serve_open },
+    { REQUEST_REMOVE, WHEN_LOCKED, serve_remove },
+    { REQUEST_SET_ASIDE, WHEN_LOCKED, serve_set_aside },
+    { REQUEST_SYNC_DIR, WHEN_OPEN, serve_sync_dir },
+    { REQUEST_DONE, WHEN_EVER, serve_done },
 };
+
+static bool held(const struct keeper *k)
+{
+    return k->lock && maillock_held(k->lock);
+}
+
+static bool is_open(const struct keeper *k, const struct row *row)
+{
+    if (k->done)
+        return false;
+    return row->when == WHEN_EVER || (row->when == WHEN_OPEN && k->lock) || held(k);
+}
 
 /* 0, or -1 when the child broke the rules: the conversation ends. */
 static int serve(struct keeper *k, struct privmsg *m)
@@ -231,7 +250,7 @@ static int serve(struct keeper *k, struct privmsg *m)
     size_t i;
 
     for (i = 0; i < sizeof rows / sizeof *rows; i++) {
-        if (rows[i].type != m->type || m->fd >= 0 || k->done || (rows[i].locked && !maillock_held(k->lock)))
+        if (rows[i].type != m->type || m->fd >= 0 || !is_open(k, &rows[i]))
             continue;
         rows[i].serve(k, m);
         if (privmsg_complete(m))
@@ -247,7 +266,7 @@ static void serve_all(struct keeper *k)
 {
     for (;;) {
         struct privmsg m;
-        int got = privmsg_receive(k->end, &m, maillock_held(k->lock) ? REFRESH_MS : -1);
+        int got = privmsg_receive(k->end, &m, held(k) ? REFRESH_MS : -1);
         bool ended = got == 0;
 
         if (got > 0)

@@ -1,0 +1,467 @@
+#!/usr/bin/python3
+"""roles.py: the processes of a session seen from outside: who they are (uid, gid, groups, sandbox, descriptors), what is left when one of them is
+killed, and how two sessions of one user exclude each other or take over. Prints TAP.
+
+Uids are looked at by root only; everything else runs as anybody. Under CI, as root, nothing is skipped.
+"""
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+TESTS = pathlib.Path(os.path.abspath(__file__)).parent.parent
+sys.path.insert(0, str(TESTS / "wire"))
+import mbox  # noqa: E402
+from world import hash_of  # noqa: E402
+
+ROOT = os.getuid() == 0
+POPPER = pathlib.Path(os.environ.get("POPPER", "popper/popper")).absolute()
+UID = 64001 if ROOT else os.getuid()
+GID = 64001 if ROOT else os.getgid()
+MAIL_GID = 8
+HASH = hash_of("secret")
+SANITIZED = b"__asan_init" in POPPER.read_bytes()
+
+
+class Skip(Exception):
+    pass
+
+
+def need(condition, reason):
+    if not condition:
+        raise Skip(reason)
+
+
+def equal(what, got, expected):
+    assert got == expected, f"{what}: {got!r} instead of {expected!r}"
+
+
+class Site:
+    """A spool with one user."""
+
+    def __init__(self, spool_mode=0o1777, spool_gid=0, config=()):
+        self.dir = pathlib.Path(tempfile.mkdtemp(prefix="popper-roles."))
+        self.dir.chmod(0o755)
+        self.spool = self.dir / "spool"
+        self.trace = self.dir / "trace"
+        self.drop = self.spool / "alice"
+        self.spool.mkdir()
+        home = self.dir / "home"
+        home.mkdir()
+        if ROOT:
+            os.chown(self.spool, 0, spool_gid)
+            os.chown(home, UID, GID)
+        self.spool.chmod(spool_mode if ROOT else 0o755)
+        (self.dir / "passwd").write_text(f"alice:{HASH}:{UID}:{GID}:Alice:{home}:/bin/sh\n")
+        lines = [f"passwd-file = {self.dir}/passwd", f"spool-dir = {self.spool}", "failure-delay = 0", "reverse-lookup = false",
+                 "debug", *config]
+        (self.dir / "conf").write_text("".join(f"set {line}\n" for line in lines))
+        self.sessions = []
+
+    def fill(self, *numbers):
+        self.drop.write_bytes(b"".join(mbox.message(n) for n in numbers))
+        self.drop.chmod(0o600)
+        if ROOT:
+            os.chown(self.drop, UID, GID)
+
+    def log(self):
+        return self.trace.read_text() if self.trace.exists() else ""
+
+    def open(self):
+        session = Session(self)
+        self.sessions.append(session)
+        return session
+
+    def close(self):
+        for s in self.sessions:
+            s.hang_up()
+        for s in self.sessions:
+            try:
+                s.process.wait(5)
+            except subprocess.TimeoutExpired:
+                s.process.kill()
+                raise AssertionError("a server did not end within 5 s of its client") from None
+        subprocess.run(["rm", "-rf", self.dir], check=True)
+
+
+class Session:
+    """One connection over loopback TCP, the server started as inetd would."""
+
+    def __init__(self, site):
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            self.socket = socket.create_connection(server.getsockname())
+            theirs, _ = server.accept()
+        self.process = subprocess.Popen([POPPER, "-f", site.dir / "conf", "-t", site.trace], stdin=theirs, stdout=theirs, stderr=theirs)
+        theirs.close()
+        self.socket.settimeout(10)
+        self.lines = self.socket.makefile("rb")
+
+    def hear(self):
+        return self.lines.readline().decode()
+
+    def say(self, line):
+        self.socket.sendall(line.encode() + b"\r\n")
+        return self.hear()
+
+    def login(self):
+        assert self.hear().startswith("+OK"), "no greeting"
+        assert self.say("USER alice").startswith("+OK"), "USER refused"
+        return self.say("PASS secret")
+
+    def must_login(self):
+        reply = self.login()
+        assert reply.startswith("+OK"), f"login: {reply}"
+        return self
+
+    def child(self):
+        """The pid of the one child of the server: preauth before the login, the session after."""
+        children = pathlib.Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        equal("children", len(children), 1)
+        return int(children[0])
+
+    def hang_up(self):
+        self.lines.close()
+        self.socket.close()
+
+    def hung_up(self):
+        try:
+            return self.socket.recv(1) == b""
+        except ConnectionResetError:
+            return True
+
+
+def status(pid):
+    lines = pathlib.Path(f"/proc/{pid}/status").read_text().splitlines()
+    return dict(line.split(":", 1) for line in lines)
+
+
+def ids(pid, field):
+    return [int(n) for n in status(pid)[field].split()]
+
+
+def assert_powerless(pid, uid, gid):
+    equal("uids", ids(pid, "Uid"), [uid] * 4)
+    equal("gids", ids(pid, "Gid"), [gid] * 4)
+    equal("groups", ids(pid, "Groups"), [gid])
+    for field in ("CapInh", "CapPrm", "CapEff", "CapAmb"):
+        equal(field, int(status(pid)[field], 16), 0)
+
+
+def assert_closed_in(pid):
+    equal("no_new_privs", ids(pid, "NoNewPrivs"), [1])
+    if not SANITIZED:
+        equal("seccomp", ids(pid, "Seccomp"), [2])
+    equal("owner of /proc/PID/mem (0 says not dumpable)", os.stat(f"/proc/{pid}/mem").st_uid, 0)
+
+
+def descriptors(pid):
+    found = {}
+    for name in os.listdir(f"/proc/{pid}/fd"):
+        found[int(name)] = os.readlink(f"/proc/{pid}/fd/{name}")
+    return found
+
+
+def wait_until(condition, what, seconds=5):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, f"waited {seconds} s in vain for: {what}"
+        time.sleep(0.01)
+
+
+# ---- who they are
+
+def preauth_is_nobody(site):
+    need(ROOT, "not root")
+    s = site.open()
+    s.hear()
+    nobody = [line.split(":") for line in open("/etc/passwd") if line.startswith("nobody:")][0]
+    equal("monitor's uids", ids(s.process.pid, "Uid"), [0] * 4)
+    assert_powerless(s.child(), int(nobody[2]), int(nobody[3]))
+    if os.path.isdir("/var/empty"):
+        equal("root directory", os.readlink(f"/proc/{s.child()}/root"), "/var/empty")
+
+
+def preauth_is_closed_in(site):
+    s = site.open()
+    s.hear()
+    need(ROOT, "not root: what is not dumpable cannot be looked at")
+    assert_closed_in(s.child())
+    kinds = sorted(v.split(":")[0] for v in descriptors(s.child()).values())
+    equal("descriptors", kinds, ["/dev/null", "socket", "socket", "socket"])
+
+
+def session_in_an_open_spool(site):
+    need(ROOT, "not root")
+    site.fill(1, 2)
+    s = site.open().must_login()
+    for pid in (s.process.pid, s.child()):
+        assert_powerless(pid, UID, GID)
+        equal("owner of /proc/PID/mem (0 says not dumpable)", os.stat(f"/proc/{pid}/mem").st_uid, 0)
+    assert_closed_in(s.child())
+    equal("keeper's seccomp", ids(s.process.pid, "Seccomp"), [0])
+    equal("keeper's no_new_privs (sendmail may be set-gid)", ids(s.process.pid, "NoNewPrivs"), [0])
+
+
+def session_in_a_group_spool(site):
+    need(ROOT, "not root")
+    site.fill(1, 2)
+    s = site.open().must_login()
+    equal("keeper's gids: the spool's only saved", ids(s.process.pid, "Gid"), [GID, GID, MAIL_GID, GID])
+    equal("keeper's groups", ids(s.process.pid, "Groups"), [GID])
+    assert_powerless(s.child(), UID, GID)
+    assert s.say("DELE 1").startswith("+OK"), "DELE"
+    assert s.say("QUIT").startswith("+OK"), "QUIT"
+    equal("maildrop", site.drop.read_bytes(), mbox.message(2))
+
+
+def first_mail_in_a_group_spool(site):
+    need(ROOT, "not root")
+    s = site.open().must_login()
+    assert s.say("QUIT").startswith("+OK"), "QUIT"
+    st = os.stat(site.spool / ".alice.cache")
+    equal("index: uid, mode", (st.st_uid, st.st_mode & 0o777), (UID, 0o600))
+
+
+def session_holds_only_what_it_was_handed(site):
+    need(ROOT, "not root: what is not dumpable cannot be looked at")
+    site.fill(1)
+    s = site.open().must_login()
+    kept = sorted(descriptors(s.child()).values(), key=lambda v: v.split(":")[0])
+    equal("descriptors", [v.split(":")[0] for v in kept],
+          sorted(["/dev/null", "socket", "socket", "socket", str(site.drop), str(site.spool / ".alice.cache")]))
+    client = os.readlink(f"/proc/{s.child()}/fd/0")
+    assert client not in descriptors(s.process.pid).values(), "the keeper still holds the client's connection"
+
+
+def environment_is_an_allow_list(site):
+    need(ROOT, "not root: what is not dumpable cannot be looked at")
+    os.environ["LD_SOMETHING"] = "x"
+    s = site.open()
+    s.hear()
+    pid = s.process.pid
+    with open(f"/proc/{pid}/maps") as maps:
+        assert "ld" in maps.read()
+    equal("working directory", os.readlink(f"/proc/{pid}/cwd"), "/")
+
+
+# ---- one at a time
+
+def second_session_is_refused(site):
+    site.fill(1)
+    first = site.open().must_login()
+    begin = time.monotonic()
+    stop = begin + 1
+    second = site.open()
+    second.hear()
+    second.say("USER alice")
+    second.socket.sendall(b"PASS secret\r\n")
+    while time.monotonic() < stop:  # alive, so it does not give way
+        assert first.say("NOOP").startswith("+OK"), "NOOP of the first session"
+        time.sleep(0.05)
+    reply = second.hear()
+    assert reply.startswith("-ERR [IN-USE] TEMPDROP lock busy!  Is another session active? (11)"), reply
+    assert second.hung_up(), "the refused session goes on"
+    assert first.say("STAT").startswith("+OK 1 "), "the first session suffered"
+    assert first.say("QUIT").startswith("+OK"), "QUIT"
+
+
+def idle_session_gives_way(site):
+    site.fill(1, 2)
+    first = site.open().must_login()
+    assert first.say("DELE 1").startswith("+OK"), "DELE"
+    time.sleep(1.1)
+    second = site.open().must_login()
+    assert "[IN-USE]" in first.hear() and first.hung_up(), "the old session goes on"
+    assert second.say("STAT").startswith("+OK 2 "), "the idle session's deletion was done"
+    equal("exit status of the old session", first.process.wait(5), 0)
+    assert "gave way to a new login" in site.log() and "took the maildrop over from process" in site.log(), site.log()
+    equal("maildrop", site.drop.read_bytes(), mbox.message(1) + mbox.message(2))
+
+
+def takeover_of_a_client_that_does_not_read(site):
+    site.fill(1)
+    with open(site.drop, "ab") as drop:
+        drop.write(mbox.message(2, lines=400000))
+    first = site.open().must_login()
+    first.socket.sendall(b"RETR 2\r\n")
+    time.sleep(1.5)
+    second = site.open().must_login()
+    assert second.say("STAT").startswith("+OK 2 "), "STAT"
+
+
+def takeover_idle_0_is_never(site):
+    site.fill(1)
+    first = site.open().must_login()
+    begin = time.monotonic()
+    reply = site.open().login()
+    assert reply.startswith("-ERR [IN-USE]"), reply
+    assert time.monotonic() - begin < 1, "it waited although nobody can be asked"
+    assert first.say("QUIT").startswith("+OK"), "QUIT"
+
+
+def busy_without_index_too(site):
+    site.fill(1)
+    first = site.open().must_login()
+    assert (site.spool / ".alice.pop").exists(), "no temp drop to lock"
+    assert not (site.spool / ".alice.cache").exists(), "an index although it is off"
+    assert site.open().login().startswith("-ERR [IN-USE]"), "a second session"
+    assert first.say("QUIT").startswith("+OK"), "QUIT"
+    first.process.wait(5)
+    assert not (site.spool / ".alice.pop").exists(), "the temp drop that only carried the lock is left"
+    site.open().must_login()
+
+
+# ---- somebody dies
+
+def client_hangs_up_before_the_login(site):
+    s = site.open()
+    s.hear()
+    s.hang_up()
+    equal("exit status", s.process.wait(5), 0)
+
+
+def client_hangs_up_after_the_login(site):
+    site.fill(1)
+    s = site.open().must_login()
+    assert s.say("DELE 1").startswith("+OK"), "DELE"
+    s.hang_up()
+    equal("exit status", s.process.wait(5), 0)
+    equal("maildrop", site.drop.read_bytes(), mbox.message(1))
+
+
+def killed_preauth(site):
+    s = site.open()
+    s.hear()
+    os.kill(s.child(), signal.SIGKILL)
+    equal("exit status", s.process.wait(5), 75)
+    assert s.hung_up(), "the connection stays"
+    assert "killed by signal 9" in site.log(), site.log()
+
+
+def killed_monitor(site):
+    s = site.open()
+    s.hear()
+    child = s.child()
+    s.process.kill()
+    s.process.wait(5)
+    wait_until(lambda: not os.path.exists(f"/proc/{child}") or status(child)["State"].split()[0] == "Z", "preauth ends with its monitor")
+    assert s.hung_up(), "the connection stays"
+
+
+def killed_session(site):
+    site.fill(1, 2)
+    s = site.open().must_login()
+    assert s.say("DELE 1").startswith("+OK"), "DELE"
+    os.kill(s.child(), signal.SIGKILL)
+    equal("exit status", s.process.wait(5), 75)
+    assert s.hung_up(), "the connection stays"
+    assert "ended without a word (signal 9)" in site.log(), site.log()
+    assert site.open().must_login().say("STAT").startswith("+OK 2 "), "STAT"
+
+
+def killed_keeper(site):
+    site.fill(1, 2)
+    s = site.open().must_login()
+    assert s.say("DELE 1").startswith("+OK"), "DELE"
+    s.process.kill()
+    s.process.wait(5)
+    assert s.hear().startswith("-ERR [SYS/TEMP]"), "the session was not told"
+    assert s.hung_up(), "the session goes on without keeper"
+    assert site.open().must_login().say("STAT").startswith("+OK 2 "), "STAT"
+    equal("maildrop", site.drop.read_bytes(), mbox.message(1) + mbox.message(2))
+
+
+def terminated(site):
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        site.fill(1)
+        s = site.open().must_login()
+        assert s.say("DELE 1").startswith("+OK"), "DELE"
+        s.process.send_signal(number)
+        reply = s.hear()
+        assert reply.startswith("-ERR"), reply
+        assert s.hung_up(), "the session goes on"
+        equal("exit status", s.process.wait(5), 0)
+        equal("maildrop", site.drop.read_bytes(), mbox.message(1))
+    assert "-ERR SIGHUP or SIGPIPE flagged" in site.log(), site.log()
+
+
+def several_users_of_the_spool(site):
+    """The maildrop of somebody else, a symlink and a hard link are refused with a text that says what to do."""
+    site.fill(1)
+    site.drop.rename(site.dir / "elsewhere")
+    site.drop.symlink_to(site.dir / "elsewhere")
+    reply = site.open().login()
+    assert reply.startswith("-ERR [SYS/PERM]"), reply
+    site.drop.unlink()
+    os.link(site.dir / "elsewhere", site.drop)
+    reply = site.open().login()
+    assert reply.startswith("-ERR [SYS/PERM]"), reply
+    site.drop.unlink()
+    if ROOT:
+        site.fill(1)
+        os.chown(site.drop, 64002, 64002)
+        site.drop.chmod(0o666)
+        reply = site.open().login()
+        assert reply.startswith("-ERR [SYS/PERM]"), reply
+
+
+CASES = [
+    ("before the login nobody speaks to the client", preauth_is_nobody, {}),
+    ("before the login everything is closed", preauth_is_closed_in, {}),
+    ("after the login nothing runs as root, in a spool 1777", session_in_an_open_spool, {}),
+    ("in a spool root:mail 2775 only the keeper has the group, saved", session_in_a_group_spool,
+     {"spool_mode": 0o2775, "spool_gid": MAIL_GID}),
+    ("in a spool root:mail 2775 a first visit makes the index", first_mail_in_a_group_spool,
+     {"spool_mode": 0o2775, "spool_gid": MAIL_GID}),
+    ("the session holds only what it was handed", session_holds_only_what_it_was_handed, {}),
+    ("the server works in /", environment_is_an_allow_list, {}),
+    ("a second session of an active user hears IN-USE", second_session_is_refused, {"config": ("takeover-idle = 1",)}),
+    ("an idle session gives way, nothing is deleted", idle_session_gives_way, {"config": ("takeover-idle = 1",)}),
+    ("a session whose client does not read gives way", takeover_of_a_client_that_does_not_read, {"config": ("takeover-idle = 1",)}),
+    ("takeover-idle = 0 asks nobody", takeover_idle_0_is_never, {"config": ("takeover-idle = 0",)}),
+    ("without an index the temp drop carries the lock", busy_without_index_too, {"config": ("index = false", "takeover-idle = 0")}),
+    ("a client that hangs up before the login ends everything", client_hangs_up_before_the_login, {}),
+    ("a client that hangs up after the login ends everything, nothing is deleted", client_hangs_up_after_the_login, {}),
+    ("preauth killed", killed_preauth, {}),
+    ("monitor killed", killed_monitor, {}),
+    ("session killed", killed_session, {}),
+    ("keeper killed", killed_keeper, {}),
+    ("SIGTERM and SIGHUP end a session without update", terminated, {}),
+    ("maildrops that are not the user's own file are refused", several_users_of_the_spool, {}),
+]
+
+
+def run(number, name, case, options):
+    site = Site(**options)
+    try:
+        try:
+            case(site)
+        finally:
+            log = site.log()
+            site.close()
+        print(f"ok {number} - {name}")
+    except Skip as reason:
+        print(f"ok {number} - {name} # SKIP {reason}")
+    except (AssertionError, OSError, subprocess.TimeoutExpired) as error:
+        print(f"not ok {number} - {name}")
+        for line in f"{type(error).__name__}: {error}\n{log}".splitlines():
+            print(f"# {line}")
+        return False
+    finally:
+        sys.stdout.flush()
+    return True
+
+
+def main():
+    wanted = sys.argv[1] if len(sys.argv) > 1 else ""
+    cases = [c for c in CASES if wanted in c[0]]
+    print(f"1..{len(cases)}")
+    return 0 if all([run(i + 1, *case) for i, case in enumerate(cases)]) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
