@@ -1,5 +1,6 @@
 /*
- * auth: see auth.h. No refusal may be quicker than another, and none may say more to the caller's client than that it is one.
+ * auth: see auth.h. No refusal may be quicker than another, and none may say more to the caller's client than that it
+ * is one.
  */
 #include "auth/auth.h"
 
@@ -39,7 +40,8 @@ bool auth_canonical_name(const struct settings *settings, const char *given, cha
     if (length > AUTH_NAME_MAX)
         return false;
     for (size_t i = 0; i < length; i++)
-        name_r[i] = settings->downcase_user && given[i] >= 'A' && given[i] <= 'Z' ? (char)(given[i] - 'A' + 'a') : given[i];
+        name_r[i] =
+            settings->downcase_user && given[i] >= 'A' && given[i] <= 'Z' ? (char)(given[i] - 'A' + 'a') : given[i];
     name_r[length] = '\0';
     if (name_valid(name_r))
         return true;
@@ -114,9 +116,10 @@ static bool missing_in_auth(const struct settings *settings, const char *name)
 
 /* ---- policy */
 
-/* Whether the account may log in at all; else the reason. Whatever it finds it goes through all steps, at most the rest of the work differs by which
-   line of a file matched. */
-static enum auth_verdict find_account(const struct settings *settings, const char *given, struct auth_account *account_r, struct strbuf *reason)
+/* Whether the account may log in at all; else the reason. Whatever it finds it goes through all steps, at most the rest
+   of the work differs by which line of a file matched. */
+static enum auth_verdict find_account(const struct settings *settings, const char *given,
+                                      struct auth_account *account_r, struct strbuf *reason)
 {
     char name[AUTH_NAME_MAX + 1];
     bool possible = auth_canonical_name(settings, given, name);
@@ -151,7 +154,8 @@ static enum auth_verdict find_account(const struct settings *settings, const cha
     return reason->len > 0 ? AUTH_REFUSED : AUTH_GRANTED;
 }
 
-enum auth_verdict auth_find_user(const struct settings *settings, const char *given, struct auth_user *user_r, struct strbuf *reason)
+enum auth_verdict auth_find_user(const struct settings *settings, const char *given, struct auth_user *user_r,
+                                 struct strbuf *reason)
 {
     struct auth_account account;
     enum auth_verdict verdict = find_account(settings, given, &account, reason);
@@ -164,8 +168,8 @@ enum auth_verdict auth_find_user(const struct settings *settings, const char *gi
     return verdict;
 }
 
-enum auth_verdict auth_check_password(const struct settings *settings, const char *given, const char *password, struct auth_user *user_r,
-                                      struct strbuf *reason)
+enum auth_verdict auth_check_password(const struct settings *settings, const char *given, const char *password,
+                                      struct auth_user *user_r, struct strbuf *reason)
 {
     struct auth_account account;
     char dummy[AUTH_HASH_MAX + 1];

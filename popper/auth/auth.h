@@ -1,13 +1,14 @@
 /*
  * auth: may this user log in, and as whom? Policy in one place, stores behind it.
  *
- * Two axes: an account says who somebody is and whether he may log in at all (auth_passwd: passwd-files, the system's users); a check says whether the client
- * is that somebody (crypt here; PAM, secrets, Kerberos in rooms of their own). auth_find_user is the first axis alone, for mechanisms that bring
- * their own check; auth_check_password is both.
+ * Two axes: an account says who somebody is and whether he may log in at all (auth_passwd: passwd-files, the system's
+ * users); a check says whether the client is that somebody (crypt here; PAM, secrets, Kerberos in rooms of their own).
+ * auth_find_user is the first axis alone, for mechanisms that bring their own check; auth_check_password is both.
  *
- * These run inside a short-lived child that the monitor forked (root when the shadow file is needed, which is the reason for the child): it is given
- * one name and one password, and its answer is a verdict. Every refusal costs the same and looks the same to the client; the reason is for the log only.
- * Order (facts page 7): name syntax (I9), trim-domain, downcase-user, nonauth-file, auth-file, store, block-uid, expiry.
+ * These run inside a short-lived child that the monitor forked (root when the shadow file is needed, which is the
+ * reason for the child): it is given one name and one password, and its answer is a verdict. Every refusal costs the
+ * same and looks the same to the client; the reason is for the log only. Order (facts page 7): name syntax (I9),
+ * trim-domain, downcase-user, nonauth-file, auth-file, store, block-uid, expiry.
  */
 #ifndef AUTH_AUTH_H
 #define AUTH_AUTH_H
@@ -32,8 +33,9 @@ struct auth_user {
 
 enum auth_verdict {
     AUTH_GRANTED,
-    AUTH_REFUSED,     /* whatever the reason: unknown, wrong, locked, expired, blocked, listed in nonauth-file */
-    AUTH_UNAVAILABLE  /* a store cannot be read: [SYS/TEMP], the log says what to mend. Said to everybody who is not granted, so that it tells nothing. */
+    AUTH_REFUSED,    /* whatever the reason: unknown, wrong, locked, expired, blocked, listed in nonauth-file */
+    AUTH_UNAVAILABLE /* a store cannot be read: [SYS/TEMP], the log says what to mend. Said to everybody who is not
+                        granted, so that it tells nothing. */
 };
 
 /* Applies trim-domain and downcase-user and checks the syntax [A-Za-z0-9_][A-Za-z0-9._@+-]{0,63} without "..".
@@ -41,11 +43,13 @@ enum auth_verdict {
 bool auth_canonical_name(const struct settings *settings, const char *given, char name_r[AUTH_NAME_MAX + 1]);
 
 /* The account and the policy, without a password. user_r is only meant when granted. */
-enum auth_verdict auth_find_user(const struct settings *settings, const char *given, struct auth_user *user_r, struct strbuf *reason);
+enum auth_verdict auth_find_user(const struct settings *settings, const char *given, struct auth_user *user_r,
+                                 struct strbuf *reason);
 
-/* given and password: any bytes without NUL, any length. reason: one phrase for the log ("no such user", "password expired 12 days ago", ...), empty when
-   granted. Makes exactly one hash of a password whatever the verdict. Broken stores and files are logged here. */
-enum auth_verdict auth_check_password(const struct settings *settings, const char *given, const char *password, struct auth_user *user_r,
-                                      struct strbuf *reason);
+/* given and password: any bytes without NUL, any length. reason: one phrase for the log ("no such user", "password
+   expired 12 days ago", ...), empty when granted. Makes exactly one hash of a password whatever the verdict. Broken
+   stores and files are logged here. */
+enum auth_verdict auth_check_password(const struct settings *settings, const char *given, const char *password,
+                                      struct auth_user *user_r, struct strbuf *reason);
 
 #endif

@@ -1,5 +1,6 @@
 /*
- * auth_passwd: see auth_passwd.h. It must never let a hash or password stay in memory that it gives back, nor say in the log what they are.
+ * auth_passwd: see auth_passwd.h. It must never let a hash or password stay in memory that it gives back, nor say in
+ * the log what they are.
  */
 #include "auth/auth_passwd.h"
 
@@ -18,12 +19,29 @@
 #include "common/mem.h"
 
 #define ID_MAX UINT32_C(4294967294) /* (uid_t)-1 is nobody */
-#define LAST_DUMMY "$6$nobodys$"     /* sha512crypt is in every libcrypt */
+#define LAST_DUMMY "$6$nobodys$"    /* sha512crypt is in every libcrypt */
 #define ENTRY_MAX (1 << 20)         /* bytes of a passwd entry that the C library may ask for */
+
+/* Copies text that fits with its NUL. */
+static bool copy_text(char *to, size_t room, const char *text)
+{
+    size_t n = strlen(text);
+
+    if (n >= room)
+        return false;
+    memcpy(to, text, n + 1);
+    return true;
+}
 
 static void refuse(struct auth_account *account, const char *why)
 {
     snprintf(account->refusal, sizeof account->refusal, "%s", why);
+    account->hash[0] = '\0';
+}
+
+static void refuse_since(struct auth_account *account, const char *what, long days)
+{
+    snprintf(account->refusal, sizeof account->refusal, "%s %ld days ago", what, days);
     account->hash[0] = '\0';
 }
 
@@ -34,18 +52,13 @@ static void set_hash(struct auth_account *account, const char *hash)
         refuse(account, "account has no password");
     else if (*hash == '!' || *hash == '*')
         refuse(account, "account is locked");
-    else if (strlen(hash) > AUTH_HASH_MAX)
+    else if (!copy_text(account->hash, sizeof account->hash, hash))
         refuse(account, "the password hash is too long");
-    else
-        strcpy(account->hash, hash);
 }
 
 static bool set_home(struct auth_account *account, const char *home)
 {
-    if (home[0] != '/' || strlen(home) >= sizeof account->user.home)
-        return false;
-    strcpy(account->user.home, home);
-    return true;
+    return home[0] == '/' && copy_text(account->user.home, sizeof account->user.home, home);
 }
 
 /* ---- passwd-files */
@@ -63,7 +76,9 @@ struct reader {
 
 static int reader_open(struct reader *reader, const char *path)
 {
-    const struct file_rules rules = { .owner = geteuid(), .root_may_own = true, .forbidden = S_IWOTH, .many_links = true };
+    const struct file_rules rules = {
+        .owner = geteuid(), .root_may_own = true, .forbidden = S_IWOTH, .many_links = true
+    };
     struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
     struct stat st;
     int fd = file_open(AT_FDCWD, path, path, O_RDONLY, 0, &rules, &st, &why);
@@ -72,7 +87,8 @@ static int reader_open(struct reader *reader, const char *path)
     if (reader->file) {
         setvbuf(reader->file, reader->buffer, _IOFBF, sizeof reader->buffer);
     } else {
-        log_write(LOG_ERR, "passwd-file cannot be used, its users cannot log in: %s", fd < 0 ? why.data : strerror(errno));
+        log_write(LOG_ERR, "passwd-file cannot be used, its users cannot log in: %s",
+                  fd < 0 ? why.data : strerror(errno));
         if (fd >= 0)
             close(fd);
     }
@@ -150,8 +166,9 @@ static void take_entry(struct auth_account *account, char *line, const char *pat
     account->user.is_virtual = true;
     if (!split_entry(line, fields) || !parse_id(fields[FIELD_UID], &uid) || !parse_id(fields[FIELD_GID], &gid)
         || !set_home(account, fields[FIELD_HOME])) {
-        log_write(LOG_ERR, "%s:%lu: entry of user %s is not name:hash:uid:gid:gecos:/home:shell; the user cannot log in", path, number,
-                  account->user.name);
+        log_write(LOG_ERR,
+                  "%s:%lu: entry of user %s is not name:hash:uid:gid:gecos:/home:shell; the user cannot log in", path,
+                  number, account->user.name);
         refuse(account, "malformed entry in passwd-file");
         return;
     }
@@ -183,7 +200,8 @@ static int file_find(const char *path, const char *name, struct auth_account *ac
 
 /* ---- the system's users */
 
-/* Calls that look up a name into a buffer which may be too small. What they return besides 0 when there is no such name. */
+/* Calls that look up a name into a buffer which may be too small. What they return besides 0 when there is no such
+   name. */
 static bool means_absent(int error)
 {
     return error == 0 || error == ENOENT || error == ESRCH;
@@ -200,8 +218,7 @@ static void apply_ages(struct auth_account *account, const struct spwd *entry, b
     long over;
 
     if (entry->sp_expire > 0 && (over = days_since(entry->sp_expire)) >= 0) {
-        refuse(account, "");
-        snprintf(account->refusal, sizeof account->refusal, "account expired %ld days ago", over);
+        refuse_since(account, "account expired", over);
         return;
     }
     if (entry->sp_lstchg == 0 && check_password) {
@@ -214,8 +231,7 @@ static void apply_ages(struct auth_account *account, const struct spwd *entry, b
     if (entry->sp_inact >= 0 && over > entry->sp_inact) {
         refuse(account, "account is inactive: its password expired too long ago");
     } else if (over > 0 && check_password) {
-        refuse(account, "");
-        snprintf(account->refusal, sizeof account->refusal, "password expired %ld days ago", over);
+        refuse_since(account, "password expired", over);
     }
 }
 
@@ -254,7 +270,8 @@ static int passwd_entry(const char *name, struct passwd *entry_r, char **space_r
     return !found && !means_absent(error) ? error : 0;
 }
 
-static void take_system_user(struct auth_account *account, const struct passwd *entry, const struct spwd *shadow, bool check_password)
+static void take_system_user(struct auth_account *account, const struct passwd *entry, const struct spwd *shadow,
+                             bool check_password)
 {
     account->user.is_virtual = false;
     account->user.uid = entry->pw_uid;
@@ -274,7 +291,8 @@ static void take_system_user(struct auth_account *account, const struct passwd *
     }
 }
 
-/* Both databases are asked whether the name exists or not, so that a broken one shows for every name. 1, 0, -1 as above. */
+/* Both databases are asked whether the name exists or not, so that a broken one shows for every name. 1, 0, -1 as
+   above. */
 static int system_find(const char *name, bool check_password, struct auth_account *account)
 {
     struct passwd entry;
@@ -286,8 +304,8 @@ static int system_find(const char *name, bool check_password, struct auth_accoun
     int found = 0;
 
     if (entry_error || shadow_error) {
-        log_write(LOG_ERR, "the %s database cannot be read, system users cannot log in: %s", entry_error ? "passwd" : "shadow",
-                  strerror(entry_error ? entry_error : shadow_error));
+        log_write(LOG_ERR, "the %s database cannot be read, system users cannot log in: %s",
+                  entry_error ? "passwd" : "shadow", strerror(entry_error ? entry_error : shadow_error));
         found = -1;
     } else if (entry.pw_name) {
         take_system_user(account, &entry, &shadow, check_password);
@@ -316,7 +334,8 @@ enum auth_found auth_passwd_find(const struct settings *settings, const char *na
 
     memset(account_r, 0, sizeof *account_r);
     snprintf(account_r->user.name, sizeof account_r->user.name, "%s", name);
-    /* A broken file may have held the name: files after it are not believed. All are tried, so that everybody hears of it. */
+    /* A broken file may have held the name: files after it are not believed. All are tried, so that everybody hears of
+       it. */
     for (size_t i = 0; i < settings->passwd_file.count; i++) {
         memset(&unused, 0, sizeof unused);
         result = file_find(settings->passwd_file.item[i], name, found || broken ? &unused : account_r);
@@ -351,9 +370,8 @@ static bool first_hash(const struct settings *settings, char hash_r[AUTH_HASH_MA
     if (settings->passwd_file.count == 0 || reader_open(&reader, settings->passwd_file.item[0]) < 0)
         return false;
     while (!found && (line = reader_next(&reader))) {
-        found = split_entry(line, fields) && fields[FIELD_HASH][0] == '$' && strlen(fields[FIELD_HASH]) <= AUTH_HASH_MAX;
-        if (found)
-            strcpy(hash_r, fields[FIELD_HASH]);
+        found = split_entry(line, fields) && fields[FIELD_HASH][0] == '$' &&
+                copy_text(hash_r, AUTH_HASH_MAX + 1, fields[FIELD_HASH]);
     }
     reader_close(&reader, settings->passwd_file.item[0]);
     return found;
@@ -366,7 +384,7 @@ void auth_passwd_dummy(const struct settings *settings, char hash_r[AUTH_HASH_MA
     if (first_hash(settings, hash_r))
         return;
     if (!crypt_gensalt_rn(NULL, 0, salt, sizeof salt - 1, hash_r, AUTH_HASH_MAX + 1))
-        strcpy(hash_r, LAST_DUMMY);
+        copy_text(hash_r, AUTH_HASH_MAX + 1, LAST_DUMMY);
 }
 
 /* One hash. */

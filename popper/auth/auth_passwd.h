@@ -1,6 +1,6 @@
 /*
- * auth_passwd: accounts whose password is a crypt(3) hash: passwd-files, and the system's passwd and shadow databases. The only room that knows libcrypt.
- * It finds and compares; who may log in is for auth to say.
+ * auth_passwd: accounts whose password is a crypt(3) hash: passwd-files, and the system's passwd and shadow databases.
+ * The only room that knows libcrypt. It finds and compares; who may log in is for auth to say.
  */
 #ifndef AUTH_AUTH_PASSWD_H
 #define AUTH_AUTH_PASSWD_H
@@ -14,7 +14,7 @@
 struct auth_account {
     struct auth_user user;
     char hash[AUTH_HASH_MAX + 1]; /* secret. Empty: no password can be right. */
-    char refusal[120];            /* why this account may not log in whatever the password ("account is locked"), "" when it may */
+    char refusal[120]; /* why this account may not log in whatever the password ("account is locked"), "" when it may */
 };
 
 enum auth_found {
@@ -24,8 +24,8 @@ enum auth_found {
     AUTH_NOT_FOUND_BROKEN  /* a store cannot be read, so nobody knows */
 };
 
-/* Looks in the passwd-files in their order, then, as root, among the system's users; the first match counts. What cannot be read is logged. name is canonical.
-   The caller wipes *account_r. */
+/* Looks in the passwd-files in their order, then, as root, among the system's users; the first match counts. What
+   cannot be read is logged. name is canonical. The caller wipes *account_r. */
 enum auth_found auth_passwd_find(const struct settings *settings, const char *name, struct auth_account *account_r);
 
 /* A hash that no password fits, of the kind that users of this host have: for names that nobody has. */
@@ -37,7 +37,8 @@ enum auth_match {
     AUTH_HASH_UNKNOWN  /* libcrypt knows no such hash; the dummy was hashed instead */
 };
 
-/* Hashes once. An empty hash, and a password that is empty or too long, match nothing: the dummy is hashed. Working memory is wiped. */
+/* Hashes once. An empty hash, and a password that is empty or too long, match nothing: the dummy is hashed. Working
+   memory is wiped. */
 enum auth_match auth_passwd_match(const char *hash, const char *dummy, const char *password);
 
 #endif

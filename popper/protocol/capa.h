@@ -1,6 +1,6 @@
 /*
- * capa: the list of capabilities (RFC 2449), the same in both states and in the order of facts page 5.1. Announces nothing that does not work on
- * this connection.
+ * capa: the list of capabilities (RFC 2449), the same in both states and in the order of facts page 5.1. Announces
+ * nothing that does not work on this connection.
  */
 #ifndef PROTOCOL_CAPA_H
 #define PROTOCOL_CAPA_H

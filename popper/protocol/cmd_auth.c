@@ -1,6 +1,6 @@
 /*
- * cmd_auth: see cmd_auth.h. It must never tell a client more about a user than that a name with a password was right: no answer here depends on
- * the name before the monitor granted the login.
+ * cmd_auth: see cmd_auth.h. It must never tell a client more about a user than that a name with a password was right:
+ * no answer here depends on the name before the monitor granted the login.
  */
 #include "protocol/cmd_auth.h"
 
@@ -64,7 +64,8 @@ static enum command_event run_user(void *state, const struct command *command, s
     return COMMAND_OK;
 }
 
-/* The first multiple of failure-delay after the password arrived that is not over yet: the time of the work does not show. */
+/* The first multiple of failure-delay after the password arrived that is not over yet: the time of the work does not
+   show. */
 static int64_t answer_instant(const struct authorization *a, int64_t arrived)
 {
     int64_t delay = a->settings->failure_delay * SECOND;
@@ -75,7 +76,8 @@ static int64_t answer_instant(const struct authorization *a, int64_t arrived)
     return arrived + delay * (taken <= delay ? 1 : (taken + delay - 1) / delay);
 }
 
-static enum command_event answer_failure(struct authorization *a, enum cmd_auth_verdict verdict, int64_t arrived, struct answer *answer)
+static enum command_event answer_failure(struct authorization *a, enum cmd_auth_verdict verdict, int64_t arrived,
+                                         struct answer *answer)
 {
     int64_t instant = answer_instant(a, arrived);
     struct strbuf shown;
@@ -85,7 +87,8 @@ static enum command_event answer_failure(struct authorization *a, enum cmd_auth_
     if (netio_flush(a->io) < 0)
         return COMMAND_CLOSE;
     if (netio_sleep_until(a->io, instant) < 0) {
-        log_write(LOG_DEBUG, "(null) at %s (%s): hung up before the failed login was answered", a->peer->host, a->peer->ip);
+        log_write(LOG_DEBUG, "(null) at %s (%s): hung up before the failed login was answered", a->peer->host,
+                  a->peer->ip);
         return COMMAND_CLOSE;
     }
     if (verdict == CMD_AUTH_UNAVAILABLE) {
@@ -152,9 +155,12 @@ static const struct command_row rows[] = {
     { 0 },
 };
 
-static const char *const transaction_names[] = { "STAT", "LIST", "RETR", "DELE", "NOOP", "RSET", "TOP", "UIDL", "LAST", NULL };
+static const char *const transaction_names[] = { "STAT", "LIST", "RETR", "DELE", "NOOP",
+                                                 "RSET", "TOP",  "UIDL", "LAST", NULL };
 
-static const struct command_table table = { .rows = rows, .elsewhere = transaction_names, .elsewhere_hint = "log in first" };
+static const struct command_table table = { .rows = rows,
+                                            .elsewhere = transaction_names,
+                                            .elsewhere_hint = "log in first" };
 
 static void greet(const struct authorization *a, const char *stamp)
 {
@@ -170,13 +176,15 @@ static void greet(const struct authorization *a, const char *stamp)
     strbuf_free(&text);
 }
 
-enum command_end cmd_auth_serve(struct netio *io, const struct settings *settings, const struct peer *peer, const char *host,
-                                const char *stamp, const struct cmd_auth_asks *asks)
+enum command_end cmd_auth_serve(struct netio *io, const struct settings *settings, const struct peer *peer,
+                                const char *host, const char *stamp, const struct cmd_auth_asks *asks)
 {
     struct authorization a = {
         .io = io, .settings = settings, .peer = peer, .host = host, .asks = asks, .name = STRBUF_INIT(COMMAND_LINE_MAX)
     };
-    struct command_client client = { .peer = peer, .timeout = settings->timeout, .deadline = settings->preauth_timeout };
+    struct command_client client = { .peer = peer,
+                                     .timeout = settings->timeout,
+                                     .deadline = settings->preauth_timeout };
     enum command_end end;
 
     netio_set_timeout(io, settings->timeout);

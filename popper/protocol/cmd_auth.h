@@ -1,6 +1,7 @@
 /*
  * cmd_auth: the AUTHORIZATION state (RFC 1939 section 4): USER, PASS, CAPA, QUIT; later STLS, APOP, AUTH.
- * Runs in preauth, without privileges. It knows nobody's password database: it asks through a table of functions that the process floor fills.
+ * Runs in preauth, without privileges. It knows nobody's password database: it asks through a table of functions that
+ * the process floor fills.
  */
 #ifndef PROTOCOL_CMD_AUTH_H
 #define PROTOCOL_CMD_AUTH_H
@@ -13,17 +14,18 @@ enum cmd_auth_verdict { CMD_AUTH_GRANTED, CMD_AUTH_REFUSED, CMD_AUTH_UNAVAILABLE
 
 struct cmd_auth_asks {
     void *context;
-    /* Blocks until the monitor's answer. name and password are what the client sent, 1 to COMMAND_LINE_MAX bytes each. */
+    /* Blocks until the monitor's answer. name and password are as the client sent them, 1 to COMMAND_LINE_MAX bytes. */
     enum cmd_auth_verdict (*password)(void *context, const char *name, const char *password);
     bool tls; /* the connection is inside TLS */
 };
 
-/* Sends the greeting and serves the state. host: our name for greeting and QUIT. stamp: "<PID.TIME@HOST>" for APOP, NULL or "" when there is no
-   database of secrets. COMMAND_END_NEXT_STATE: logged in, nothing was replied yet, what the client sent ahead is unread in io.
-   USER never tells who exists. A refused PASS (and one that could not be checked) is answered at a fixed instant, failure-delay seconds after it arrived, or
-   a multiple of that when the check took longer; it is logged by the monitor, and ends the session. A client that hangs up before gets COMMAND_END_IO at once.
+/* Sends the greeting and serves the state. host: our name for greeting and QUIT. stamp: "<PID.TIME@HOST>" for APOP,
+   NULL or "" when there is no database of secrets. COMMAND_END_NEXT_STATE: logged in, nothing was replied yet, what the
+   client sent ahead is unread in io. USER never tells who exists. A refused PASS (and one that could not be checked) is
+   answered at a fixed instant, failure-delay seconds after it arrived, or a multiple of that when the check took
+   longer; it is logged by the monitor, and ends the session. A client that hangs up before gets COMMAND_END_IO at once.
    Sets netio's timeout and its deadline (option preauth-timeout); on return there is no deadline. */
-enum command_end cmd_auth_serve(struct netio *io, const struct settings *settings, const struct peer *peer, const char *host,
-                                const char *stamp, const struct cmd_auth_asks *asks);
+enum command_end cmd_auth_serve(struct netio *io, const struct settings *settings, const struct peer *peer,
+                                const char *host, const char *stamp, const struct cmd_auth_asks *asks);
 
 #endif

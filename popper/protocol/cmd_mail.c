@@ -1,5 +1,6 @@
 /*
- * cmd_mail: see cmd_mail.h. It must never change the maildrop except by maildrop_update, nor say +OK to QUIT before that was durable (I1).
+ * cmd_mail: see cmd_mail.h. It must never change the maildrop except by maildrop_update, nor say +OK to QUIT before
+ * that was durable (I1).
  */
 #include "protocol/cmd_mail.h"
 
@@ -39,8 +40,8 @@ static const struct wording plain_wording = { "does not exist", "has been delete
 static const struct wording uidl_wording = { "out of range", "is marked for deletion" };
 
 /* The undeleted message that text names; NULL when there is none and the answer says why. */
-static struct message *find_message(const struct transaction *t, const char *text, const struct wording *wording, uint64_t *number_r,
-                                    struct answer *answer)
+static struct message *find_message(const struct transaction *t, const char *text, const struct wording *wording,
+                                    uint64_t *number_r, struct answer *answer)
 {
     struct strbuf shown = STRBUF_INIT(COMMAND_SHOWN_MAX * 4 + 3);
     struct message *m = NULL;
@@ -63,7 +64,8 @@ static struct message *find_message(const struct transaction *t, const char *tex
     return m;
 }
 
-static struct message *find_plain(const struct transaction *t, const struct command *command, uint64_t *number_r, struct answer *answer)
+static struct message *find_plain(const struct transaction *t, const struct command *command, uint64_t *number_r,
+                                  struct answer *answer)
 {
     return find_message(t, command->args[0], &plain_wording, number_r, answer);
 }
@@ -185,8 +187,9 @@ static enum command_event send_message(struct transaction *t, uint64_t lines, st
     if (maildrop_send(t->drop, m, lines, out, &why) == MAILDROP_OK)
         return COMMAND_OK;
     t->broken = true;
-    log_write(LOG_ERR, "%s at %s (%s): message %" PRIu64 " broke off, the session ends without changing the maildrop: %s", t->user,
-              t->peer->host, t->peer->ip, t->number, why.data);
+    log_write(LOG_ERR,
+              "%s at %s (%s): message %" PRIu64 " broke off, the session ends without changing the maildrop: %s",
+              t->user, t->peer->host, t->peer->ip, t->number, why.data);
     strbuf_free(&why);
     return COMMAND_CLOSE;
 }
@@ -377,9 +380,10 @@ static const struct command_row rows[] = {
 
 static const char *const authorization_names[] = { "USER", "PASS", "APOP", "AUTH", "STLS", NULL };
 
-static const struct command_table table = {
-    .rows = rows, .elsewhere = authorization_names, .elsewhere_hint = "you are logged in already", .interrupted = was_interrupted
-};
+static const struct command_table table = { .rows = rows,
+                                            .elsewhere = authorization_names,
+                                            .elsewhere_hint = "you are logged in already",
+                                            .interrupted = was_interrupted };
 
 static void welcome(const struct transaction *t)
 {
@@ -387,8 +391,8 @@ static void welcome(const struct transaction *t)
     uint64_t count, octets, hidden;
 
     msglist_totals(t->list, &count, &octets, &hidden);
-    strbuf_addf(&text, "%s has %" PRIu64 " visible message%s (%" PRIu64 " hidden) in %" PRIu64 " octets.", t->user, count,
-                count == 1 ? "" : "s", hidden, octets);
+    strbuf_addf(&text, "%s has %" PRIu64 " visible message%s (%" PRIu64 " hidden) in %" PRIu64 " octets.", t->user,
+                count, count == 1 ? "" : "s", hidden, octets);
     reply_ok(netio_out(t->io), text.data);
     strbuf_free(&text);
 }
@@ -405,13 +409,20 @@ static void update_on_abort(struct transaction *t)
     strbuf_free(&answer.text);
 }
 
-enum command_end cmd_mail_serve(struct netio *io, const struct settings *settings, const struct peer *peer, const char *host,
-                                const char *user, struct maildrop *drop, bool (*interrupted)(void *context), void *context,
-                                int64_t *update_ns_r)
+enum command_end cmd_mail_serve(struct netio *io, const struct settings *settings, const struct peer *peer,
+                                const char *host, const char *user, struct maildrop *drop,
+                                bool (*interrupted)(void *context), void *context, int64_t *update_ns_r)
 {
     struct transaction t = {
-        .io = io, .settings = settings, .peer = peer, .host = host, .user = user, .drop = drop, .list = maildrop_list(drop),
-        .interrupted = interrupted, .context = context,
+        .io = io,
+        .settings = settings,
+        .peer = peer,
+        .host = host,
+        .user = user,
+        .drop = drop,
+        .list = maildrop_list(drop),
+        .interrupted = interrupted,
+        .context = context,
     };
     struct command_client client = { .user = user, .peer = peer, .timeout = settings->timeout };
     enum command_end end;

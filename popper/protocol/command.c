@@ -1,6 +1,6 @@
 /*
- * command: see command.h. Client text leaves here only escaped and bounded; arguments of commands that are not in the table are
- * never shown at all, since they may be a password that came at the wrong time.
+ * command: see command.h. Client text leaves here only escaped and bounded; arguments of commands that are not in the
+ * table are never shown at all, since they may be a password that came at the wrong time.
  */
 #include "protocol/command.h"
 
@@ -69,7 +69,8 @@ static const char *shown_user(const struct command_client *client)
 
 static void log_err(const struct command_client *client, enum reply_code code, const char *text)
 {
-    log_write(LOG_NOTICE, "%s at %s (%s): -ERR %s%s", shown_user(client), client->peer->host, client->peer->ip, reply_code_text(code), text);
+    log_write(LOG_NOTICE, "%s at %s (%s): -ERR %s%s", shown_user(client), client->peer->host, client->peer->ip,
+              reply_code_text(code), text);
 }
 
 void command_refuse(struct netio *io, const struct command_client *client, enum reply_code code, const char *text)
@@ -85,8 +86,8 @@ static void serve_log_err(struct serving *s, enum reply_code code, const char *t
     if (s->errors < COMMAND_ERRORS_LOGGED)
         log_err(s->client, code, text);
     else if (s->errors == COMMAND_ERRORS_LOGGED)
-        log_write(LOG_NOTICE, "%s at %s (%s): %d -ERR replies in this session; no more of them are logged", shown_user(s->client),
-                  s->client->peer->host, s->client->peer->ip, COMMAND_ERRORS_LOGGED);
+        log_write(LOG_NOTICE, "%s at %s (%s): %d -ERR replies in this session; no more of them are logged",
+                  shown_user(s->client), s->client->peer->host, s->client->peer->ip, COMMAND_ERRORS_LOGGED);
     s->errors++;
 }
 
@@ -137,7 +138,8 @@ static enum command_event fail_unknown(const struct command_table *table, const 
 
     log_escape(&shown, name, strlen(name), COMMAND_NAME_MAX);
     if (is_elsewhere(table, name))
-        event = command_fail(answer, REPLY_NONE, "\"%s\" is not possible in this state: %s.", shown.data, table->elsewhere_hint);
+        event = command_fail(answer, REPLY_NONE, "\"%s\" is not possible in this state: %s.", shown.data,
+                             table->elsewhere_hint);
     else
         event = command_fail(answer, REPLY_NONE, "Unknown command: \"%s\".", shown.data);
     strbuf_free(&shown);
@@ -179,13 +181,14 @@ static void trace_command(const struct serving *s, const struct command_row *row
         else
             log_escape(&shown, command->args[i], strlen(command->args[i]), COMMAND_SHOWN_MAX);
     }
-    log_write(LOG_DEBUG, "%s at %s (%s): Received: \"%s\"", shown_user(s->client), s->client->peer->host, s->client->peer->ip, shown.data);
+    log_write(LOG_DEBUG, "%s at %s (%s): Received: \"%s\"", shown_user(s->client), s->client->peer->host,
+              s->client->peer->ip, shown.data);
     strbuf_free(&shown);
 }
 
 /* Parses the line and runs its row. *row_r is NULL when none was found. */
-static enum command_event run_line(struct serving *s, char *line, size_t len, const struct command_row **row_r, struct command *command,
-                                   struct answer *answer)
+static enum command_event run_line(struct serving *s, char *line, size_t len, const struct command_row **row_r,
+                                   struct command *command, struct answer *answer)
 {
     const struct command_row *row;
     char *name, *rest;
@@ -204,9 +207,11 @@ static enum command_event run_line(struct serving *s, char *line, size_t len, co
     *row_r = row;
     command->name = row->name;
     if (!parse_arguments(row, rest, command) || command->count > row->max_args)
-        return command_fail(answer, REPLY_NONE, "Too many arguments for the %s command, usage: %s", row->name, row->usage);
+        return command_fail(answer, REPLY_NONE, "Too many arguments for the %s command, usage: %s", row->name,
+                            row->usage);
     if (command->count < row->min_args)
-        return command_fail(answer, REPLY_NONE, "Too few arguments for the %s command, usage: %s", row->name, row->usage);
+        return command_fail(answer, REPLY_NONE, "Too few arguments for the %s command, usage: %s", row->name,
+                            row->usage);
     if (log_debugging())
         trace_command(s, row, command);
     return row->run(s->state, command, answer);
@@ -225,7 +230,7 @@ static enum command_event reply_event(struct serving *s, enum command_event even
         break;
     case COMMAND_OK_BODY:
         reply_ok(out, answer->text.data);
-        if (row->body(s->state, command, out) == COMMAND_CLOSE)
+        if (row && row->body(s->state, command, out) == COMMAND_CLOSE)
             return COMMAND_CLOSE;
         reply_end(out);
         break;
@@ -239,8 +244,9 @@ static enum command_event reply_event(struct serving *s, enum command_event even
         return event;
     }
     if (log_debugging())
-        log_write(LOG_DEBUG, "%s at %s (%s): Sent: \"%s %s%s\"", shown_user(s->client), s->client->peer->host, s->client->peer->ip,
-                  event == COMMAND_ERR || event == COMMAND_ERR_END ? "-ERR" : "+OK", reply_code_text(answer->code), answer->text.data);
+        log_write(LOG_DEBUG, "%s at %s (%s): Sent: \"%s %s%s\"", shown_user(s->client), s->client->peer->host,
+                  s->client->peer->ip, event == COMMAND_ERR || event == COMMAND_ERR_END ? "-ERR" : "+OK",
+                  reply_code_text(answer->code), answer->text.data);
     return event;
 }
 
@@ -289,8 +295,8 @@ static enum command_end end_lost(const struct serving *s, enum netio_status stat
     enum command_end end = COMMAND_END_IO;
 
     if (status == NETIO_TIMEOUT) {
-        log_write(LOG_NOTICE, "(v%s) Timeout (%d secs) during nw read from %s at %s (%s)", PACKAGE_VERSION, timeout_seconds(s),
-                  shown_user(s->client), peer->host, peer->ip);
+        log_write(LOG_NOTICE, "(v%s) Timeout (%d secs) during nw read from %s at %s (%s)", PACKAGE_VERSION,
+                  timeout_seconds(s), shown_user(s->client), peer->host, peer->ip);
         strbuf_addf(&text, "POP timeout from %s", peer->host);
         end = COMMAND_END_TIMEOUT;
     } else if (status == NETIO_EOF) {
@@ -311,8 +317,8 @@ static enum command_end end_output_lost(const struct serving *s)
 {
     if (taken_over(s))
         return COMMAND_END_TAKEOVER;
-    log_write(LOG_NOTICE, "(v%s) I/O error flushing output to client %s at %s (%s)", PACKAGE_VERSION, shown_user(s->client),
-              s->client->peer->host, s->client->peer->ip);
+    log_write(LOG_NOTICE, "(v%s) I/O error flushing output to client %s at %s (%s)", PACKAGE_VERSION,
+              shown_user(s->client), s->client->peer->host, s->client->peer->ip);
     return COMMAND_END_IO;
 }
 
@@ -346,7 +352,8 @@ static bool event_ends(const struct serving *s, enum command_event event, enum c
     return true;
 }
 
-enum command_end command_serve(struct netio *io, const struct command_table *table, void *state, const struct command_client *client)
+enum command_end command_serve(struct netio *io, const struct command_table *table, void *state,
+                               const struct command_client *client)
 {
     struct serving s = { .io = io, .table = table, .state = state, .client = client };
     enum command_end end = COMMAND_END_IO;

@@ -1,11 +1,14 @@
 /*
- * command: parses a POP3 command line, finds its row in the table of the state, runs it, and replies: the only place that does.
+ * command: parses a POP3 command line, finds its row in the table of the state, runs it, and replies: the only place
+ * that does.
  *
- * One table per state; a command that is illegal in a state is absent from its table. Handlers return an event and fill an answer;
- * command_serve writes the status line, logs it when it is -ERR, streams the body, and says how the state ended.
+ * One table per state; a command that is illegal in a state is absent from its table. Handlers return an event and fill
+ * an answer; command_serve writes the status line, logs it when it is -ERR, streams the body, and says how the state
+ * ended.
  *
- * Syntax (RFC 1939 section 3): a keyword of any case, then words between blanks or tabs; several blanks and blanks at the ends do no harm, except in a
- * COMMAND_REST argument, which is everything after the first blank. A line with a NUL in it or longer than COMMAND_LINE_MAX gets -ERR and changes nothing.
+ * Syntax (RFC 1939 section 3): a keyword of any case, then words between blanks or tabs; several blanks and blanks at
+ * the ends do no harm, except in a COMMAND_REST argument, which is everything after the first blank. A line with a NUL
+ * in it or longer than COMMAND_LINE_MAX gets -ERR and changes nothing.
  */
 #ifndef PROTOCOL_COMMAND_H
 #define PROTOCOL_COMMAND_H
@@ -23,7 +26,7 @@
 #define COMMAND_LINE_MAX 1024 /* bytes of a command line; RFC 2449 asks for 255. No argument can be longer. */
 #define COMMAND_ARGS_MAX 8
 #define COMMAND_SHOWN_MAX 64     /* bytes of client text in a reply or record */
-#define COMMAND_ERRORS_LOGGED 100 /* -ERR records of one session and state; then one more says that the rest is left out */
+#define COMMAND_ERRORS_LOGGED 100 /* -ERR records of one state; then one more says that the rest is left out */
 
 enum command_event {
     COMMAND_OK,         /* +OK answer */
@@ -32,7 +35,7 @@ enum command_event {
     COMMAND_ERR_END,    /* -ERR [code] answer, then this state's process ends the session */
     COMMAND_QUIT,       /* +OK answer, then the session ends */
     COMMAND_NEXT_STATE, /* nothing is written: the next state's process answers (login succeeded) */
-    COMMAND_CLOSE       /* nothing more can be said: end at once. Whoever returns it has logged why (except when the client is gone). */
+    COMMAND_CLOSE      /* nothing more can be said: end at once. Who returns it logged why, unless the client is gone */
 };
 
 /* How command_serve ended. All output is flushed where there still is a client. */
@@ -48,7 +51,8 @@ enum command_end {
 
 struct command {
     const char *name;                    /* upper case */
-    const char *args[COMMAND_ARGS_MAX];  /* blank separated words, or with COMMAND_REST one argument: everything after the first blank */
+    const char *args[COMMAND_ARGS_MAX];  /* blank separated words, or with COMMAND_REST one argument: everything after
+                                            the first blank */
     size_t count;
 };
 
@@ -59,11 +63,12 @@ struct answer {
 
 /* What handlers end with: the text becomes the answer's (formatted), the return value is COMMAND_OK or COMMAND_ERR. */
 enum command_event command_say(struct answer *answer, const char *format, ...) __attribute__((format(printf, 2, 3)));
-enum command_event command_fail(struct answer *answer, enum reply_code code, const char *format, ...) __attribute__((format(printf, 3, 4)));
+enum command_event command_fail(struct answer *answer, enum reply_code code, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 
 enum command_flag {
-    COMMAND_REST = 1,    /* the argument is the rest of the line, blanks and all (PASS); an empty one counts as none */
-    COMMAND_SECRET = 2   /* the argument never reaches log or trace: shown as "********"; the input buffer is wiped afterwards */
+    COMMAND_REST = 1, /* the argument is the rest of the line, blanks and all (PASS); an empty one counts as none */
+    COMMAND_SECRET = 2 /* the argument never reaches log or trace: "********"; the input buffer is wiped afterwards */
 };
 
 struct command_row {
@@ -73,7 +78,8 @@ struct command_row {
     const char *usage;   /* for the -ERR on a wrong number of arguments, such as "TOP msg lines" */
     /* The arguments stand in the input buffer: they are gone with the next netio_line or netio_wipe_consumed. */
     enum command_event (*run)(void *state, const struct command *command, struct answer *answer);
-    /* Streams the body after COMMAND_OK_BODY; adds the lines but not the final dot. COMMAND_OK, or COMMAND_CLOSE when the body broke off. */
+    /* Streams the body after COMMAND_OK_BODY; adds the lines but not the final dot. COMMAND_OK, or COMMAND_CLOSE when
+       the body broke off. */
     enum command_event (*body)(void *state, const struct command *command, struct outbuf *out);
 };
 
@@ -81,8 +87,8 @@ struct command_table {
     const struct command_row *rows;  /* ends with a row whose name is NULL */
     const char *const *elsewhere;    /* commands that exist in another state, ended by NULL */
     const char *elsewhere_hint;      /* what to do about it: "log in first" */
-    /* Called when netio was interrupted by a signal, and when the connection seems lost: true ends the session (a takeover, an order to end).
-       Once true it must stay true. NULL: never. */
+    /* Called when netio was interrupted by a signal, and when the connection seems lost: true ends the session (a
+       takeover, an order to end). Once true it must stay true. NULL: never. */
     bool (*interrupted)(void *state);
 };
 
@@ -95,9 +101,11 @@ struct command_client {
 };
 
 /* Reads and answers commands until the state ends. */
-enum command_end command_serve(struct netio *io, const struct command_table *table, void *state, const struct command_client *client);
+enum command_end command_serve(struct netio *io, const struct command_table *table, void *state,
+                               const struct command_client *client);
 
-/* Says and logs one -ERR outside a table (a maildrop that cannot be opened after the login) and flushes. The caller ends the session. */
+/* Says and logs one -ERR outside a table (a maildrop that cannot be opened after the login) and flushes. The caller
+   ends the session. */
 void command_refuse(struct netio *io, const struct command_client *client, enum reply_code code, const char *text);
 
 /* Strict message or line number: 1 to 19 decimal digits, nothing else. False on anything else. */

@@ -1,6 +1,6 @@
 /*
- * stats: see stats.h. Other programs parse these lines to the byte; whatever came from a client or a resolver is escaped first,
- * so that nobody can make a line that says something else.
+ * stats: see stats.h. Other programs parse these lines to the byte; whatever came from a client or a resolver is
+ * escaped first, so that nobody can make a line that says something else.
  */
 #include "protocol/stats.h"
 
@@ -20,16 +20,17 @@ static void escape(struct strbuf *sb, const char *text, size_t max)
     log_escape(sb, text, strlen(text), max);
 }
 
-void stats_session(const struct settings *settings, const char *user, const struct peer *peer, uint64_t deleted, uint64_t deleted_octets,
-                   uint64_t left, uint64_t left_octets)
+void stats_session(const struct settings *settings, const char *user, const struct peer *peer, uint64_t deleted,
+                   uint64_t deleted_octets, uint64_t left, uint64_t left_octets)
 {
     if (!settings->statistics)
         return;
-    log_write(LOG_NOTICE, "Stats: %s %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %s %s", user, deleted, deleted_octets, left, left_octets,
-              peer->host, peer->ip);
+    log_write(LOG_NOTICE, "Stats: %s %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %s %s", user, deleted,
+              deleted_octets, left, left_octets, peer->host, peer->ip);
 }
 
-/* Fills in the format. False when it is not one (config refuses such formats; this is for settings that came another way). */
+/* Fills in the format. False when it is not one (config refuses such formats; this is for settings that came another
+   way). */
 static bool fill_login(struct strbuf *text, const char *format, const char *user, const struct peer *peer)
 {
     for (const char *at = format; *at; at++) {
@@ -64,7 +65,9 @@ void stats_login(const struct settings *settings, const char *user, const struct
     if (!settings->log_login || !settings->log_login[0])
         return;
     if (!fill_login(&text, settings->log_login, user, peer)) {
-        log_write(LOG_WARNING, "log-login \"%s\" holds a %% that is not %%0, %%1, %%2 or %%3; the standard line is used", settings->log_login);
+        log_write(LOG_WARNING,
+                  "log-login \"%s\" holds a %% that is not %%0, %%1, %%2 or %%3; the standard line is used",
+                  settings->log_login);
         strbuf_reset(&text);
         fill_login(&text, STANDARD_LOGIN, user, peer);
     }
@@ -88,11 +91,12 @@ static int64_t whole_seconds(int64_t ns)
     return (ns + 500000000) / 1000000000;
 }
 
-void stats_timing(const struct settings *settings, const char *user, const struct peer *peer, bool normal, int64_t auth_ns, int64_t init_ns,
-                  int64_t clean_ns)
+void stats_timing(const struct settings *settings, const char *user, const struct peer *peer, bool normal,
+                  int64_t auth_ns, int64_t init_ns, int64_t clean_ns)
 {
     if (!settings->timing)
         return;
-    log_write(LOG_INFO, "(v%s) Timing for %s@%s (%s) auth=%" PRId64 " init=%" PRId64 " clean=%" PRId64, PACKAGE_VERSION, user, peer->host,
-              normal ? "normal" : "error", whole_seconds(auth_ns), whole_seconds(init_ns), whole_seconds(clean_ns));
+    log_write(LOG_INFO, "(v%s) Timing for %s@%s (%s) auth=%" PRId64 " init=%" PRId64 " clean=%" PRId64, PACKAGE_VERSION,
+              user, peer->host, normal ? "normal" : "error", whole_seconds(auth_ns), whole_seconds(init_ns),
+              whole_seconds(clean_ns));
 }

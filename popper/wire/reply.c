@@ -1,5 +1,6 @@
 /*
- * reply: see reply.h. The only place that knows how a POP3 status line looks; it must never let text from elsewhere end a line.
+ * reply: see reply.h. The only place that knows how a POP3 status line looks; it must never let text from elsewhere end
+ * a line.
  */
 #include "wire/reply.h"
 

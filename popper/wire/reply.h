@@ -1,8 +1,9 @@
 /*
  * reply: POP3 framing (RFC 1939 section 3, RFC 2449 section 8): status lines with response codes, multi-line bodies.
  *
- * Replies are at most 512 octets with CRLF (RFC 2449): longer text is cut. Whatever the text is made of, the reply stays one line of printable
- * ASCII: control characters become blanks, bytes above 126 become '?'. Nothing is logged here, and nothing is flushed.
+ * Replies are at most 512 octets with CRLF (RFC 2449): longer text is cut. Whatever the text is made of, the reply
+ * stays one line of printable ASCII: control characters become blanks, bytes above 126 become '?'. Nothing is logged
+ * here, and nothing is flushed.
  */
 #ifndef WIRE_REPLY_H
 #define WIRE_REPLY_H
@@ -16,7 +17,7 @@ enum reply_code { REPLY_NONE, REPLY_IN_USE, REPLY_AUTH, REPLY_SYS_TEMP, REPLY_SY
 
 const char *reply_code_text(enum reply_code code); /* "[IN-USE] ", ..., "" */
 
-void reply_ok(struct outbuf *out, const char *text);                        /* "+OK text"; trailing blanks are kept (the greeting has them) */
+void reply_ok(struct outbuf *out, const char *text); /* "+OK text"; trailing blanks are kept (the greeting has them) */
 void reply_err(struct outbuf *out, enum reply_code code, const char *text); /* "-ERR [CODE] text" */
 void reply_line(struct outbuf *out, const char *text);                      /* one line of a body, byte-stuffed */
 void reply_end(struct outbuf *out);                                         /* ".\r\n" */

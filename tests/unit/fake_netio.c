@@ -211,7 +211,8 @@ int64_t netio_last_moved(const struct netio *io)
     return io->moved;
 }
 
-void netio_set_interrupt(struct netio *io, const volatile sig_atomic_t *flag, bool (*ends)(void *context), void *context)
+void netio_set_interrupt(struct netio *io, const volatile sig_atomic_t *flag, bool (*ends)(void *context),
+                         void *context)
 {
     (void)io, (void)flag, (void)ends, (void)context;
 }

@@ -1,6 +1,6 @@
 /*
- * fake_netio: a client in place of wire/netio: what it says is scripted, what it hears is kept, and time passes only when
- * somebody sleeps or the test says so. Linked by tests of rooms above wire; the real one has tests of its own.
+ * fake_netio: a client in place of wire/netio: what it says is scripted, what it hears is kept, and time passes only
+ * when somebody sleeps or the test says so. Linked by tests of rooms above wire; the real one has tests of its own.
  */
 #ifndef TESTS_FAKE_NETIO_H
 #define TESTS_FAKE_NETIO_H

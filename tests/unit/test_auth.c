@@ -1,6 +1,6 @@
 /*
- * auth, auth_passwd: who may log in and why not, from passwd-files and from a system that the test makes up: the C library's look-ups, crypt_r and
- * geteuid are replaced here. Every answer must have cost exactly one hash.
+ * auth, auth_passwd: who may log in and why not, from passwd-files and from a system that the test makes up: the C
+ * library's look-ups, crypt_r and geteuid are replaced here. Every answer must have cost exactly one hash.
  */
 #include "tests/unit/unit.h"
 
@@ -220,7 +220,8 @@ static void use_files(size_t count)
 }
 
 /* Checks a login: verdict, reason, cost. */
-static void check(const char *name, const char *password, enum auth_verdict verdict, const char *reason, struct auth_user *user_r)
+static void check(const char *name, const char *password, enum auth_verdict verdict, const char *reason,
+                  struct auth_user *user_r)
 {
     struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
     enum auth_verdict got;
@@ -263,8 +264,8 @@ static const struct {
     { "a%s", NULL, false, false },
     { "a\n", NULL, false, false },
     { "#a", NULL, false, false },
-    { "0123456789012345678901234567890123456789012345678901234567890123", "0123456789012345678901234567890123456789012345678901234567890123",
-      false, false },
+    { "0123456789012345678901234567890123456789012345678901234567890123",
+      "0123456789012345678901234567890123456789012345678901234567890123", false, false },
     { "01234567890123456789012345678901234567890123456789012345678901234", NULL, false, false },
     { "alice@012345678901234567890123456789012345678901234567890123456789", "alice", true, false },
 };
@@ -275,7 +276,8 @@ START_TEST(canonical_names)
 
     settings.trim_domain = names[_i].trim;
     settings.downcase_user = names[_i].downcase;
-    ck_assert_msg(auth_canonical_name(&settings, names[_i].given, name) == (names[_i].name != NULL), "%s", names[_i].given);
+    ck_assert_msg(auth_canonical_name(&settings, names[_i].given, name) == (names[_i].name != NULL), "%s",
+                  names[_i].given);
     ck_assert_str_eq(name, names[_i].name ? names[_i].name : "");
 }
 END_TEST
@@ -320,22 +322,32 @@ static const struct {
     { "empty hash", "alice::2001:2002::/home/a:\n", "alice", "", AUTH_REFUSED, "account has no password" },
     { "locked !", "alice:!good:2001:2002::/home/a:\n", "alice", "sesame", AUTH_REFUSED, "account is locked" },
     { "locked *", "alice:*:2001:2002::/home/a:\n", "alice", "sesame", AUTH_REFUSED, "account is locked" },
-    { "x", "alice:x:2001:2002::/home/a:\n", "alice", "sesame", AUTH_REFUSED, "the hash of the password is of a kind that libcrypt does not know" },
+    { "x", "alice:x:2001:2002::/home/a:\n", "alice", "sesame", AUTH_REFUSED,
+      "the hash of the password is of a kind that libcrypt does not know" },
     { "clear text", "alice:sesame:2001:2002::/home/a:\n", "alice", "sesame", AUTH_REFUSED, "wrong password" },
     { "root", "alice:good:0:2002::/home/a:\n", "alice", "sesame", AUTH_REFUSED, "uid 0 may not log in" },
-    { "blocked", "alice:good:10:2002::/home/a:\n", "alice", "sesame", AUTH_REFUSED, "uid 10 is not above block-uid 10" },
-    { "blocked, wrong", "alice:good:10:2002::/home/a:\n", "alice", "wrong", AUTH_REFUSED, "uid 10 is not above block-uid 10" },
+    { "blocked", "alice:good:10:2002::/home/a:\n", "alice", "sesame", AUTH_REFUSED,
+      "uid 10 is not above block-uid 10" },
+    { "blocked, wrong", "alice:good:10:2002::/home/a:\n", "alice", "wrong", AUTH_REFUSED,
+      "uid 10 is not above block-uid 10" },
     { "just above", "alice:good:11:2002::/home/a:\n", "alice", "sesame", AUTH_GRANTED, "" },
     { "largest uid", "alice:good:4294967294:1::/home/a:\n", "alice", "sesame", AUTH_GRANTED, "" },
-    { "uid -1", "alice:good:4294967295:1::/home/a:\n", "alice", "sesame", AUTH_REFUSED, "malformed entry in passwd-file" },
-    { "uid 2^32", "alice:good:4294967296:1::/home/a:\n", "alice", "sesame", AUTH_REFUSED, "malformed entry in passwd-file" },
-    { "uid that wraps", "alice:good:18446744073709553616:1::/home/a:\n", "alice", "sesame", AUTH_REFUSED, "malformed entry in passwd-file" },
-    { "uid with sign", "alice:good:-1:1::/home/a:\n", "alice", "sesame", AUTH_REFUSED, "malformed entry in passwd-file" },
+    { "uid -1", "alice:good:4294967295:1::/home/a:\n", "alice", "sesame", AUTH_REFUSED,
+      "malformed entry in passwd-file" },
+    { "uid 2^32", "alice:good:4294967296:1::/home/a:\n", "alice", "sesame", AUTH_REFUSED,
+      "malformed entry in passwd-file" },
+    { "uid that wraps", "alice:good:18446744073709553616:1::/home/a:\n", "alice", "sesame", AUTH_REFUSED,
+      "malformed entry in passwd-file" },
+    { "uid with sign", "alice:good:-1:1::/home/a:\n", "alice", "sesame", AUTH_REFUSED,
+      "malformed entry in passwd-file" },
     { "no uid", "alice:good::1::/home/a:\n", "alice", "sesame", AUTH_REFUSED, "malformed entry in passwd-file" },
-    { "gid is no number", "alice:good:2001:users::/home/a:\n", "alice", "sesame", AUTH_REFUSED, "malformed entry in passwd-file" },
+    { "gid is no number", "alice:good:2001:users::/home/a:\n", "alice", "sesame", AUTH_REFUSED,
+      "malformed entry in passwd-file" },
     { "htpasswd style", "alice:good\n", "alice", "sesame", AUTH_REFUSED, "malformed entry in passwd-file" },
-    { "relative home", "alice:good:2001:2002::home/a:\n", "alice", "sesame", AUTH_REFUSED, "malformed entry in passwd-file" },
-    { "eight fields", "alice:good:2001:2002::/home/a:/bin/sh:\n", "alice", "sesame", AUTH_REFUSED, "malformed entry in passwd-file" },
+    { "relative home", "alice:good:2001:2002::home/a:\n", "alice", "sesame", AUTH_REFUSED,
+      "malformed entry in passwd-file" },
+    { "eight fields", "alice:good:2001:2002::/home/a:/bin/sh:\n", "alice", "sesame", AUTH_REFUSED,
+      "malformed entry in passwd-file" },
 };
 
 START_TEST(passwd_files)
@@ -373,7 +385,9 @@ START_TEST(malformed_entries_are_logged_with_their_line)
     use_files(1);
     write_passwd(first, "\nalice:good\n");
     check("alice", "sesame", AUTH_REFUSED, "malformed entry in passwd-file", &(struct auth_user){ .uid = 0 });
-    snprintf(expected, sizeof expected, "err %s:2: entry of user alice is not name:hash:uid:gid:gecos:/home:shell; the user cannot log in\n", first);
+    snprintf(expected, sizeof expected,
+             "err %s:2: entry of user alice is not name:hash:uid:gid:gecos:/home:shell; the user cannot log in\n",
+             first);
     ck_assert_str_eq(caught.data, expected);
 }
 END_TEST
@@ -560,13 +574,17 @@ START_TEST(a_broken_shadow_says_the_same_to_everybody)
     as_root = true;
     shadow_error = EACCES;
     for (size_t i = 0; i < LEN(who); i++)
-        check(who[i], "sesame", AUTH_UNAVAILABLE, i == 3 ? "not a possible user name" : "a store of users cannot be read", &user);
-    ck_assert_ptr_nonnull(strstr(caught.data, "err the shadow database cannot be read, system users cannot log in: Permission denied\n"));
+        check(who[i], "sesame", AUTH_UNAVAILABLE,
+              i == 3 ? "not a possible user name" : "a store of users cannot be read", &user);
+    ck_assert_ptr_nonnull(strstr(caught.data, "err the shadow database cannot be read, system users cannot log in: "
+                                              "Permission denied\n"));
     shadow_error = 0;
     passwd_error = EIO;
     for (size_t i = 0; i < LEN(who); i++)
-        check(who[i], "sesame", AUTH_UNAVAILABLE, i == 3 ? "not a possible user name" : "a store of users cannot be read", &user);
-    ck_assert_ptr_nonnull(strstr(caught.data, "err the passwd database cannot be read, system users cannot log in: Input/output error\n"));
+        check(who[i], "sesame", AUTH_UNAVAILABLE,
+              i == 3 ? "not a possible user name" : "a store of users cannot be read", &user);
+    ck_assert_ptr_nonnull(strstr(caught.data, "err the passwd database cannot be read, system users cannot log in: "
+                                              "Input/output error\n"));
 }
 END_TEST
 
@@ -602,12 +620,12 @@ START_TEST(lists)
     as_root = true;
     write_file(list, list_cases[_i].content);
     settings.auth_file = list;
-    check(list_cases[_i].user, "sesame", list_cases[_i].listed ? AUTH_GRANTED : AUTH_REFUSED, list_cases[_i].listed ? "" : "not listed in auth-file",
-          &user);
+    check(list_cases[_i].user, "sesame", list_cases[_i].listed ? AUTH_GRANTED : AUTH_REFUSED,
+          list_cases[_i].listed ? "" : "not listed in auth-file", &user);
     settings.auth_file = NULL;
     settings.nonauth_file = list;
-    check(list_cases[_i].user, "sesame", list_cases[_i].listed ? AUTH_REFUSED : AUTH_GRANTED, list_cases[_i].listed ? "listed in nonauth-file" : "",
-          &user);
+    check(list_cases[_i].user, "sesame", list_cases[_i].listed ? AUTH_REFUSED : AUTH_GRANTED,
+          list_cases[_i].listed ? "listed in nonauth-file" : "", &user);
 }
 END_TEST
 

@@ -11,7 +11,9 @@
 #define NS INT64_C(1000000000)
 #define GREETING "+OK Qpopper (version 5.0.0) at pop.example starting.  \r\n"
 #define CAPA_HEAD "+OK Capability list follows\r\nTOP\r\n"
-#define CAPA_TAIL "EXPIRE NEVER\r\nUIDL\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\nPIPELINING\r\nIMPLEMENTATION Qpopper-version-5.0.0\r\n.\r\n"
+#define CAPA_TAIL                                                                                                      \
+    "EXPIRE NEVER\r\nUIDL\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\nPIPELINING\r\nIMPLEMENTATION "                            \
+    "Qpopper-version-5.0.0\r\n.\r\n"
 #define BYE "+OK Pop server at pop.example signing off.\r\n"
 #define NO_CLEAR "-ERR [AUTH] Clear-text passwords are not accepted.\r\n"
 #define LOCAL_ONLY "-ERR [AUTH] Clear-text passwords are accepted from this host itself only.\r\n"
@@ -44,7 +46,9 @@ static struct cmd_auth_asks asks = { .context = &monitor, .password = ask };
 
 static void setup(void)
 {
-    settings = (struct settings){ .timeout = 600, .preauth_timeout = 60, .failure_delay = 3, .announce_expire = -1, .announce_login_delay = -1 };
+    settings = (struct settings){
+        .timeout = 600, .preauth_timeout = 60, .failure_delay = 3, .announce_expire = -1, .announce_login_delay = -1
+    };
     peer = (struct peer){ .host = "mua.example", .ip = "192.0.2.7" };
     memset(&monitor, 0, sizeof monitor);
     asks.tls = false;
@@ -67,32 +71,44 @@ static const struct {
     enum command_end end;
 } sessions[] = {
     { "QUIT", "QUIT\r\n", GREETING BYE, COMMAND_END_QUIT },
-    { "login", "USER alice\r\nPASS right\r\n", GREETING "+OK Password required for alice.\r\n", COMMAND_END_NEXT_STATE },
-    { "login, what follows is not ours", "user alice\npass right\nSTAT\n", GREETING "+OK Password required for alice.\r\n", COMMAND_END_NEXT_STATE },
+    { "login", "USER alice\r\nPASS right\r\n", GREETING "+OK Password required for alice.\r\n",
+      COMMAND_END_NEXT_STATE },
+    { "login, what follows is not ours", "user alice\npass right\nSTAT\n",
+      GREETING "+OK Password required for alice.\r\n", COMMAND_END_NEXT_STATE },
     { "wrong password", "USER alice\r\nPASS wrong\r\nQUIT\r\n",
-      GREETING "+OK Password required for alice.\r\n-ERR [AUTH] Password supplied for \"alice\" is incorrect.\r\n", COMMAND_END_ERR },
+      GREETING "+OK Password required for alice.\r\n-ERR [AUTH] Password supplied for \"alice\" is incorrect.\r\n",
+      COMMAND_END_ERR },
     { "cannot be checked", "USER alice\r\nPASS broken\r\nQUIT\r\n",
-      GREETING "+OK Password required for alice.\r\n-ERR [SYS/TEMP] Passwords cannot be checked at the moment; try again later.\r\n",
+      GREETING "+OK Password required for alice.\r\n-ERR [SYS/TEMP] Passwords cannot be checked at the moment; try "
+               "again later.\r\n",
       COMMAND_END_ERR },
     { "PASS first", "PASS right\r\nQUIT\r\n", GREETING "-ERR PASS must follow USER.\r\n" BYE, COMMAND_END_QUIT },
     { "PASS without a password", "USER alice\r\nPASS\r\nPASS \r\nQUIT\r\n",
-      GREETING "+OK Password required for alice.\r\n-ERR Too few arguments for the PASS command, usage: PASS password\r\n"
-               "-ERR Too few arguments for the PASS command, usage: PASS password\r\n" BYE, COMMAND_END_QUIT },
+      GREETING "+OK Password required for alice.\r\n-ERR Too few arguments for the PASS command, usage: PASS "
+               "password\r\n"
+               "-ERR Too few arguments for the PASS command, usage: PASS password\r\n" BYE,
+      COMMAND_END_QUIT },
     { "USER without a name", "USER\r\nUSER  \r\nQUIT\r\n",
       GREETING "-ERR Too few arguments for the USER command, usage: USER name\r\n"
-               "-ERR Too few arguments for the USER command, usage: USER name\r\n" BYE, COMMAND_END_QUIT },
-    { "two names", "USER a b\r\nQUIT\r\n", GREETING "-ERR Too many arguments for the USER command, usage: USER name\r\n" BYE, COMMAND_END_QUIT },
+               "-ERR Too few arguments for the USER command, usage: USER name\r\n" BYE,
+      COMMAND_END_QUIT },
+    { "two names", "USER a b\r\nQUIT\r\n",
+      GREETING "-ERR Too many arguments for the USER command, usage: USER name\r\n" BYE, COMMAND_END_QUIT },
     { "impossible names look possible", "USER ../../etc/passwd\r\nUSER \033[2J\"\r\nUSER root\r\nQUIT\r\n",
       GREETING "+OK Password required for ../../etc/passwd.\r\n+OK Password required for \\x1b[2J\\x22.\r\n"
-               "+OK Password required for root.\r\n" BYE, COMMAND_END_QUIT },
+               "+OK Password required for root.\r\n" BYE,
+      COMMAND_END_QUIT },
     { "transaction commands", "STAT\r\nRETR 1\r\nQUIT\r\n",
-      GREETING "-ERR \"STAT\" is not possible in this state: log in first.\r\n-ERR \"RETR\" is not possible in this state: log in first.\r\n" BYE,
+      GREETING "-ERR \"STAT\" is not possible in this state: log in first.\r\n-ERR \"RETR\" is not possible in this "
+               "state: log in first.\r\n" BYE,
       COMMAND_END_QUIT },
     { "not built yet", "APOP alice 0123\r\nAUTH\r\nQUIT\r\n",
       GREETING "-ERR Unknown command: \"APOP\".\r\n-ERR Unknown command: \"AUTH\".\r\n" BYE, COMMAND_END_QUIT },
     { "CAPA", "CAPA\r\nCAPA x\r\nQUIT\r\n",
-      GREETING CAPA_HEAD "USER\r\n" CAPA_TAIL "-ERR Too many arguments for the CAPA command, usage: CAPA\r\n" BYE, COMMAND_END_QUIT },
-    { "gone", "USER alice\r\n", GREETING "+OK Password required for alice.\r\n-ERR POP EOF or I/O Error\r\n", COMMAND_END_EOF },
+      GREETING CAPA_HEAD "USER\r\n" CAPA_TAIL "-ERR Too many arguments for the CAPA command, usage: CAPA\r\n" BYE,
+      COMMAND_END_QUIT },
+    { "gone", "USER alice\r\n", GREETING "+OK Password required for alice.\r\n-ERR POP EOF or I/O Error\r\n",
+      COMMAND_END_EOF },
 };
 
 START_TEST(each_session)
@@ -108,7 +124,8 @@ START_TEST(greeting_with_a_stamp)
 {
     fake_say(io, "QUIT\r\n");
     cmd_auth_serve(io, &settings, &peer, "pop.example", "<123.1000000000@pop.example>", &asks);
-    ck_assert_str_eq(fake_heard(io), "+OK Qpopper (version 5.0.0) at pop.example starting.  <123.1000000000@pop.example>\r\n" BYE);
+    ck_assert_str_eq(fake_heard(io), "+OK Qpopper (version 5.0.0) at pop.example starting.  "
+                                     "<123.1000000000@pop.example>\r\n" BYE);
 }
 END_TEST
 
@@ -117,8 +134,11 @@ START_TEST(shy_hides_name_and_version)
     settings.shy = true;
     fake_say(io, "CAPA\r\n");
     cmd_auth_serve(io, &settings, &peer, "pop.example", "<123.1000000000@pop.example>", &asks);
-    ck_assert_str_eq(fake_heard(io), "+OK ready  <123.1000000000@pop.example>\r\n" CAPA_HEAD
-                                     "USER\r\nEXPIRE NEVER\r\nUIDL\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\nPIPELINING\r\n.\r\n"
+    ck_assert_str_eq(fake_heard(io), "+OK ready  <123.1000000000@pop.example>\r\n" CAPA_HEAD "USER\r\nEXPIRE "
+                                                                                             "NEVER\r\nUIDL\r\nRESP-"
+                                                                                             "CODES\r\nAUTH-RESP-"
+                                                                                             "CODE\r\nPIPELINING\r\n."
+                                                                                             "\r\n"
                                      "-ERR POP EOF or I/O Error\r\n");
 }
 END_TEST
@@ -180,8 +200,8 @@ static const struct {
     int delay;
     double takes, answered_after;
 } delays[] = {
-    { "quick", 3, 0.25, 3 }, { "no time at all", 3, 0, 3 }, { "just in time", 3, 3, 3 }, { "late", 3, 3.001, 6 }, { "very late", 3, 100, 102 },
-    { "one second", 1, 0.5, 1 }, { "no delay", 0, 0.5, 0.5 },
+    { "quick", 3, 0.25, 3 },      { "no time at all", 3, 0, 3 }, { "just in time", 3, 3, 3 }, { "late", 3, 3.001, 6 },
+    { "very late", 3, 100, 102 }, { "one second", 1, 0.5, 1 },   { "no delay", 0, 0.5, 0.5 },
 };
 
 START_TEST(failures_are_answered_at_a_fixed_instant)
@@ -198,8 +218,8 @@ START_TEST(failures_are_answered_at_a_fixed_instant)
         snprintf(line, sizeof line, "USER alice\r\nPASS %s\r\n", passwords[i]);
         fake_say(client, line);
         ck_assert_int_eq(cmd_auth_serve(client, &settings, &peer, "pop.example", NULL, &asks), COMMAND_END_ERR);
-        ck_assert_msg(netio_now() - start == (int64_t)(delays[_i].answered_after * (double)NS), "%s: %lld", delays[_i].name,
-                      (long long)(netio_now() - start));
+        ck_assert_msg(netio_now() - start == (int64_t)(delays[_i].answered_after * (double)NS), "%s: %lld",
+                      delays[_i].name, (long long)(netio_now() - start));
         netio_close(&client);
     }
 }
@@ -244,7 +264,8 @@ START_TEST(the_log_shows_no_password)
     serve();
     log_set_debug(false);
     ck_assert_ptr_null(strstr(caught.data, "sesame"));
-    ck_assert_ptr_nonnull(strstr(caught.data, "notice (null) at mua.example (192.0.2.7): -ERR [AUTH] Password supplied for \"alice\" is incorrect.\n"));
+    ck_assert_ptr_nonnull(strstr(caught.data, "notice (null) at mua.example (192.0.2.7): -ERR [AUTH] Password supplied "
+                                              "for \"alice\" is incorrect.\n"));
 }
 END_TEST
 
@@ -278,7 +299,8 @@ START_TEST(clear_text_passwords)
     }
     ck_assert_msg(serve() == COMMAND_END_QUIT, "%s", clear_texts[_i].name);
     ck_assert_int_eq(monitor.asked, 0);
-    snprintf(expected, sizeof expected, "%s%s%s%s", GREETING, clear_texts[_i].refusal, clear_texts[_i].refusal, CAPA_HEAD CAPA_TAIL BYE);
+    snprintf(expected, sizeof expected, "%s%s%s%s", GREETING, clear_texts[_i].refusal, clear_texts[_i].refusal,
+             CAPA_HEAD CAPA_TAIL BYE);
     ck_assert_str_eq(fake_heard(io), expected);
 }
 END_TEST
@@ -291,7 +313,8 @@ START_TEST(a_deadline_is_set)
     fake_say(io, "QUIT");
     ck_assert_int_eq(serve(), COMMAND_END_TIMEOUT);
     ck_assert_int_eq(fake_first_deadline(io), start + 60 * NS);
-    ck_assert_ptr_nonnull(strstr(caught.data, "notice (v5.0.0) Timeout (60 secs) during nw read from (null) at mua.example (192.0.2.7)\n"));
+    ck_assert_ptr_nonnull(strstr(caught.data, "notice (v5.0.0) Timeout (60 secs) during nw read from (null) at "
+                                              "mua.example (192.0.2.7)\n"));
 }
 END_TEST
 

@@ -43,7 +43,8 @@ enum maildrop_status maildrop_ready(struct maildrop *d, struct strbuf *why)
     return d->ready;
 }
 
-enum maildrop_status maildrop_send(struct maildrop *d, const struct message *m, uint64_t body_lines, struct outbuf *out, struct strbuf *why)
+enum maildrop_status maildrop_send(struct maildrop *d, const struct message *m, uint64_t body_lines, struct outbuf *out,
+                                   struct strbuf *why)
 {
     d->lines = body_lines;
     outbuf_addf(out, "text of %s\r\n", msglist_uid(&d->list, m));
@@ -82,7 +83,8 @@ static void setup(void)
     add_message("uid-1", 100, 0);
     add_message("uid-2", 200, 0);
     add_message("uid-3", 300, 0);
-    settings = (struct settings){ .timeout = 600, .statistics = true, .announce_expire = -1, .announce_login_delay = -1 };
+    settings =
+        (struct settings){ .timeout = 600, .statistics = true, .announce_expire = -1, .announce_login_delay = -1 };
     taken_over = false;
     io = fake_netio_new();
     catch_log();
@@ -140,10 +142,13 @@ static const struct {
     { "RSET", "+OK Maildrop has 3 messages (600 octets)\r\n" },
     { "LAST", "+OK 0\r\n" },
     { "RETR 2\r\nLAST", "+OK 200 octets\r\ntext of uid-2\r\n.\r\n+OK 2\r\n" },
-    { "RETR 2\r\nRETR 1\r\nLAST", "+OK 200 octets\r\ntext of uid-2\r\n.\r\n+OK 100 octets\r\ntext of uid-1\r\n.\r\n+OK 2\r\n" },
-    { "RETR 2\r\nRSET\r\nLAST", "+OK 200 octets\r\ntext of uid-2\r\n.\r\n+OK Maildrop has 3 messages (600 octets)\r\n+OK 0\r\n" },
+    { "RETR 2\r\nRETR 1\r\nLAST", "+OK 200 octets\r\ntext of uid-2\r\n.\r\n+OK 100 octets\r\ntext of uid-1\r\n.\r\n+OK "
+                                  "2\r\n" },
+    { "RETR 2\r\nRSET\r\nLAST", "+OK 200 octets\r\ntext of uid-2\r\n.\r\n+OK Maildrop has 3 messages (600 "
+                                "octets)\r\n+OK 0\r\n" },
     { "TOP 2 5\r\nLAST", "+OK Message follows\r\ntext of uid-2\r\n.\r\n+OK 0\r\n" },
-    { "CAPA", "+OK Capability list follows\r\nTOP\r\nUSER\r\nEXPIRE NEVER\r\nUIDL\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\nPIPELINING\r\n"
+    { "CAPA", "+OK Capability list follows\r\nTOP\r\nUSER\r\nEXPIRE "
+              "NEVER\r\nUIDL\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\nPIPELINING\r\n"
               "IMPLEMENTATION Qpopper-version-5.0.0\r\n.\r\n" },
     { "USER bob", "-ERR \"USER\" is not possible in this state: you are logged in already.\r\n" },
     { "PASS sesame", "-ERR \"PASS\" is not possible in this state: you are logged in already.\r\n" },
@@ -153,9 +158,12 @@ static const struct {
     { "DELE 2\r\nTOP 2 1", "+OK Message 2 has been deleted.\r\n-ERR Message 2 has been deleted.\r\n" },
     { "DELE 2\r\nUIDL 2", "+OK Message 2 has been deleted.\r\n-ERR Message 2 is marked for deletion.\r\n" },
     { "DELE 2\r\nSTAT", "+OK Message 2 has been deleted.\r\n+OK 2 400\r\n" },
-    { "DELE 2\r\nLIST", "+OK Message 2 has been deleted.\r\n+OK 2 visible messages (400 octets)\r\n1 100\r\n3 300\r\n.\r\n" },
-    { "DELE 2\r\nUIDL", "+OK Message 2 has been deleted.\r\n+OK uidl command accepted.\r\n1 uid-1\r\n3 uid-3\r\n.\r\n" },
-    { "DELE 2\r\nRSET\r\nSTAT", "+OK Message 2 has been deleted.\r\n+OK Maildrop has 3 messages (600 octets)\r\n+OK 3 600\r\n" },
+    { "DELE 2\r\nLIST", "+OK Message 2 has been deleted.\r\n+OK 2 visible messages (400 octets)\r\n1 100\r\n3 "
+                        "300\r\n.\r\n" },
+    { "DELE 2\r\nUIDL", "+OK Message 2 has been deleted.\r\n+OK uidl command accepted.\r\n1 uid-1\r\n3 "
+                        "uid-3\r\n.\r\n" },
+    { "DELE 2\r\nRSET\r\nSTAT", "+OK Message 2 has been deleted.\r\n+OK Maildrop has 3 messages (600 octets)\r\n+OK 3 "
+                                "600\r\n" },
 };
 
 START_TEST(each_reply)
@@ -177,7 +185,8 @@ START_TEST(greets_one_message_in_the_singular)
     add_message("hidden", 5000, MSG_HIDDEN);
     serve("LIST\r\nUIDL 2\r\n");
     ck_assert_str_eq(fake_heard(io), "+OK alice has 1 visible message (1 hidden) in 100 octets.\r\n"
-                                     "+OK 1 visible messages (100 octets)\r\n1 100\r\n.\r\n-ERR Message 2 out of range.\r\n" EOF_SAID);
+                                     "+OK 1 visible messages (100 octets)\r\n1 100\r\n.\r\n-ERR Message 2 out of "
+                                     "range.\r\n" EOF_SAID);
 }
 END_TEST
 
@@ -219,8 +228,10 @@ START_TEST(quit_updates_after_the_stats_line)
 
     drop.update_takes = 2;
     fake_say(io, "DELE 1\r\nDELE 3\r\nQUIT\r\nSTAT\r\n");
-    ck_assert_int_eq(cmd_mail_serve(io, &settings, &peer, "pop.example", "alice", &drop, NULL, NULL, &update_ns), COMMAND_END_QUIT);
-    ck_assert_str_eq(fake_heard(io), HELLO "+OK Message 1 has been deleted.\r\n+OK Message 3 has been deleted.\r\n" BYE);
+    ck_assert_int_eq(cmd_mail_serve(io, &settings, &peer, "pop.example", "alice", &drop, NULL, NULL, &update_ns),
+                     COMMAND_END_QUIT);
+    ck_assert_str_eq(fake_heard(io), HELLO "+OK Message 1 has been deleted.\r\n+OK Message 3 has been "
+                                           "deleted.\r\n" BYE);
     ck_assert_int_eq(drop.updated, 1);
     ck_assert_str_eq(drop.deleted, "uid-1 uid-3 ");
     /* What was asked before QUIT is on its way, the answer to QUIT is not. */
@@ -234,11 +245,13 @@ START_TEST(a_failed_update_is_not_ok)
 {
     drop.updates = MAILDROP_TEMP;
     ck_assert_int_eq(serve("DELE 1\r\nQUIT\r\n"), COMMAND_END_ERR);
-    ck_assert_str_eq(fake_heard(io), HELLO "+OK Message 1 has been deleted.\r\n-ERR [SYS/TEMP] No mail is lost, but the maildrop could not be "
+    ck_assert_str_eq(fake_heard(io), HELLO "+OK Message 1 has been deleted.\r\n-ERR [SYS/TEMP] No mail is lost, but "
+                                           "the maildrop could not be "
                                            "updated: no space left.\r\n");
     ck_assert_str_eq(caught.data, STATS "1 100 2 500 mua.example 192.0.2.7\n"
-                                  "notice alice at mua.example (192.0.2.7): -ERR [SYS/TEMP] No mail is lost, but the maildrop could not be "
-                                  "updated: no space left.\n");
+                                        "notice alice at mua.example (192.0.2.7): -ERR [SYS/TEMP] No mail is lost, but "
+                                        "the maildrop could not be "
+                                        "updated: no space left.\n");
     ck_assert_int_eq(drop.updated, 1);
 }
 END_TEST
@@ -262,7 +275,8 @@ START_TEST(text_that_breaks_off_ends_the_session_without_dot_or_update)
     drop.sends = MAILDROP_TEMP;
     ck_assert_int_eq(serve("DELE 1\r\nRETR 2\r\nSTAT\r\n"), COMMAND_END_IO);
     ck_assert_str_eq(fake_heard(io), HELLO "+OK Message 1 has been deleted.\r\n+OK 200 octets\r\ntext of uid-2\r\n");
-    ck_assert_str_eq(caught.data, "err alice at mua.example (192.0.2.7): message 2 broke off, the session ends without changing the maildrop: "
+    ck_assert_str_eq(caught.data, "err alice at mua.example (192.0.2.7): message 2 broke off, the session ends without "
+                                  "changing the maildrop: "
                                   "the file is too short\n");
     ck_assert_int_eq(drop.updated, 0);
     ck_assert(!(drop.list.messages[1].flags & MSG_RETRIEVED));
@@ -301,8 +315,9 @@ static const struct {
     enum netio_status status;
     int updates;
 } aborts[] = {
-    { "EOF", false, NETIO_EOF, 0 }, { "EOF, on abort", true, NETIO_EOF, 1 }, { "timeout", false, NETIO_TIMEOUT, 0 },
-    { "timeout, on abort", true, NETIO_TIMEOUT, 1 }, { "reset", false, NETIO_ERROR, 0 }, { "reset, on abort", true, NETIO_ERROR, 1 },
+    { "EOF", false, NETIO_EOF, 0 },         { "EOF, on abort", true, NETIO_EOF, 1 },
+    { "timeout", false, NETIO_TIMEOUT, 0 }, { "timeout, on abort", true, NETIO_TIMEOUT, 1 },
+    { "reset", false, NETIO_ERROR, 0 },     { "reset, on abort", true, NETIO_ERROR, 1 },
 };
 
 START_TEST(without_quit)
@@ -322,7 +337,8 @@ START_TEST(a_failed_update_on_abort_is_logged)
     settings.update_on_abort = true;
     drop.updates = MAILDROP_TEMP;
     serve("DELE 1\r\n");
-    ck_assert_ptr_nonnull(strstr(caught.data, "err alice at mua.example (192.0.2.7): No mail is lost, but the maildrop could not be updated: "
+    ck_assert_ptr_nonnull(strstr(caught.data, "err alice at mua.example (192.0.2.7): No mail is lost, but the maildrop "
+                                              "could not be updated: "
                                               "no space left.\n"));
 }
 END_TEST
@@ -349,7 +365,8 @@ START_TEST(a_hundred_thousand_messages)
     }
     msglist_number(&drop.list);
     serve("LIST\r\nUIDL\r\nQUIT\r\n");
-    snprintf(expected, sizeof expected, "\r\n99999 5000\r\n100000 5000\r\n.\r\n+OK uidl command accepted.\r\n1 12345678901234567890\r\n2 ");
+    snprintf(expected, sizeof expected,
+             "\r\n99999 5000\r\n100000 5000\r\n.\r\n+OK uidl command accepted.\r\n1 12345678901234567890\r\n2 ");
     ck_assert_ptr_nonnull(strstr(fake_heard(io), expected));
     ck_assert_ptr_nonnull(strstr(fake_heard(io), "\r\n100000 12345678901234567890\r\n.\r\n" BYE));
 }

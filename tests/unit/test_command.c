@@ -112,8 +112,10 @@ static const struct {
     { "too many", LINE("TWO a b c"), "-ERR Too many arguments for the TWO command, usage: TWO a [b]" },
     { "argument where there is none", LINE("NONE x"), "-ERR Too many arguments for the NONE command, usage: NONE" },
     { "as many as there can be", LINE("EIGHT 1 2 3 4 5 6 7 8"), "+OK EIGHT <1> <2> <3> <4> <5> <6> <7> <8>" },
-    { "more than there can be", LINE("EIGHT 1 2 3 4 5 6 7 8 9"), "-ERR Too many arguments for the EIGHT command, usage: EIGHT ..." },
-    { "more than there can be, elsewhere", LINE("NONE 1 2 3 4 5 6 7 8 9"), "-ERR Too many arguments for the NONE command, usage: NONE" },
+    { "more than there can be", LINE("EIGHT 1 2 3 4 5 6 7 8 9"),
+      "-ERR Too many arguments for the EIGHT command, usage: EIGHT ..." },
+    { "more than there can be, elsewhere", LINE("NONE 1 2 3 4 5 6 7 8 9"),
+      "-ERR Too many arguments for the NONE command, usage: NONE" },
     { "rest is kept", LINE("REST  a b\t "), "+OK REST < a b  >" },
     { "rest of one blank", LINE("REST  "), "+OK REST < >" },
     { "rest missing", LINE("REST"), "-ERR Too few arguments for the REST command, usage: REST text" },
@@ -126,7 +128,8 @@ static const struct {
     { "quotes", LINE("\"\\"), "-ERR Unknown command: \"\\x22\\x5c\"." },
     { "8 bit", LINE("\xff\xfe"), "-ERR Unknown command: \"??\"." },
     { "formats", LINE("%n%s%s"), "-ERR Unknown command: \"%n%s%s\"." },
-    { "long unknown", LINE("0123456789012345678901234567890123456789"), "-ERR Unknown command: \"01234567890123456789012345678901...\"." },
+    { "long unknown", LINE("0123456789012345678901234567890123456789"),
+      "-ERR Unknown command: \"01234567890123456789012345678901...\"." },
     { "NUL in the argument", LINE("TWO a\0b"), "-ERR Command line with a NUL byte ignored." },
     { "NUL in the keyword", LINE("NONE\0"), "-ERR Command line with a NUL byte ignored." },
     { "NUL alone", LINE("\0"), "-ERR Command line with a NUL byte ignored." },
@@ -173,10 +176,12 @@ static const struct {
     const char *heard, *logged;
     enum command_end end;
 } event_cases[] = {
-    { "OK", COMMAND_OK, "+OK event 0\r\n-ERR POP EOF or I/O Error\r\n", "notice " AT "-ERR POP EOF or I/O Error\n", COMMAND_END_EOF },
+    { "OK", COMMAND_OK, "+OK event 0\r\n-ERR POP EOF or I/O Error\r\n", "notice " AT "-ERR POP EOF or I/O Error\n",
+      COMMAND_END_EOF },
     { "ERR", COMMAND_ERR, "-ERR [SYS/TEMP] event 2\r\n-ERR POP EOF or I/O Error\r\n",
       "notice " AT "-ERR [SYS/TEMP] event 2\nnotice " AT "-ERR POP EOF or I/O Error\n", COMMAND_END_EOF },
-    { "ERR_END", COMMAND_ERR_END, "-ERR [SYS/TEMP] event 3\r\n", "notice " AT "-ERR [SYS/TEMP] event 3\n", COMMAND_END_ERR },
+    { "ERR_END", COMMAND_ERR_END, "-ERR [SYS/TEMP] event 3\r\n", "notice " AT "-ERR [SYS/TEMP] event 3\n",
+      COMMAND_END_ERR },
     { "QUIT", COMMAND_QUIT, "+OK event 4\r\n", "", COMMAND_END_QUIT },
     { "NEXT_STATE", COMMAND_NEXT_STATE, "", "", COMMAND_END_NEXT_STATE },
     { "CLOSE", COMMAND_CLOSE, "", "", COMMAND_END_IO },
@@ -223,7 +228,8 @@ START_TEST(a_timeout_is_said_and_logged)
     fake_clock_add(600);
     ck_assert_int_eq(command_serve(io, &table, NULL, &client), COMMAND_END_TIMEOUT);
     ck_assert_str_eq(fake_heard(io), "-ERR POP timeout from mua.example\r\n");
-    ck_assert_str_eq(caught.data, "notice (v5.0.0) Timeout (600 secs) during nw read from alice at mua.example (192.0.2.7)\n"
+    ck_assert_str_eq(caught.data, "notice (v5.0.0) Timeout (600 secs) during nw read from alice at mua.example "
+                                  "(192.0.2.7)\n"
                                   "notice alice at mua.example (192.0.2.7): -ERR POP timeout from mua.example\n");
 }
 END_TEST
@@ -234,7 +240,8 @@ START_TEST(a_deadline_names_its_own_time)
     fake_then(io, NETIO_TIMEOUT);
     fake_clock_add(59);
     ck_assert_int_eq(command_serve(io, &table, NULL, &client), COMMAND_END_TIMEOUT);
-    ck_assert_ptr_nonnull(strstr(caught.data, "notice (v5.0.0) Timeout (60 secs) during nw read from (null) at mua.example (192.0.2.7)\n"));
+    ck_assert_ptr_nonnull(strstr(caught.data, "notice (v5.0.0) Timeout (60 secs) during nw read from (null) at "
+                                              "mua.example (192.0.2.7)\n"));
 }
 END_TEST
 
@@ -253,7 +260,8 @@ START_TEST(a_client_that_does_not_listen_ends_the_session)
     fake_say(io, "EVENT 5\r\n");
     reply_ok(netio_out(io), "waiting");
     ck_assert_int_eq(command_serve(io, &table, NULL, &client), COMMAND_END_IO);
-    ck_assert_str_eq(caught.data, "notice (v5.0.0) I/O error flushing output to client (null) at mua.example (192.0.2.7)\n");
+    ck_assert_str_eq(caught.data, "notice (v5.0.0) I/O error flushing output to client (null) at mua.example "
+                                  "(192.0.2.7)\n");
 }
 END_TEST
 
@@ -317,9 +325,21 @@ static const struct {
     bool good;
     uint64_t number;
 } numbers[] = {
-    { "0", true, 0 }, { "1", true, 1 }, { "007", true, 7 }, { "9999999999999999999", true, UINT64_C(9999999999999999999) },
-    { "10000000000000000000", false, 0 }, { "00000000000000000001", false, 0 }, { "", false, 0 }, { "-1", false, 0 }, { "+1", false, 0 },
-    { "1x", false, 0 }, { "0x1", false, 0 }, { " 1", false, 0 }, { "1 ", false, 0 }, { "1.0", false, 0 }, { "\xd9\xa1", false, 0 },
+    { "0", true, 0 },
+    { "1", true, 1 },
+    { "007", true, 7 },
+    { "9999999999999999999", true, UINT64_C(9999999999999999999) },
+    { "10000000000000000000", false, 0 },
+    { "00000000000000000001", false, 0 },
+    { "", false, 0 },
+    { "-1", false, 0 },
+    { "+1", false, 0 },
+    { "1x", false, 0 },
+    { "0x1", false, 0 },
+    { " 1", false, 0 },
+    { "1 ", false, 0 },
+    { "1.0", false, 0 },
+    { "\xd9\xa1", false, 0 },
     { "99999999999999999999999999999999", false, 0 },
 };
 

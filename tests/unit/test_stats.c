@@ -27,7 +27,8 @@ END_TEST
 static const struct {
     const char *format, *logged;
 } logins[] = {
-    { "(v%0) POP login by user \"%1\" at (%2) %3", "notice (v5.0.0) POP login by user \"alice\" at (mua.example) 192.0.2.7\n" },
+    { "(v%0) POP login by user \"%1\" at (%2) %3", "notice (v5.0.0) POP login by user \"alice\" at (mua.example) "
+                                                   "192.0.2.7\n" },
     { "%3%2%1%0", "notice 192.0.2.7mua.examplealice5.0.0\n" },
     { "no substitution", "notice no substitution\n" },
     { "", "" },
