@@ -24,9 +24,21 @@ static int tell(const struct strbuf *text)
     return fwrite(text->data, 1, text->len, stdout) == text->len && fflush(stdout) == 0 ? 0 : 1;
 }
 
-static int run(const struct settings *settings, const struct config_action *action, const char *argv0)
+/* What is wrong with the settings is said, too, but they are shown as they are. */
+static int print(struct settings *settings)
 {
-    struct strbuf text = STRBUF_INIT(TEXT_MAX_BYTES);
+    struct strbuf text = STRBUF_INIT(TEXT_MAX_BYTES), why = STRBUF_INIT(CONFIG_WHY_MAX);
+    bool well = settings_verify(settings, &why) == 0;
+
+    config_print(settings, &text);
+    if (!well)
+        complain(why.data);
+    return tell(&text) == 0 && well ? 0 : 1;
+}
+
+static int run(struct settings *settings, const struct config_action *action, const char *argv0)
+{
+    struct strbuf text = STRBUF_INIT(TEXT_MAX_BYTES), why = STRBUF_INIT(CONFIG_WHY_MAX);
 
     switch (action->task) {
     case CONFIG_VERSION:
@@ -36,8 +48,7 @@ static int run(const struct settings *settings, const struct config_action *acti
         config_help(argv0, &text);
         return tell(&text);
     case CONFIG_PRINT:
-        config_print(settings, &text);
-        return tell(&text);
+        return print(settings);
     case CONFIG_LIST:
         config_list(&text);
         return tell(&text);
@@ -48,6 +59,8 @@ static int run(const struct settings *settings, const struct config_action *acti
     case CONFIG_SERVE:
         break;
     }
+    if (settings_verify(settings, &why) < 0)
+        return complain(why.data);
     if (action->standalone)
         return complain("standalone mode is not in this version yet; start popper from inetd or systemd");
     startup_detach();

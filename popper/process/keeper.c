@@ -391,7 +391,8 @@ static enum maildrop_status prepare(struct keeper *k, struct strbuf *why)
 
     if (!become_user(k->start, why))
         return MAILDROP_PERM;
-    keeper_options_read(k->settings, k->start->user);
+    settings_free(&k->settings);
+    k->settings = keeper_options_read(k->start->settings, k->start->user);
     status = keeper_files_open(&k->files, k->settings, k->start->user, why);
     if (status != MAILDROP_OK)
         return status;

@@ -92,16 +92,21 @@ static void choose_server_mode(struct settings *settings)
         settings->server_mode = false;
 }
 
-void keeper_options_read(struct settings *settings, const struct auth_user *user)
+struct settings *keeper_options_read(const struct settings *site, const struct auth_user *user)
 {
     struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
+    struct settings *settings = settings_clone(site);
 
     if (settings->user_options)
         read_home_file(settings, user);
     if (settings->spool_options)
         read_spool_file(settings, user);
-    if ((settings->user_options || settings->spool_options) && settings_verify(settings, &why) < 0)
-        log_write(LOG_ERR, "options of %s: %s", user->name, why.data);
+    if ((site->user_options || settings->spool_options) && settings_verify(settings, &why) < 0) {
+        log_write(LOG_ERR, "option files of %s: %s; they are not used", user->name, why.data);
+        settings_free(&settings);
+        settings = settings_clone(site);
+    }
     choose_server_mode(settings);
     strbuf_free(&why);
+    return settings;
 }

@@ -8,8 +8,8 @@
 #include "auth/auth.h"
 #include "settings/options.h"
 
-/* settings is the user's copy. The home file first, then the spool file, so that the administrator's counts. Missing files are fine;
-   bad lines are logged and skipped. */
-void keeper_options_read(struct settings *settings, const struct auth_user *user);
+/* The settings of this user's session, to be freed: a copy of the site's with what the files say; the home file first, then the spool file, so that the
+   administrator's counts. Missing files are fine; bad lines are logged and skipped; what cannot work as a whole is logged and left out. */
+struct settings *keeper_options_read(const struct settings *site, const struct auth_user *user);
 
 #endif
