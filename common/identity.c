@@ -51,13 +51,14 @@ static void groups_free(struct groups *g)
 static int groups_of(const char *name, gid_t gid, struct groups *g_r, struct strbuf *why)
 {
     int room = 64;
-    int max = (int)sysconf(_SC_NGROUPS_MAX);
+    int max;
 
     g_r->n = 1;
     g_r->list = mem_new((size_t)room, sizeof *g_r->list);
     g_r->list[0] = gid;
     if (!name)
         return 0;
+    max = (int)sysconf(_SC_NGROUPS_MAX);
     for (;;) {
         g_r->n = room;
         if (getgrouplist(name, gid, g_r->list, &g_r->n) >= 0)

@@ -8,7 +8,7 @@
 #include "process/preauth.h"
 
 #include <errno.h>
-#include <pwd.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -36,27 +36,44 @@
 #endif
 
 #define OUTPUT_BYTES 4096
+#define PASSWD_MAX (1 << 20) /* a larger /etc/passwd is not looked through before each greeting */
 
 /* ---- giving up rights */
 
-/* Looks in /etc/passwd itself: a system account, and loading the name service would cost every session. */
+/* The uid and gid in a line of /etc/passwd that is about that user; never root's. */
+static bool take_ids(const char *line, const char *name, uid_t *uid_r, gid_t *gid_r)
+{
+    size_t length = strlen(name);
+    unsigned long uid, gid;
+
+    if (strncmp(line, name, length) != 0 || line[length] != ':')
+        return false;
+    line = strchr(line + length + 1, ':');
+    if (!line || sscanf(line, ":%lu:%lu:", &uid, &gid) != 2 || uid == 0 || gid == 0 || uid >= (uid_t)-1 || gid >= (gid_t)-1)
+        return false;
+    *uid_r = (uid_t)uid;
+    *gid_r = (gid_t)gid;
+    return true;
+}
+
+/* Looks in /etc/passwd itself: it is a system account, and loading the name service would cost every session. */
 static bool find_local_user(const char *name, uid_t *uid_r, gid_t *gid_r)
 {
-    FILE *file = fopen("/etc/passwd", "re");
-    struct passwd *pw;
-    bool found = false;
+    struct strbuf content = STRBUF_INIT(PASSWD_MAX), why = STRBUF_INIT(STRBUF_WHY_MAX);
+    int fd = open("/etc/passwd", O_RDONLY | O_CLOEXEC);
+    const char *line = NULL;
 
-    if (!file)
-        return false;
-    while (!found && (pw = fgetpwent(file)) != NULL) {
-        if (strcmp(pw->pw_name, name) != 0 || pw->pw_uid == 0)
-            continue;
-        *uid_r = pw->pw_uid;
-        *gid_r = pw->pw_gid;
-        found = true;
+    if (fd >= 0 && file_slurp(fd, PASSWD_MAX, "/etc/passwd", &content, &why) == 0)
+        line = content.data;
+    if (fd >= 0)
+        close(fd);
+    while (line && !take_ids(line, name, uid_r, gid_r)) {
+        line = strchr(line, '\n');
+        line = line ? line + 1 : NULL;
     }
-    fclose(file);
-    return found;
+    strbuf_free(&content);
+    strbuf_free(&why);
+    return line != NULL;
 }
 
 static void find_privsep_user(uid_t *uid_r, gid_t *gid_r)

@@ -34,15 +34,14 @@ static void clean_signals(void)
 
 static void clean_environment(void)
 {
-    static char tz[TZ_MAX + 4];
+    /* Said in so many words, the zone file is read once, and still known where there is no /etc (preauth). */
+    static char tz[TZ_MAX + 4] = "TZ=:/etc/localtime";
     static char path[] = "PATH=/usr/sbin:/usr/bin:/sbin:/bin", lang[] = "LANG=C";
-    static char *allowed[4] = { path, lang };
+    static char *allowed[] = { path, lang, tz, NULL };
     const char *given = getenv("TZ");
 
-    if (given && strlen(given) <= TZ_MAX) {
+    if (given && strlen(given) <= TZ_MAX)
         snprintf(tz, sizeof tz, "TZ=%s", given);
-        allowed[2] = tz;
-    }
     environ = allowed;
 }
 
