@@ -294,8 +294,6 @@ bool maildrop_unchanged(struct maildrop *d)
 
     if (filecalls->fstat(d->drop, &st) != 0)
         return false;
-    if (st.st_nlink == 0)
-        return false; /* another file has its name now */
     if (dropmark_is(&d->trusted, &st) && !d->trusted.racy)
         return true;
     if (dropmark_compare(&d->mark, d->drop, &st, maildrop_messages(d), d->count) == DROPMARK_CHANGED)

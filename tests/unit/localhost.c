@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static const char *const names[MAILFILE_COUNT] = { LOCALHOST_DROP, LOCALHOST_JOURNAL, LOCALHOST_TEMPDROP, ".popbull" };
