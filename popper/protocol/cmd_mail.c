@@ -307,6 +307,14 @@ static void auto_delete(struct transaction *t)
             t->list->messages[i].flags |= MSG_DELETED;
 }
 
+static bool any_deleted(const struct msglist *list)
+{
+    for (size_t i = 0; i < list->count; i++)
+        if (list->messages[i].flags & MSG_DELETED)
+            return true;
+    return false;
+}
+
 static void say_stats(const struct transaction *t)
 {
     uint64_t left, left_octets, hidden, deleted = 0, deleted_octets = 0;
@@ -345,11 +353,15 @@ static enum command_event run_quit(void *state, const struct command *command, s
     struct transaction *t = state;
 
     (void)command;
-    /* A client that sent QUIT ahead and did not get what it asked for before must not lose it. */
-    if (netio_flush(t->io) < 0)
-        return COMMAND_CLOSE;
     if (t->settings->auto_delete)
         auto_delete(t);
+    /* A client that sent QUIT ahead and vanished before it got what it asked for must not lose it. */
+    if ((any_deleted(t->list) ? netio_settle(t->io) : netio_flush(t->io)) < 0) {
+        t->broken = true;
+        log_write(LOG_NOTICE, "%s at %s (%s): QUIT came before the client had taken what we sent, and it took no more; "
+                  "nothing was deleted", t->user, t->peer->host, t->peer->ip);
+        return COMMAND_CLOSE;
+    }
     if (update(t, answer) != COMMAND_OK)
         return COMMAND_ERR_END;
     command_say(answer, "Pop server at %s signing off.", t->host);

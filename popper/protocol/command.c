@@ -243,10 +243,9 @@ static enum command_event reply_event(struct serving *s, enum command_event even
     case COMMAND_CLOSE:
         return event;
     }
-    if (log_debugging())
-        log_write(LOG_DEBUG, "%s at %s (%s): Sent: \"%s %s%s\"", shown_user(s->client), s->client->peer->host,
-                  s->client->peer->ip, event == COMMAND_ERR || event == COMMAND_ERR_END ? "-ERR" : "+OK",
-                  reply_code_text(answer->code), answer->text.data);
+    if (log_debugging() && event != COMMAND_ERR && event != COMMAND_ERR_END)
+        log_write(LOG_DEBUG, "%s at %s (%s): Sent: \"+OK %s\"", shown_user(s->client), s->client->peer->host,
+                  s->client->peer->ip, answer->text.data);
     return event;
 }
 

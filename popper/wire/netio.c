@@ -7,8 +7,8 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <linux/tcp.h> /* its tcp_info is longer than that of netinet/tcp.h */
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -379,6 +379,40 @@ int netio_flush(struct netio *io)
         return 0;
     errno = io->out_error; /* outbuf drains when it is full, too: the reason may be an old one */
     return -1;
+}
+
+static bool all_acknowledged(const struct netio *io)
+{
+    struct tcp_info info;
+    socklen_t length = sizeof info;
+
+    if (!io->out_socket || getsockopt(io->out_fd, IPPROTO_TCP, TCP_INFO, &info, &length) < 0)
+        return true;
+    if (length < offsetof(struct tcp_info, tcpi_notsent_bytes) + sizeof info.tcpi_notsent_bytes)
+        return true;
+    return info.tcpi_unacked == 0 && info.tcpi_notsent_bytes == 0;
+}
+
+int netio_settle(struct netio *io)
+{
+    int64_t limit = limit_of(io, netio_now());
+    int64_t pause = NS_PER_MS;
+
+    if (netio_flush(io) < 0)
+        return -1;
+    for (;;) {
+        /* A connection that was reset has nothing unacknowledged either: errors come first. */
+        int ready = wait_until(io->out_fd, 0, netio_now());
+
+        if (ready > 0 || (ready < 0 && errno != EINTR))
+            return -1;
+        if (all_acknowledged(io))
+            return 0;
+        if (netio_now() >= limit || (interrupted(io) && io->ends && io->ends(io->ends_context)))
+            return -1;
+        wait_until(io->out_fd, 0, netio_now() + pause);
+        pause = pause < 50 * NS_PER_MS ? 2 * pause : pause;
+    }
 }
 
 int netio_sleep_until(struct netio *io, int64_t monotonic_ns)

@@ -42,6 +42,9 @@ enum netio_status netio_line(struct netio *io, char **line_r, size_t *len_r);
 
 struct outbuf *netio_out(struct netio *io);
 int netio_flush(struct netio *io);           /* 0, -1 client gone or deadline */
+/* Flushes and, where the client is on TCP, waits until its machine has acknowledged everything: then it did not vanish
+   while we sent. At most for the timeout. 0, or -1 (gone, or it does not take our output). */
+int netio_settle(struct netio *io);
 bool netio_more_buffered(const struct netio *io); /* a complete line waits in the input buffer */
 
 /* What was read but not yet consumed: given on to the next process, which puts it in front (at most NETIO_UNREAD_MAX bytes). */

@@ -18,7 +18,7 @@ struct netio {
     struct outbuf out;
     struct strbuf heard;
     size_t flushed, deaf_after;
-    bool hangs_up;
+    bool hangs_up, never_settles;
     int wipes;
     int timeout;
     int64_t slept_until, deadline, first_deadline, moved;
@@ -111,6 +111,11 @@ void fake_deaf_after(struct netio *io, size_t n)
     io->deaf_after = n;
 }
 
+void fake_never_settles(struct netio *io)
+{
+    io->never_settles = true;
+}
+
 void fake_hang_up(struct netio *io)
 {
     io->hangs_up = true;
@@ -175,6 +180,13 @@ struct outbuf *netio_out(struct netio *io)
 int netio_flush(struct netio *io)
 {
     return outbuf_flush(&io->out);
+}
+
+int netio_settle(struct netio *io)
+{
+    if (netio_flush(io) < 0)
+        return -1;
+    return io->never_settles ? -1 : 0;
 }
 
 /* What the consumed line held is gone, as it is in the real one: who uses it afterwards fails here. */

@@ -25,6 +25,8 @@ const char *fake_heard(struct netio *io);
 size_t fake_flushed(struct netio *io);
 /* Output fails once the client has heard n bytes. */
 void fake_deaf_after(struct netio *io, size_t n);
+/* netio_settle fails: the client does not take what was sent. */
+void fake_never_settles(struct netio *io);
 /* The client hangs up while somebody sleeps. */
 void fake_hang_up(struct netio *io);
 

@@ -309,6 +309,19 @@ START_TEST(auto_delete_needs_a_client_that_got_it)
 }
 END_TEST
 
+START_TEST(a_client_that_takes_nothing_deletes_nothing)
+{
+    settings.update_on_abort = true;
+    fake_never_settles(io);
+    ck_assert_int_eq(serve("RETR 1\r\nDELE 1\r\nQUIT\r\n"), COMMAND_END_IO);
+    ck_assert_int_eq(drop.updated, 0);
+    ck_assert_str_eq(caught.data, "notice alice at mua.example (192.0.2.7): QUIT came before the client had taken what "
+                                  "we sent, and it took no more; nothing was deleted\n");
+    /* Where nothing is to be deleted, nobody waits. */
+    ck_assert_int_eq(serve("RSET\r\nRETR 1\r\nQUIT\r\n"), COMMAND_END_QUIT);
+}
+END_TEST
+
 static const struct {
     const char *name;
     bool option;
@@ -390,6 +403,7 @@ int main(void)
     tcase_add_test(tc, auto_delete_deletes_what_was_sent);
     tcase_add_test(tc, auto_delete_forgets_at_rset);
     tcase_add_test(tc, auto_delete_needs_a_client_that_got_it);
+    tcase_add_test(tc, a_client_that_takes_nothing_deletes_nothing);
     tcase_add_loop_test(tc, without_quit, 0, sizeof aborts / sizeof *aborts);
     tcase_add_test(tc, a_failed_update_on_abort_is_logged);
     tcase_add_test(tc, a_takeover_never_updates);

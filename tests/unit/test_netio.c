@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -466,6 +467,74 @@ START_TEST(a_consumed_password_is_overwritten)
 }
 END_TEST
 
+/* A TCP connection whose client takes little: here ours, there the client's. */
+static void start_tcp(void)
+{
+    struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    socklen_t length = sizeof address;
+    int listener = socket(AF_INET, SOCK_STREAM, 0), small = 4096;
+
+    ck_assert_int_eq(setsockopt(listener, SOL_SOCKET, SO_RCVBUF, &small, sizeof small), 0);
+    ck_assert_int_eq(bind(listener, (struct sockaddr *)&address, sizeof address), 0);
+    ck_assert_int_eq(listen(listener, 1), 0);
+    ck_assert_int_eq(getsockname(listener, (struct sockaddr *)&address, &length), 0);
+    here = here_out = socket(AF_INET, SOCK_STREAM, 0);
+    ck_assert_int_eq(connect(here, (struct sockaddr *)&address, sizeof address), 0);
+    there = there_in = accept(listener, NULL, NULL);
+    ck_assert_int_ge(there, 0);
+    close(listener);
+    io = netio_new(here, here_out, LINE_MAX_HERE, 4096);
+    netio_set_timeout(io, 5);
+}
+
+START_TEST(settling_waits_for_the_clients_machine)
+{
+    static char bytes[200000];
+    size_t taken = 0;
+
+    start_tcp();
+    outbuf_add(netio_out(io), "+OK\r\n", 5);
+    ck_assert_int_eq(netio_settle(io), 0);
+    outbuf_add(netio_out(io), bytes, sizeof bytes);
+    ck_assert_int_eq(netio_flush(io), 0);
+    netio_set_deadline(io, netio_now() + 30 * MS);
+    ck_assert_int_eq(netio_settle(io), -1);
+    netio_set_deadline(io, 0);
+    while (taken < sizeof bytes + 5) {
+        ssize_t n = read(there, bytes, sizeof bytes);
+
+        ck_assert_int_gt(n, 0);
+        taken += (size_t)n;
+    }
+    ck_assert_int_eq(netio_settle(io), 0);
+    netio_close(&io);
+}
+END_TEST
+
+START_TEST(settling_fails_when_the_client_vanished)
+{
+    static char bytes[200000];
+
+    start_tcp();
+    outbuf_add(netio_out(io), bytes, sizeof bytes);
+    ck_assert_int_eq(netio_flush(io), 0);
+    client_hangs_up(); /* with bytes unread: a reset */
+    ck_assert_int_eq(netio_settle(io), -1);
+    netio_close(&io);
+}
+END_TEST
+
+START_TEST(settling_elsewhere_is_flushing)
+{
+    start(_i);
+    outbuf_add(netio_out(io), "+OK\r\n", 5);
+    ck_assert_int_eq(netio_settle(io), 0);
+    client_hangs_up();
+    ck_assert_int_eq(netio_settle(io), -1);
+    netio_close(&io);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("netio");
@@ -491,6 +560,9 @@ int main(void)
     tcase_add_loop_test(tc, last_moved_follows_both_directions, 0, 2);
     tcase_add_loop_test(tc, unread_input_moves_to_the_next_process, 0, 2);
     tcase_add_test(tc, prepend_has_a_bound);
+    tcase_add_test(tc, settling_waits_for_the_clients_machine);
+    tcase_add_test(tc, settling_fails_when_the_client_vanished);
+    tcase_add_loop_test(tc, settling_elsewhere_is_flushing, 0, 2);
     tcase_add_loop_test(tc, discarded_input_is_gone, 0, 2);
     tcase_add_loop_test(tc, a_consumed_password_is_overwritten, 0, 2);
     suite_add_tcase(suite, tc);
