@@ -28,20 +28,22 @@ const char *journal_shown(const struct mailhost *host)
 
 static enum journal_finished stop(struct strbuf *why, const struct mailhost *host, const char *what)
 {
-    strbuf_fail(why, "updating %s: %s: %s; the journal is kept and the next login goes on from there", journal_shown(host), what, strerror(errno));
+    strbuf_fail(why, "updating %s: %s: %s; the journal is kept and the next login goes on from there",
+                journal_shown(host), what, strerror(errno));
     return JOURNAL_STOPPED;
 }
 
 /* ---- COMMIT */
 
-int journal_seal(struct journal *journal, int drop_fd, struct journal_commit *commit, const struct journal_plan *plan, uint64_t samples_to, size_t samples,
-                 bool *doubt_r, struct strbuf *why)
+int journal_seal(struct journal *journal, int drop_fd, struct journal_commit *commit, const struct journal_plan *plan,
+                 uint64_t samples_to, size_t samples, bool *doubt_r, struct strbuf *why)
 {
     struct stat st;
 
     *doubt_r = false;
-    if (journal_append_samples(journal, drop_fd, commit->first, samples_to, samples) != 0 || journal_append_plan(journal, plan) != 0 ||
-        journal_identify(drop_fd, &st, &commit->identity) != 0 || journal_sum_before(drop_fd, commit->first, &commit->before) != 0 ||
+    if (journal_append_samples(journal, drop_fd, commit->first, samples_to, samples) != 0 ||
+        journal_append_plan(journal, plan) != 0 || journal_identify(drop_fd, &st, &commit->identity) != 0 ||
+        journal_sum_before(drop_fd, commit->first, &commit->before) != 0 ||
         journal_sum_before(drop_fd, commit->first + commit->moved, &commit->moved_sum) != 0 ||
         journal_data_sum(journal, journal->data_count, &commit->data_sum) != 0)
         return strbuf_fail(why, "cannot write the journal: %s", strerror(errno));
@@ -57,7 +59,8 @@ int journal_seal(struct journal *journal, int drop_fd, struct journal_commit *co
 
 /* ---- step 4 */
 
-/* Copies what has not moved yet. Where T moves inside M each batch is durable and marked before the next may overwrite its source. */
+/* Copies what has not moved yet. Where T moves inside M each batch is durable and marked before the next may overwrite
+ * its source. */
 static int copy_tail(struct journal *journal, int drop_fd, const struct mailhost *host)
 {
     uint64_t length = journal->commit.new_end - journal->commit.first;
@@ -109,23 +112,34 @@ static int end_before(const struct journal *journal, int drop_fd, char end[2], s
         uint64_t at = commit->new_end - back;
         bool in_drop = at < commit->first + journal->moved;
 
-        if (in_drop ? filecalls_read(drop_fd, end + *n_r, 1, (off_t)at) != 1 : journal_tail_read(journal, drop_fd, length - back, end + *n_r, 1) != 0)
+        if (in_drop ? filecalls_read(drop_fd, end + *n_r, 1, (off_t)at) != 1
+                    : journal_tail_read(journal, drop_fd, length - back, end + *n_r, 1) != 0)
             return -1;
         (*n_r)++;
     }
     return 0;
 }
 
-int journal_join(int drop_fd, uint64_t from, uint64_t to, const char *before, size_t before_len, uint64_t *start_r, size_t *newlines_r)
+size_t journal_lacking(const char *end, size_t n)
+{
+    if (n == 0)
+        return 0;
+    if (end[n - 1] != '\n')
+        return 2;
+    return n > 1 && end[n - 2] == '\n' ? 0 : 1;
+}
+
+int journal_join(int drop_fd, uint64_t from, uint64_t to, const char *before, size_t before_len, uint64_t *start_r,
+                 size_t *newlines_r)
 {
     char bytes[256];
-    size_t newlines = before_len == 0 ? 0 : before[before_len - 1] != '\n' ? 2 : before_len > 1 && before[before_len - 2] == '\n' ? 0 : 1;
     uint64_t at = from;
     ssize_t got;
 
     *start_r = from;
     *newlines_r = 0;
-    while ((got = filecalls_read(drop_fd, bytes, to - at < sizeof bytes ? (size_t)(to - at) : sizeof bytes, (off_t)at)) > 0) {
+    while ((got = filecalls_read(drop_fd, bytes, to - at < sizeof bytes ? (size_t)(to - at) : sizeof bytes,
+                                 (off_t)at)) > 0) {
         size_t skip = 0;
 
         while (skip < (size_t)got && bytes[skip] == '\n')
@@ -138,7 +152,7 @@ int journal_join(int drop_fd, uint64_t from, uint64_t to, const char *before, si
         got = filecalls_read(drop_fd, bytes, 5, (off_t)at);
     if (got == 5 && to - at >= 5 && memcmp(bytes, "From ", 5) == 0) {
         *start_r = at;
-        *newlines_r = newlines;
+        *newlines_r = journal_lacking(before, before_len);
     }
     return got < 0 ? -1 : 0;
 }
@@ -150,20 +164,26 @@ static int keep_new_mail(struct journal *journal, int drop_fd, uint64_t size, st
     struct journal_plan plan = { 0 };
     char end[2];
     size_t end_len, newlines;
-    uint64_t start, at, length;
+    size_t samples;
+    uint64_t start, at, length, room;
     bool in_journal, doubt;
     int result;
 
-    if (end_before(journal, drop_fd, end, &end_len) != 0 || journal_join(drop_fd, commit.old_end, size, end, end_len, &start, &newlines) != 0)
+    if (end_before(journal, drop_fd, end, &end_len) != 0 ||
+        journal_join(drop_fd, commit.old_end, size, end, end_len, &start, &newlines) != 0)
         return strbuf_fail(why, "cannot read new mail: %s", strerror(errno));
     if (commit.new_end + newlines > start)
         newlines = (size_t)(start - commit.new_end);
     length = size - start;
     if (filecalls->fsync(drop_fd) != 0)
         return strbuf_fail(why, "cannot sync new mail: %s", strerror(errno));
-    in_journal = filecalls->reserve(journal->fd, (off_t)journal->end,
-                                    (off_t)(journal_data_room(newlines + length) + journal_room(0, JOURNAL_SAMPLES_MAX, journal->plan.count + 2, 0))) == 0;
-    if (journal_append_data(journal, newlines + (in_journal ? length : 0), &at) != 0 || filecalls_write(journal->fd, "\n\n", newlines, (off_t)at) != 0 ||
+    samples = JOURNAL_SAMPLES_MAX / JOURNAL_SAMPLE;
+    room = journal_data_room(newlines + length) + journal_room(0, JOURNAL_SAMPLES_MAX, journal->plan.count + 2, 0);
+    in_journal = filecalls->reserve(journal->fd, (off_t)journal->end, (off_t)room) == 0;
+    if (!in_journal)
+        samples /= 16;
+    if (journal_append_data(journal, newlines + (in_journal ? length : 0), &at) != 0 ||
+        filecalls_write(journal->fd, "\n\n", newlines, (off_t)at) != 0 ||
         (in_journal && filecalls_copy(drop_fd, (off_t)start, journal->fd, (off_t)(at + newlines), length) != 0))
         return strbuf_fail(why, "cannot add new mail to the journal: %s", strerror(errno));
     journal_copy_plan(&plan, &journal->plan);
@@ -174,7 +194,7 @@ static int keep_new_mail(struct journal *journal, int drop_fd, uint64_t size, st
     commit.old_end = size;
     commit.new_end += newlines + length;
     commit.moved = journal->moved;
-    result = journal_seal(journal, drop_fd, &commit, &plan, size, JOURNAL_SAMPLES_MAX / JOURNAL_SAMPLE, &doubt, why);
+    result = journal_seal(journal, drop_fd, &commit, &plan, size, samples, &doubt, why);
     mem_free(plan.segments);
     if (result == 0)
         log_write(LOG_NOTICE, "mail that arrived during an update (%llu bytes) was kept", (unsigned long long)length);
@@ -224,7 +244,8 @@ static int cut(const struct journal *journal, int drop_fd)
     return filecalls->fsync(drop_fd);
 }
 
-static enum journal_finished bring_about(struct journal *journal, int drop_fd, const struct mailhost *host, struct strbuf *why)
+static enum journal_finished bring_about(struct journal *journal, int drop_fd, const struct mailhost *host,
+                                         struct strbuf *why)
 {
     uint64_t size;
 
@@ -240,7 +261,8 @@ static enum journal_finished bring_about(struct journal *journal, int drop_fd, c
             break;
         case STAGE_CUT:
             if (!host->lock_is_ours(host->context)) {
-                strbuf_fail(why, "updating %s: somebody broke our dot lock; the next login goes on", journal_shown(host));
+                strbuf_fail(why, "updating %s: somebody broke our dot lock; the next login goes on",
+                            journal_shown(host));
                 return JOURNAL_STOPPED;
             }
             if (next_stage(journal, drop_fd, &size) != STAGE_CUT)
@@ -249,7 +271,8 @@ static enum journal_finished bring_about(struct journal *journal, int drop_fd, c
         case STAGE_DONE:
             return JOURNAL_FINISHED;
         case STAGE_SHRANK:
-            strbuf_fail(why, "%s was shortened by another program during the update; the next login looks into it", journal_shown(host));
+            strbuf_fail(why, "%s was shortened by another program during the update; the next login looks into it",
+                        journal_shown(host));
             return JOURNAL_STOPPED;
         case STAGE_ERROR:
             return stop(why, host, "cannot read it");
@@ -273,14 +296,18 @@ static int consume_leftover(const struct journal_commit *commit, const struct ma
     if (fd < 0)
         return errno == ENOENT ? 0 : -1;
     if (filecalls->fstat(fd, &st) != 0) {
-        result = -1;
-    } else if ((uint64_t)st.st_ino == commit->leftover_inode && ((uint64_t)st.st_size == commit->leftover_size || st.st_size == 0)) {
+        result = strbuf_fail(why, "cannot look at the old temp drop beside %s: %s", journal_shown(host),
+                             strerror(errno));
+    } else if ((uint64_t)st.st_ino == commit->leftover_inode &&
+               ((uint64_t)st.st_size == commit->leftover_size || st.st_size == 0)) {
         if (filecalls->ftruncate(fd, 0) != 0 || filecalls->fsync(fd) != 0)
-            result = strbuf_fail(why, "cannot empty the old temp drop beside %s: %s", journal_shown(host), strerror(errno));
+            result = strbuf_fail(why, "cannot empty the old temp drop beside %s: %s", journal_shown(host),
+                                 strerror(errno));
         else
             result = host->remove(host->context, MAILFILE_TEMPDROP, why);
     } else {
-        log_write(LOG_NOTICE, "the temp drop of %s is not the one whose mail was taken over; left alone", journal_shown(host));
+        log_write(LOG_NOTICE, "the temp drop of %s is not the one whose mail was taken over; left alone",
+                  journal_shown(host));
     }
     close(fd);
     return result;
@@ -296,7 +323,8 @@ static int write_popbull(int fd, uint64_t number)
     return filecalls->fsync(fd);
 }
 
-/* Which bulletins the user has. That this fails is no reason to lock the user out: a bulletin whose id stands in M is not shown twice. */
+/* Which bulletins the user has. That this fails is no reason to lock the user out: a bulletin whose id stands in M is
+ * not shown twice. */
 static void set_popbull(const struct journal_commit *commit, const struct mailhost *host)
 {
     struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
@@ -311,10 +339,13 @@ static void set_popbull(const struct journal_commit *commit, const struct mailho
         made = true;
     }
     if (fd < 0) {
-        log_write(LOG_WARNING, "cannot note the last bulletin %llu for %s: %s", (unsigned long long)commit->popbull, journal_shown(host), why.data);
+        log_write(LOG_WARNING, "cannot note the last bulletin %llu for %s: %s", (unsigned long long)commit->popbull,
+                  journal_shown(host), why.data);
     } else {
-        if (write_popbull(fd, commit->popbull) != 0 || (made && host->sync_dir(host->context, MAILFILE_POPBULL, &why) != 0))
-            log_write(LOG_WARNING, "cannot note the last bulletin %llu for %s: %s", (unsigned long long)commit->popbull, journal_shown(host), strerror(errno));
+        if (write_popbull(fd, commit->popbull) != 0 ||
+            (made && host->sync_dir(host->context, MAILFILE_POPBULL, &why) != 0))
+            log_write(LOG_WARNING, "cannot note the last bulletin %llu for %s: %s", (unsigned long long)commit->popbull,
+                      journal_shown(host), strerror(errno));
         close(fd);
     }
     strbuf_free(&why);
@@ -346,7 +377,8 @@ static enum journal_finished say_done(struct journal *journal, const struct mail
     return result;
 }
 
-enum journal_finished journal_finish(struct journal *journal, int drop_fd, const struct mailhost *host, struct strbuf *why)
+enum journal_finished journal_finish(struct journal *journal, int drop_fd, const struct mailhost *host,
+                                     struct strbuf *why)
 {
     if (bring_about(journal, drop_fd, host, why) != JOURNAL_FINISHED)
         return JOURNAL_STOPPED;

@@ -1,6 +1,7 @@
 /*
- * journal_record, the reading half: journal_load walks the slots and stops at the first that is not the next record. It believes no number before it was
- * compared with the size of J; what the records say about M, journal_tail compares with M. It changes nothing.
+ * journal_record, the reading half: journal_load walks the slots and stops at the first that is not the next record. It
+ * believes no number before it was compared with the size of J; what the records say about M, journal_tail compares
+ * with M. It changes nothing.
  */
 #include "config.h"
 
@@ -52,34 +53,38 @@ static bool load_samples(struct journal *journal, struct slot *slot, uint64_t at
     samples->length = (size_t)slot_get(slot);
     samples->sum = slot_get(slot);
     samples->pieces = (struct journal_extent){ at, length };
-    return length <= JOURNAL_SAMPLES_MAX && samples->count <= JOURNAL_SAMPLES_MAX && samples->length <= JOURNAL_SAMPLES_MAX &&
-           samples->count * samples->length == length && samples->from <= samples->to && samples->to <= OFFSET_MAX &&
+    return length <= JOURNAL_SAMPLES_MAX && samples->count <= JOURNAL_SAMPLES_MAX &&
+           samples->length <= JOURNAL_SAMPLES_MAX && samples->count * samples->length == length &&
+           samples->from <= samples->to && samples->to <= OFFSET_MAX &&
            (samples->count == 0 || samples->to - samples->from >= samples->length);
 }
 
-/* -1: read error; 0: not what was written; 1: journal->next_plan is set. */
+/* A plan whose bytes did not reach the disk is no damage, as long as no COMMIT takes it. -1: read error; 0: makes no
+ * sense; 1: taken. */
 static int load_plan(struct journal *journal, struct slot *slot, uint64_t at, uint64_t length)
 {
+    struct journal_plan *plan = &journal->next_plan;
     size_t count = (size_t)(length / SEGMENT_BYTES);
     unsigned char *bytes;
     ssize_t got;
-    bool right;
 
+    plan->count = 0;
+    plan->broken = true;
     if (length % SEGMENT_BYTES != 0 || length / SEGMENT_BYTES > JOURNAL_SEGMENTS_MAX)
         return 0;
     bytes = mem_new(count + 1, SEGMENT_BYTES);
     got = filecalls_read(journal->fd, bytes, (size_t)length, (off_t)at);
-    right = got == (ssize_t)length && digest_sum64(0, bytes, (size_t)length) == slot_get(slot);
-    journal->next_plan.count = 0;
-    for (size_t i = 0; right && i < count; i++) {
-        uint64_t offset = slot_get_number(bytes + i * SEGMENT_BYTES, 8), n = slot_get_number(bytes + i * SEGMENT_BYTES + 8, 8);
+    plan->broken = got != (ssize_t)length || digest_sum64(0, bytes, (size_t)length) != slot_get(slot);
+    for (size_t i = 0; !plan->broken && i < count; i++) {
+        uint64_t offset = slot_get_number(bytes + i * SEGMENT_BYTES, 8),
+                 n = slot_get_number(bytes + i * SEGMENT_BYTES + 8, 8);
 
-        right = n > 0 && n <= OFFSET_MAX && (offset & ~SEGMENT_IN_DROP) <= OFFSET_MAX;
-        if (right)
-            journal_add_segment(&journal->next_plan, offset & ~SEGMENT_IN_DROP, n, (offset & SEGMENT_IN_DROP) != 0);
+        plan->broken = n == 0 || n > OFFSET_MAX || (offset & ~SEGMENT_IN_DROP) > OFFSET_MAX;
+        if (!plan->broken)
+            journal_add_segment(plan, offset & ~SEGMENT_IN_DROP, n, (offset & SEGMENT_IN_DROP) != 0);
     }
     mem_free(bytes);
-    return got < 0 ? -1 : right;
+    return got < 0 ? -1 : 1;
 }
 
 /* The segments make up T; those in J lie in what was written before, those in M move down in order. */
@@ -87,10 +92,13 @@ static bool plan_fits(const struct journal *journal, const struct journal_commit
 {
     uint64_t at = 0, source = commit->first;
 
+    if (journal->next_plan.broken)
+        return false;
     for (size_t i = 0; i < journal->next_plan.count; i++) {
         const struct journal_segment *segment = &journal->next_plan.segments[i];
 
-        if (segment->in_drop && (segment->offset < source || segment->offset < commit->first + at || segment->offset + segment->length > commit->old_end))
+        if (segment->in_drop && (segment->offset < source || segment->offset < commit->first + at ||
+                                 segment->offset + segment->length > commit->old_end))
             return false;
         if (!segment->in_drop && (segment->offset < JOURNAL_SLOT || segment->offset + segment->length > journal_end))
             return false;
@@ -123,8 +131,8 @@ static bool load_commit(struct journal *journal, struct slot *slot)
     commit.popbull = slot_get(slot);
     commit.leftover_inode = slot_get(slot);
     commit.leftover_size = slot_get(slot);
-    if (commit.old_end > OFFSET_MAX || commit.new_end > commit.old_end || commit.first > commit.new_end || commit.moved > commit.new_end - commit.first ||
-        !plan_fits(journal, &commit, journal->end))
+    if (commit.old_end > OFFSET_MAX || commit.new_end > commit.old_end || commit.first > commit.new_end ||
+        commit.moved > commit.new_end - commit.first || !plan_fits(journal, &commit, journal->end))
         return false;
     journal_adopt_commit(journal, &commit);
     return true;
@@ -185,13 +193,15 @@ static bool slot_is_next(const struct journal *journal, const struct slot *slot,
 {
     uint64_t payload = slot_get_number(slot->bytes + SLOT_PAYLOAD, 8);
 
-    return memcmp(slot->bytes, JOURNAL_RECORD_MAGIC, 4) == 0 && slot_get_number(slot->bytes + SLOT_SEQUENCE, 8) == journal->sequence &&
+    return memcmp(slot->bytes, JOURNAL_RECORD_MAGIC, 4) == 0 &&
+           slot_get_number(slot->bytes + SLOT_SEQUENCE, 8) == journal->sequence &&
            slot_get_number(slot->bytes + SLOT_SUM, 8) == digest_sum64(journal->chain, slot->bytes, SLOT_SUM) &&
            payload <= size && journal->end + JOURNAL_SLOT + payload <= size;
 }
 
-/* A slot that was only begun ends the journal like one that was never written. What no crash can make there is damage: a whole slot
-   that is neither empty nor the next record. (A DATA record whose payload reaches beyond the end was written, but its bytes were not.) */
+/* A slot that was only begun ends the journal like one that was never written. What no crash can make there is damage:
+   a whole slot that is neither empty nor the next record. (A DATA record whose payload reaches beyond the end was
+   written, but its bytes were not.) */
 static bool slot_is_damage(const struct journal *journal, const struct slot *slot, size_t n)
 {
     if (all_zero(slot->bytes, n) || n < JOURNAL_SLOT)
@@ -216,8 +226,20 @@ static enum journal_load load_magic(int fd)
     return JOURNAL_FOREIGN;
 }
 
+/* DATA, SAMPLES and PLAN that no COMMIT took: their place is used again. */
+static void drop_uncommitted(struct journal *journal, const struct journal *last)
+{
+    if (journal->damaged || (journal->phase != JOURNAL_COMMITTED && journal->phase != JOURNAL_COPIED))
+        return;
+    journal->end = last->end;
+    journal->sequence = last->sequence;
+    journal->chain = last->chain;
+    journal->data_count = last->data_count;
+}
+
 enum journal_load journal_load(struct journal *journal, int fd)
 {
+    struct journal last = { 0 };
     enum journal_load magic;
     struct stat st;
 
@@ -234,7 +256,8 @@ enum journal_load journal_load(struct journal *journal, int fd)
         if (got < 0)
             return JOURNAL_LOAD_IO;
         if (got == JOURNAL_SLOT && slot_is_next(journal, &slot, (uint64_t)st.st_size)) {
-            taken = load_record(journal, &slot, slot_get_number(slot.bytes + SLOT_TYPE, 4), journal->end + JOURNAL_SLOT, payload);
+            taken = load_record(journal, &slot, slot_get_number(slot.bytes + SLOT_TYPE, 4), journal->end + JOURNAL_SLOT,
+                                payload);
             journal->damaged = taken == 0;
         } else {
             journal->damaged = slot_is_damage(journal, &slot, (size_t)got);
@@ -246,7 +269,10 @@ enum journal_load journal_load(struct journal *journal, int fd)
         journal->chain = slot_get_number(slot.bytes + SLOT_SUM, 8);
         journal->sequence++;
         journal->end += JOURNAL_SLOT + slot_round(payload);
+        if (slot_get_number(slot.bytes + SLOT_TYPE, 4) >= RECORD_COMMIT)
+            last = *journal;
     }
+    drop_uncommitted(journal, &last);
     return JOURNAL_LOADED;
 }
 
@@ -259,7 +285,9 @@ static int sum_extent(int fd, const struct journal_extent *extent, uint64_t *sum
 
     *sum = digest_sum64(*sum, &extent->length, sizeof extent->length);
     for (uint64_t i = 0; i < SUM_PIECES; i++) {
-        ssize_t got = filecalls_read(fd, bytes, (size_t)n, (off_t)(extent->offset + span / (SUM_PIECES - 1) * i + (i + 1 == SUM_PIECES ? span % (SUM_PIECES - 1) : 0)));
+        ssize_t got = filecalls_read(fd, bytes, (size_t)n,
+                                     (off_t)(extent->offset + span / (SUM_PIECES - 1) * i +
+                                             (i + 1 == SUM_PIECES ? span % (SUM_PIECES - 1) : 0)));
 
         if (got < 0)
             return -1;

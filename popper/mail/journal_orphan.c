@@ -1,6 +1,6 @@
 /*
- * journal_orphan: see journal_orphan.h. A message is known by its unique id (which no mail reader changes) and the text of its body: a torn message in M has the id of
- * the whole one, but not its body. Status headers may differ.
+ * journal_orphan: see journal_orphan.h. A message is known by its unique id (which no mail reader changes) and the text
+ * of its body: a torn message in M has the id of the whole one, but not its body. Status headers may differ.
  */
 #include "config.h"
 
@@ -34,7 +34,9 @@ struct known_list {
 
 static int stop(const struct mailhost *host, struct strbuf *why, const char *what)
 {
-    return strbuf_fail(why, "the journal of %s does not fit it any more, and what is missing cannot be put back: %s: %s", journal_shown(host), what, strerror(errno));
+    return strbuf_fail(why,
+                       "the journal of %s does not fit it any more, and what is missing cannot be put back: %s: %s",
+                       journal_shown(host), what, strerror(errno));
 }
 
 /* The body without the line ends at its end, of which the next delivery may add or take some. */
@@ -44,7 +46,8 @@ static int add_body(struct digest_md5 *hash, int fd, uint64_t at, uint64_t end)
     uint64_t line_ends = 0; /* seen and not yet hashed */
     ssize_t got = 0;
 
-    while (at < end && (got = filecalls_read(fd, block, end - at < READ_BLOCK ? (size_t)(end - at) : READ_BLOCK, (off_t)at)) > 0) {
+    while (at < end &&
+           (got = filecalls_read(fd, block, end - at < READ_BLOCK ? (size_t)(end - at) : READ_BLOCK, (off_t)at)) > 0) {
         size_t solid = (size_t)got;
 
         while (solid > 0 && block[solid - 1] == '\n')
@@ -77,7 +80,8 @@ static int add_known(struct known_list *list, int fd, const struct msglist *mess
 }
 
 /* Adds the messages of the bytes from..to of fd. Bytes that are no mbox add nothing when `lenient`. */
-static int scan(struct known_list *list, int fd, uint64_t from, uint64_t to, bool lenient, const struct mailhost *host, struct strbuf *why)
+static int scan(struct known_list *list, int fd, uint64_t from, uint64_t to, bool lenient, const struct mailhost *host,
+                struct strbuf *why)
 {
     struct mboxscan_rules rules = { .format = UIDL_QPOPPER };
     struct msglist messages;
@@ -96,7 +100,9 @@ static int scan(struct known_list *list, int fd, uint64_t from, uint64_t to, boo
             failed = stop(host, why, "cannot read");
     msglist_free(&messages);
     if (result == MBOXSCAN_IO || (result == MBOXSCAN_NOT_MBOX && !lenient))
-        return strbuf_fail(why, "%s is not what its journal says, and cannot be read as an mbox either (%s); put it right, then log in again",
+        return strbuf_fail(why,
+                           "%s is not what its journal says, and cannot be read as an mbox either (%s); put it right, "
+                           "then log in again",
                            journal_shown(host), why->data);
     return failed;
 }
@@ -114,7 +120,9 @@ static void keep_missing(struct known_list *tail, struct known_list *held)
     if (held->count > 0)
         qsort(held->items, held->count, sizeof *held->items, by_key);
     for (size_t i = 0; i < tail->count; i++) {
-        struct known *found = held->count > 0 ? bsearch(&tail->items[i], held->items, held->count, sizeof *held->items, by_key) : NULL;
+        struct known *found = held->count > 0
+                                  ? bsearch(&tail->items[i], held->items, held->count, sizeof *held->items, by_key)
+                                  : NULL;
 
         while (found != NULL && found > held->items && by_key(found - 1, found) == 0)
             found--;
@@ -128,7 +136,8 @@ static void keep_missing(struct known_list *tail, struct known_list *held)
     tail->count = missing;
 }
 
-static int find_missing(const struct journal *journal, int drop_fd, uint64_t size, struct known_list *missing, const struct mailhost *host, struct strbuf *why)
+static int find_missing(const struct journal *journal, int drop_fd, uint64_t size, struct known_list *missing,
+                        const struct mailhost *host, struct strbuf *why)
 {
     struct known_list held = { 0 };
     int result = 0;
@@ -136,7 +145,8 @@ static int find_missing(const struct journal *journal, int drop_fd, uint64_t siz
     if (size > 0)
         result = scan(&held, drop_fd, 0, size, false, host, why);
     for (size_t i = 0; result == 0 && i < journal->data_count; i++)
-        result = scan(missing, journal->fd, journal->data[i].offset, journal->data[i].offset + journal->data[i].length, true, host, why);
+        result = scan(missing, journal->fd, journal->data[i].offset, journal->data[i].offset + journal->data[i].length,
+                      true, host, why);
     if (result == 0)
         keep_missing(missing, &held);
     mem_free(held.items);
@@ -144,7 +154,8 @@ static int find_missing(const struct journal *journal, int drop_fd, uint64_t siz
 }
 
 /* Line ends between what M ends in and the first message, and after a message that lacks its own. */
-static int plan_missing(struct journal *journal, int drop_fd, uint64_t size, const struct known_list *missing, struct journal_plan *plan)
+static int plan_missing(struct journal *journal, int drop_fd, uint64_t size, const struct known_list *missing,
+                        struct journal_plan *plan)
 {
     char end[2] = { '\n', '\n' };
     size_t n = size < 2 ? (size_t)size : 2;
@@ -152,14 +163,15 @@ static int plan_missing(struct journal *journal, int drop_fd, uint64_t size, con
     int fd = drop_fd;
     uint64_t end_at = size;
 
-    if (journal_append_data(journal, 2, &newlines_at) != 0 || filecalls_write(journal->fd, "\n\n", 2, (off_t)newlines_at) != 0)
+    if (journal_append_data(journal, 2, &newlines_at) != 0 ||
+        filecalls_write(journal->fd, "\n\n", 2, (off_t)newlines_at) != 0)
         return -1;
     for (size_t i = 0; i < missing->count; i++) {
         size_t lacking;
 
         if (filecalls_read(fd, end, n, (off_t)(end_at - n)) != (ssize_t)n)
             return -1;
-        lacking = n == 0 ? 0 : end[n - 1] != '\n' ? 2 : n > 1 && end[0] == '\n' ? 0 : 1;
+        lacking = journal_lacking(end, n);
         if (lacking > 0)
             journal_add_segment(plan, newlines_at, lacking, false);
         journal_add_segment(plan, missing->items[i].offset, missing->items[i].length, false);
@@ -170,7 +182,8 @@ static int plan_missing(struct journal *journal, int drop_fd, uint64_t size, con
     return 0;
 }
 
-static int append_missing(struct journal *journal, int drop_fd, uint64_t size, const struct known_list *missing, const struct mailhost *host, struct strbuf *why)
+static int append_missing(struct journal *journal, int drop_fd, uint64_t size, const struct known_list *missing,
+                          const struct mailhost *host, struct strbuf *why)
 {
     struct journal_intent intent = { .old_end = size, .orphan = true };
     struct journal_commit commit = { .first = size, .orphan = true };
@@ -182,8 +195,9 @@ static int append_missing(struct journal *journal, int drop_fd, uint64_t size, c
 
     last = &plan.segments[plan.count - 1];
     commit.old_end = commit.new_end = intent.intent_end = size + (result == 0 ? last->at + last->length : 0);
-    if (result != 0 || journal_identify(drop_fd, &st, &intent.identity) != 0 || journal_sum_before(drop_fd, size, &intent.before) != 0 ||
-        journal_append_intent(journal, &intent) != 0 || filecalls->fsync(journal->fd) != 0)
+    if (result != 0 || journal_identify(drop_fd, &st, &intent.identity) != 0 ||
+        journal_sum_before(drop_fd, size, &intent.before) != 0 || journal_append_intent(journal, &intent) != 0 ||
+        filecalls->fsync(journal->fd) != 0)
         result = stop(host, why, "cannot write the journal");
     else if (journal_extend(drop_fd, size, intent.intent_end) != 0)
         result = stop(host, why, "cannot make it longer");
@@ -200,7 +214,8 @@ static int make_drop(int *drop_fd_r, const struct mailhost *host, struct strbuf 
     return *drop_fd_r < 0 ? -1 : host->sync_dir(host->context, MAILFILE_DROP, why);
 }
 
-enum journal_finished journal_orphan(struct journal *journal, int *drop_fd_r, const struct mailhost *host, struct strbuf *why)
+enum journal_finished journal_orphan(struct journal *journal, int *drop_fd_r, const struct mailhost *host,
+                                     struct strbuf *why)
 {
     struct known_list missing = { 0 };
     enum journal_finished result = JOURNAL_STOPPED;
@@ -214,7 +229,9 @@ enum journal_finished journal_orphan(struct journal *journal, int *drop_fd_r, co
         mem_free(missing.items);
         return result;
     }
-    log_write(LOG_WARNING, "%s is not what the journal of a broken update speaks of (replaced, restored or changed since, or the journal is damaged): "
+    log_write(LOG_WARNING,
+              "%s is not what the journal of a broken update speaks of (replaced, restored or changed since, or the "
+              "journal is damaged): "
               "nothing is replayed or deleted, %zu messages that it lacks are appended, the journal is kept as .orphan",
               journal_shown(host), missing.count);
     if (missing.count == 0)

@@ -1,5 +1,6 @@
 /*
- * journal_record: see journal_record.h. This file writes: it appends and never overwrites, and never syncs: when is the caller's business.
+ * journal_record: see journal_record.h. This file writes: it appends and never overwrites, and never syncs: when is the
+ * caller's business.
  */
 #include "config.h"
 
@@ -118,7 +119,8 @@ int journal_append_samples(struct journal *journal, int drop_fd, uint64_t from, 
     struct slot slot;
 
     for (size_t i = 0; i < samples.count; i++) {
-        ssize_t got = filecalls_read(drop_fd, bytes + i * samples.length, samples.length, (off_t)journal_sample_at(&samples, i));
+        ssize_t got = filecalls_read(drop_fd, bytes + i * samples.length, samples.length,
+                                     (off_t)journal_sample_at(&samples, i));
 
         if (got != (ssize_t)samples.length) {
             errno = got < 0 ? errno : EIO;
@@ -133,7 +135,8 @@ int journal_append_samples(struct journal *journal, int drop_fd, uint64_t from, 
     slot_put(&slot, samples.count);
     slot_put(&slot, samples.length);
     slot_put(&slot, samples.sum);
-    if (filecalls_write(journal->fd, bytes, total, (off_t)samples.pieces.offset) != 0 || append(journal, &slot, RECORD_SAMPLES, total) != 0)
+    if (filecalls_write(journal->fd, bytes, total, (off_t)samples.pieces.offset) != 0 ||
+        append(journal, &slot, RECORD_SAMPLES, total) != 0)
         return -1;
     journal->next_samples = samples;
     return 0;
@@ -145,12 +148,14 @@ void journal_add_segment(struct journal_plan *plan, uint64_t offset, uint64_t le
     uint64_t at = last != NULL ? last->at + last->length : 0;
 
     mem_reserve(&plan->segments, &plan->cap, plan->count + 1, sizeof *plan->segments);
-    plan->segments[plan->count++] = (struct journal_segment){ .at = at, .offset = offset, .length = length, .in_drop = in_drop };
+    plan->segments[plan->count++] =
+        (struct journal_segment){ .at = at, .offset = offset, .length = length, .in_drop = in_drop };
 }
 
 void journal_copy_plan(struct journal_plan *to, const struct journal_plan *from)
 {
     to->count = 0;
+    to->broken = false;
     for (size_t i = 0; i < from->count; i++)
         journal_add_segment(to, from->segments[i].offset, from->segments[i].length, from->segments[i].in_drop);
 }
@@ -270,8 +275,8 @@ uint64_t journal_room(uint64_t data, size_t samples, size_t segments, uint64_t m
 {
     uint64_t records = 1 + 1 + 1 + marks + 1 + 1; /* magic, INTENT, COMMIT, MARKs, COPIED, DONE */
 
-    return records * JOURNAL_SLOT + (data > 0 ? journal_data_room(data) : 0) + JOURNAL_SLOT + slot_round(samples) + JOURNAL_SLOT +
-           slot_round((uint64_t)segments * SEGMENT_BYTES);
+    return records * JOURNAL_SLOT + (data > 0 ? journal_data_room(data) : 0) + JOURNAL_SLOT + slot_round(samples) +
+           JOURNAL_SLOT + slot_round((uint64_t)segments * SEGMENT_BYTES);
 }
 
 int journal_refresh(struct journal *journal)

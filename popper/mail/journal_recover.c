@@ -1,11 +1,12 @@
 /*
- * journal_recover: see journal.h. It decides, by what J says and what M is, which of the other rooms' work is to be done:
+ * journal_recover: see journal.h. It decides, by what J says and what M is, which of the other rooms' work is to be
+ * done:
  *
  *   no record                     M is as it was: J is removed
  *   INTENT                        newlines behind the old end are taken back (journal_undo), J is removed
- *   COMMIT, MARK, COPIED          M is the file J speaks of: go on where it stopped (journal_finish); otherwise journal_orphan
- *   DONE                          J is removed
- *   damage                        journal_orphan: what J holds and M lacks is appended
+ *   COMMIT, MARK, COPIED          M is the file J speaks of: go on where it stopped (journal_finish); otherwise
+ * journal_orphan DONE                          J is removed damage                        journal_orphan: what J holds
+ * and M lacks is appended
  *
  * Whatever is read here was in the page cache or on the disk; both files are synced before anything is concluded.
  */
@@ -25,47 +26,57 @@
 #include "mail/journal_tail.h"
 #include "mail/journal_undo.h"
 
-#define SPARE_ROOM (16u * JOURNAL_SLOT) /* what finishing writes, and some */
+#define REST_MAX (1u << 20)
 
 static enum journal_finished fail(const struct mailhost *host, struct strbuf *why, const char *what)
 {
-    strbuf_fail(why, "an update of %s broke off and cannot be finished now: %s: %s", journal_shown(host), what, strerror(errno));
+    strbuf_fail(why, "an update of %s broke off and cannot be finished now: %s: %s", journal_shown(host), what,
+                strerror(errno));
     return JOURNAL_STOPPED;
 }
 
-/* Behind the last record only zeros that were reserved: then the room is kept, for the disk may be full. */
-static int rest_is_clean(const struct journal *journal)
+/* Nothing behind the last record may ever count. 1: there are only zeros; 0: something else; -1: error. */
+static int rest_is_clean(const struct journal *journal, uint64_t *size_r)
 {
     unsigned char slot[JOURNAL_SLOT];
-    uint64_t at = journal->end;
     ssize_t got;
+    int clean = 1;
 
-    while ((got = filecalls_read(journal->fd, slot, sizeof slot, (off_t)at)) > 0) {
+    for (*size_r = journal->end; (got = filecalls_read(journal->fd, slot, sizeof slot, (off_t)*size_r)) > 0;
+         *size_r += (uint64_t)got)
         for (size_t i = 0; i < (size_t)got; i++)
-            if (slot[i] != 0)
-                return 0;
-        at += (uint64_t)got;
-    }
-    return got < 0 ? -1 : 1;
+            clean = clean && slot[i] == 0;
+    return got < 0 ? -1 : clean;
+}
+
+/* A short rest is overwritten and not cut off, for its room may be the last that the disk has. */
+static int clear_rest(struct journal *journal)
+{
+    static const unsigned char zeros[JOURNAL_SLOT];
+    uint64_t size;
+    int clean = rest_is_clean(journal, &size);
+
+    if (clean != 0)
+        return clean < 0 ? -1 : 0;
+    if (size - journal->end > REST_MAX)
+        return journal_cut(journal);
+    for (uint64_t at = journal->end; at < size; at += JOURNAL_SLOT)
+        if (filecalls_write(journal->fd, zeros, size - at < JOURNAL_SLOT ? (size_t)(size - at) : JOURNAL_SLOT,
+                            (off_t)at) != 0)
+            return -1;
+    return 0;
 }
 
 /* After this, records may be appended, and what J says is on the disk. */
 static enum journal_finished make_firm(struct journal *journal, const struct mailhost *host, struct strbuf *why)
 {
-    int clean = rest_is_clean(journal);
-
-    if (clean < 0)
-        return fail(host, why, "cannot read the journal");
-    if (!clean && journal_cut(journal) != 0)
-        return fail(host, why, "cannot write the journal");
-    if (!clean)
-        filecalls->reserve(journal->fd, (off_t)journal->end, SPARE_ROOM); /* if not, then perhaps later */
-    if (journal_refresh(journal) != 0 || filecalls->fsync(journal->fd) != 0)
-        return fail(host, why, "cannot write the journal");
+    if (clear_rest(journal) != 0 || journal_refresh(journal) != 0 || filecalls->fsync(journal->fd) != 0)
+        return fail(host, why, "cannot read and rewrite the journal");
     return JOURNAL_FINISHED;
 }
 
-static enum journal_finished settle_intent(struct journal *journal, int *drop_fd_r, const struct mailhost *host, struct strbuf *why)
+static enum journal_finished settle_intent(struct journal *journal, int *drop_fd_r, const struct mailhost *host,
+                                           struct strbuf *why)
 {
     enum journal_undone undone = JOURNAL_UNDONE;
 
@@ -78,7 +89,8 @@ static enum journal_finished settle_intent(struct journal *journal, int *drop_fd
     return undone == JOURNAL_UNDONE ? journal_retire(false, host, why) : JOURNAL_FINISHED;
 }
 
-static enum journal_finished settle_commit(struct journal *journal, int *drop_fd_r, const struct mailhost *host, struct strbuf *why)
+static enum journal_finished settle_commit(struct journal *journal, int *drop_fd_r, const struct mailhost *host,
+                                           struct strbuf *why)
 {
     enum journal_finished result;
     int trusted = *drop_fd_r >= 0 ? journal_tail_trusted(journal, *drop_fd_r) : 0;
@@ -95,7 +107,8 @@ static enum journal_finished settle_commit(struct journal *journal, int *drop_fd
     return result;
 }
 
-static enum journal_finished settle_loaded(struct journal *journal, int *drop_fd_r, const struct mailhost *host, struct strbuf *why)
+static enum journal_finished settle_loaded(struct journal *journal, int *drop_fd_r, const struct mailhost *host,
+                                           struct strbuf *why)
 {
     if (journal->phase == JOURNAL_DONE)
         return journal_retire(journal->commit.orphan, host, why);
@@ -124,11 +137,14 @@ static enum journal_finished settle(int journal_fd, int *drop_fd_r, const struct
         result = settle_loaded(&journal, drop_fd_r, host, why);
         break;
     case JOURNAL_FOREIGN:
-        log_write(LOG_WARNING, "the journal beside %s is no journal of ours; set aside as .orphan", journal_shown(host));
+        log_write(LOG_WARNING, "the journal beside %s is no journal of ours; set aside as .orphan",
+                  journal_shown(host));
         result = journal_retire(true, host, why);
         break;
     case JOURNAL_NEWER:
-        strbuf_fail(why, "the journal beside %s was written by a newer popper; let that one finish it (popper --recover)", journal_shown(host));
+        strbuf_fail(why,
+                    "the journal beside %s was written by a newer popper; let that one finish it (popper --recover)",
+                    journal_shown(host));
         break;
     case JOURNAL_LOAD_IO:
         result = fail(host, why, "cannot read the journal");

@@ -1,6 +1,6 @@
 /*
- * journal_slot: how a record lies in its slot: shared by the two files of the journal's format (journal_record.c writes, journal_load.c reads) and
- * by nothing else.
+ * journal_slot: how a record lies in its slot: shared by the two files of the journal's format (journal_record.c
+ * writes, journal_load.c reads) and by nothing else.
  */
 #ifndef MAIL_JOURNAL_SLOT_H
 #define MAIL_JOURNAL_SLOT_H
@@ -24,7 +24,16 @@ enum {
 };
 #define SEGMENT_IN_DROP (UINT64_C(1) << 63)
 
-enum record_type { RECORD_INTENT = 1, RECORD_DATA, RECORD_SAMPLES, RECORD_PLAN, RECORD_COMMIT, RECORD_MARK, RECORD_COPIED, RECORD_DONE };
+enum record_type {
+    RECORD_INTENT = 1,
+    RECORD_DATA,
+    RECORD_SAMPLES,
+    RECORD_PLAN,
+    RECORD_COMMIT,
+    RECORD_MARK,
+    RECORD_COPIED,
+    RECORD_DONE
+};
 
 /* A slot being written or read, field by field. */
 struct slot {

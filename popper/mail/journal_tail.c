@@ -1,8 +1,9 @@
 /*
  * journal_tail: see journal_tail.h.
  *
- * Positions in T count from 0; byte pos of T belongs at first + pos in M. Bytes that move down inside M always lie at or above their place, and those
- * before journal->moved have arrived (where they came from may have been overwritten since).
+ * Positions in T count from 0; byte pos of T belongs at first + pos in M. Bytes that move down inside M always lie at
+ * or above their place, and those before journal->moved have arrived (where they came from may have been overwritten
+ * since).
  */
 #include "config.h"
 
@@ -22,7 +23,8 @@ int journal_identify(int drop_fd, struct stat *st_r, struct journal_identity *id
 {
     if (filecalls->fstat(drop_fd, st_r) != 0)
         return -1;
-    *identity_r = (struct journal_identity){ .inode = (uint64_t)st_r->st_ino, .birth = (uint64_t)filecalls->birth(drop_fd) };
+    *identity_r = (struct journal_identity){ .inode = (uint64_t)st_r->st_ino,
+                                             .birth = (uint64_t)filecalls->birth(drop_fd) };
     return 0;
 }
 
@@ -72,7 +74,8 @@ int journal_tail_read(const struct journal *journal, int drop_fd, uint64_t pos, 
         const struct journal_segment *segment = &journal->plan.segments[i];
         uint64_t skip = pos + done - segment->at;
         size_t part = segment->length - skip < n - done ? (size_t)(segment->length - skip) : n - done;
-        ssize_t got = filecalls_read(segment->in_drop ? drop_fd : journal->fd, (char *)bytes + done, part, (off_t)(segment->offset + skip));
+        ssize_t got = filecalls_read(segment->in_drop ? drop_fd : journal->fd, (char *)bytes + done, part,
+                                     (off_t)(segment->offset + skip));
 
         if (got < 0)
             return -1;
@@ -106,7 +109,9 @@ uint64_t journal_tail_batch(const struct journal *journal, uint64_t pos, bool *i
         if (!segment->in_drop)
             continue;
         *in_place_r = segment->offset + skip == place;
-        return *in_place_r ? segment->length - skip : segment->offset + skip - place < tail_length(journal) - pos ? segment->offset + skip - place : tail_length(journal) - pos;
+        return *in_place_r                                                   ? segment->length - skip
+               : segment->offset + skip - place < tail_length(journal) - pos ? segment->offset + skip - place
+                                                                             : tail_length(journal) - pos;
     }
     return tail_length(journal) - pos;
 }
@@ -131,7 +136,8 @@ static int copy_gathered(const struct journal *journal, int drop_fd, uint64_t po
 }
 
 /* The bytes from pos on that lie in one piece. */
-static uint64_t piece_at(const struct journal *journal, uint64_t pos, uint64_t n, int drop_fd, int *fd_r, uint64_t *offset_r)
+static uint64_t piece_at(const struct journal *journal, uint64_t pos, uint64_t n, int drop_fd, int *fd_r,
+                         uint64_t *offset_r)
 {
     const struct journal_segment *segment = &journal->plan.segments[segment_of(&journal->plan, pos)];
     uint64_t skip = pos - segment->at;
@@ -182,12 +188,16 @@ int journal_nonce_stands(const struct journal *journal, int drop_fd)
 
 /* ---- is M the file that the journal speaks of? */
 
-/* What our own copying leaves at offset `at` of M. *known_r: false where it cannot be told any more (bytes that moved). Returns how many bytes from there on
-   the answer holds for, at most n, or -1 with errno. A length of 0 new bytes (*none_r) means that we never write there. */
-static ssize_t own_bytes(const struct journal *journal, int drop_fd, uint64_t at, size_t n, unsigned char *bytes, bool *known_r, bool *none_r)
+/* What our own copying leaves at offset `at` of M. *known_r: false where it cannot be told any more (bytes that moved).
+   Returns how many bytes from there on the answer holds for, at most n, or -1 with errno. A length of 0 new bytes
+   (*none_r) means that we never write there. */
+static ssize_t own_bytes(const struct journal *journal, int drop_fd, uint64_t at, size_t n, unsigned char *bytes,
+                         bool *known_r, bool *none_r)
 {
     const struct journal_commit *commit = &journal->commit;
-    uint64_t limit = at < commit->first + journal->moved ? commit->first + journal->moved : at < commit->new_end ? commit->new_end : UINT64_MAX;
+    uint64_t limit = at < commit->first + journal->moved ? commit->first + journal->moved
+                     : at < commit->new_end              ? commit->new_end
+                                                         : UINT64_MAX;
     size_t part = limit - at < n ? (size_t)(limit - at) : n;
     size_t nonce = journal_nonce_length(journal);
 
@@ -234,10 +244,12 @@ static int samples_match(const struct journal *journal, int drop_fd)
 
     if (got < 0)
         return -1;
-    if ((uint64_t)got != samples->pieces.length || digest_sum64(0, old, (size_t)got) != samples->sum || samples->to > journal->commit.old_end)
+    if ((uint64_t)got != samples->pieces.length || digest_sum64(0, old, (size_t)got) != samples->sum ||
+        samples->to > journal->commit.old_end)
         return 0;
     for (size_t i = 0; i < samples->count; i++) {
-        int match = sample_matches(journal, drop_fd, journal_sample_at(samples, i), old + i * samples->length, samples->length);
+        int match = sample_matches(journal, drop_fd, journal_sample_at(samples, i), old + i * samples->length,
+                                   samples->length);
 
         if (match != 1)
             return match;

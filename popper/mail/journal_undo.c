@@ -1,6 +1,6 @@
 /*
- * journal_undo: see journal_undo.h. What a torn extension leaves behind the old end are newlines or, where only the new size reached the disk, NULs; then perhaps
- * the mail that a delivery agent appended to that.
+ * journal_undo: see journal_undo.h. What a torn extension leaves behind the old end are newlines or, where only the new
+ * size reached the disk, NULs; then perhaps the mail that a delivery agent appended to that.
  */
 #include "config.h"
 
@@ -63,7 +63,8 @@ static int extended(const struct journal_intent *intent, int drop_fd, uint64_t *
     if (journal_identify(drop_fd, &st, &identity) != 0)
         return -1;
     *size_r = (uint64_t)st.st_size;
-    if (!journal_same_file(&identity, &intent->identity) || *size_r <= intent->old_end || intent->intent_end == intent->old_end)
+    if (!journal_same_file(&identity, &intent->identity) || *size_r <= intent->old_end ||
+        intent->intent_end == intent->old_end)
         return 0;
     if (journal_sum_before(drop_fd, intent->old_end, &before) != 0)
         return -1;
@@ -71,19 +72,23 @@ static int extended(const struct journal_intent *intent, int drop_fd, uint64_t *
 }
 
 /* Mail stands behind the newlines: it moves down by an update whose journal is this one. */
-static enum journal_undone close_gap(struct journal *journal, int drop_fd, uint64_t start, size_t newlines, uint64_t size, const struct mailhost *host,
-                                     struct strbuf *why)
+static enum journal_undone close_gap(struct journal *journal, int drop_fd, uint64_t start, size_t newlines,
+                                     uint64_t size, const struct mailhost *host, struct strbuf *why)
 {
-    struct journal_commit commit = { .first = journal->intent.old_end, .old_end = size, .more = journal->intent.orphan };
+    struct journal_commit commit = { .first = journal->intent.old_end,
+                                     .old_end = size,
+                                     .more = journal->intent.orphan };
     struct journal_plan plan = { 0 };
     uint64_t at;
     bool doubt;
     int result;
 
     commit.new_end = commit.first + newlines + (size - start);
-    if (journal_append_data(journal, newlines + (size - start), &at) != 0 || filecalls_write(journal->fd, "\n\n", newlines, (off_t)at) != 0 ||
+    if (journal_append_data(journal, newlines + (size - start), &at) != 0 ||
+        filecalls_write(journal->fd, "\n\n", newlines, (off_t)at) != 0 ||
         filecalls_copy(drop_fd, (off_t)start, journal->fd, (off_t)(at + newlines), size - start) != 0) {
-        strbuf_fail(why, "cannot undo a broken update of %s: cannot write the journal: %s", journal_shown(host), strerror(errno));
+        strbuf_fail(why, "cannot undo a broken update of %s: cannot write the journal: %s", journal_shown(host),
+                    strerror(errno));
         return JOURNAL_UNDO_FAILED;
     }
     journal_add_segment(&plan, at, newlines + (size - start), false);
@@ -109,14 +114,17 @@ enum journal_undone journal_undo(struct journal *journal, int drop_fd, const str
 
     if (is_longer == 0)
         return JOURNAL_UNDONE;
-    if (is_longer < 0 || end_of_padding(drop_fd, old_end, size < journal->intent.intent_end ? size : journal->intent.intent_end, &end) != 0)
+    if (is_longer < 0 ||
+        end_of_padding(drop_fd, old_end, size < journal->intent.intent_end ? size : journal->intent.intent_end, &end) !=
+            0)
         return failed(host, why);
     if (end == size) {
         if (filecalls->ftruncate(drop_fd, (off_t)old_end) != 0 || filecalls->fsync(drop_fd) != 0)
             return failed(host, why);
         return JOURNAL_UNDONE;
     }
-    if (filecalls_read(drop_fd, before, n, (off_t)(old_end - n)) != (ssize_t)n || journal_join(drop_fd, end, size, before, n, &start, &newlines) != 0)
+    if (filecalls_read(drop_fd, before, n, (off_t)(old_end - n)) != (ssize_t)n ||
+        journal_join(drop_fd, end, size, before, n, &start, &newlines) != 0)
         return failed(host, why);
     if (start < old_end + newlines || start - old_end == newlines)
         return JOURNAL_UNDONE;

@@ -25,8 +25,8 @@ struct walk {
     int drop_fd;
     uint64_t first, gap;
     size_t next;
-    uint64_t place;     /* of the next piece */
-    uint64_t source;    /* ranges of M below this were passed */
+    uint64_t place;  /* of the next piece */
+    uint64_t source; /* ranges of M below this were passed */
 };
 
 static bool next_part(struct walk *walk, struct part *part)
@@ -38,9 +38,12 @@ static bool next_part(struct walk *walk, struct part *part)
         walk->place += piece->length;
         if (skip >= piece->length)
             continue;
-        *part = (struct part){ .piece = piece, .place = walk->place - piece->length + skip, .skip = skip, .length = piece->length - skip };
+        *part = (struct part){
+            .piece = piece, .place = walk->place - piece->length + skip, .skip = skip, .length = piece->length - skip
+        };
         offset = piece->offset + skip;
-        if (walk->gap != MBOXLAYOUT_FULL && piece->fd == walk->drop_fd && offset >= walk->source && offset >= part->place)
+        if (walk->gap != MBOXLAYOUT_FULL && piece->fd == walk->drop_fd && offset >= walk->source &&
+            offset >= part->place)
             part->in_drop = offset == part->place || offset - part->place >= walk->gap;
         if (part->in_drop)
             walk->source = offset + part->length;
@@ -96,7 +99,8 @@ uint64_t mboxlayout_cost(const struct mboxlayout *layout)
     return 2 * layout->stored + layout->moved + layout->batches * BATCH_COST;
 }
 
-int mboxlayout_store(struct mboxlayout *layout, const struct mboxplan *plan, int drop_fd, uint64_t first, int journal_fd, uint64_t at)
+int mboxlayout_store(struct mboxlayout *layout, const struct mboxplan *plan, int drop_fd, uint64_t first,
+                     int journal_fd, uint64_t at)
 {
     struct walk walk = { .plan = plan, .drop_fd = drop_fd, .first = first, .gap = layout->gap, .source = first };
     struct part part;
@@ -108,7 +112,8 @@ int mboxlayout_store(struct mboxlayout *layout, const struct mboxplan *plan, int
         if (part.in_drop)
             continue;
         if (piece->fd < 0 ? filecalls_write(journal_fd, piece->text + part.skip, (size_t)part.length, (off_t)to) != 0
-                          : filecalls_copy(piece->fd, (off_t)(piece->offset + part.skip), journal_fd, (off_t)to, part.length) != 0)
+                          : filecalls_copy(piece->fd, (off_t)(piece->offset + part.skip), journal_fd, (off_t)to,
+                                           part.length) != 0)
             return -1;
         to += part.length;
     }

@@ -1,11 +1,11 @@
 /*
- * mboxupdate: see mboxupdate.h. It prepares and commits; from the COMMIT on journal_finish does the work, in UPDATE as in recovery.
+ * mboxupdate: see mboxupdate.h. It prepares and commits; from the COMMIT on journal_finish does the work, in UPDATE as
+ * in recovery.
  *
- *   room for J is reserved: enough for the full journal, or for as much of the move-down variant as the disk has room for
- *   INTENT, T (or what of it goes through J)
- *   M grows: sync J and its name - append newlines to M - sync M
- *   samples and plan - sync J - COMMIT - sync J
- * Until the COMMIT is synced nothing of M below its old end was written. A failure takes back the newlines and drops J.
+ *   room for J is reserved: enough for the full journal, or for as much of the move-down variant as the disk has room
+ * for INTENT, T (or what of it goes through J) M grows: sync J and its name - append newlines to M - sync M samples and
+ * plan - sync J - COMMIT - sync J Until the COMMIT is synced nothing of M below its old end was written. A failure
+ * takes back the newlines and drops J.
  */
 #include "config.h"
 
@@ -23,23 +23,29 @@
 #include "mail/journal_undo.h"
 #include "mail/mboxlayout.h"
 
-#define SPARE_ROOM 8192u /* in J for mail that may arrive while we work: its records, not its bytes */
 #define SAMPLES (JOURNAL_SAMPLES_MAX / JOURNAL_SAMPLE)
-#define SAMPLES_TIGHT 8u
+
+/* Room in J for mail that may arrive while we work (its records, not its bytes), and samples: less and less, as the
+ * disk is fuller. */
+static const struct tightness {
+    uint64_t spare;
+    size_t samples;
+} tightness[] = { { 8192, SAMPLES }, { 4096, 8 }, { 0, 8 } };
+#define TIGHTEST 2u
 
 struct update {
     int drop_fd;
-    uint64_t size;              /* E */
-    uint64_t first;             /* f, at the start of a message */
+    uint64_t size;  /* E */
+    uint64_t first; /* f, at the start of a message */
     const struct mboxplan *plan;
     const struct mboxupdate_along *along;
     const struct mailhost *host;
     struct strbuf *why;
     uint64_t move_above;
     struct mboxlayout layout;
-    bool tight;                 /* the disk is full: take as little as possible */
-    bool extended;              /* newlines may stand behind E */
-    uint64_t commit_at;         /* where the COMMIT goes in J; 0: it was not tried */
+    unsigned tight;     /* index into tightness */
+    bool extended;      /* newlines may stand behind E */
+    uint64_t commit_at; /* where the COMMIT goes in J; 0: it was not tried */
     struct journal journal;
 };
 
@@ -54,9 +60,10 @@ static enum mboxupdate_result failed(struct update *u, const char *what)
 static int reserve(struct update *u, int journal_fd)
 {
     const struct mboxlayout *layout = &u->layout;
-    uint64_t room = journal_room(layout->stored, (u->tight ? SAMPLES_TIGHT : SAMPLES) * JOURNAL_SAMPLE, layout->plan.count, layout->batches);
+    const struct tightness *tight = &tightness[u->tight];
+    uint64_t room = journal_room(layout->stored, tight->samples * JOURNAL_SAMPLE, layout->plan.count, layout->batches);
 
-    return filecalls->reserve(journal_fd, 0, (off_t)(room + (u->tight ? 0 : SPARE_ROOM)));
+    return filecalls->reserve(journal_fd, 0, (off_t)(room + tight->spare));
 }
 
 static bool no_space(void)
@@ -65,7 +72,8 @@ static bool no_space(void)
 }
 
 /* Each smaller gap lets more move inside M, and takes more batches. */
-static const uint64_t gaps[] = { UINT64_C(64) << 20, 16 << 20, 4 << 20, 1 << 20, 256 << 10, 64 << 10, 16 << 10, 4 << 10, 1 << 10, 1 };
+static const uint64_t gaps[] = { UINT64_C(64) << 20, 16 << 20, 4 << 20, 1 << 20, 256 << 10,
+                                 64 << 10,           16 << 10, 4 << 10, 1 << 10, 1 };
 
 static void take_layout(struct update *u, uint64_t gap)
 {
@@ -84,7 +92,8 @@ static void choose_layout(struct update *u)
         return;
     for (size_t i = 0; i < sizeof gaps / sizeof *gaps; i++) {
         take_layout(u, gaps[i]);
-        if (u->layout.batches < MBOXLAYOUT_BATCHES_MAX && (u->move_above == 0 || mboxlayout_cost(&u->layout) < best_cost)) {
+        if (u->layout.batches < MBOXLAYOUT_BATCHES_MAX &&
+            (u->move_above == 0 || mboxlayout_cost(&u->layout) < best_cost)) {
             best_cost = mboxlayout_cost(&u->layout);
             best_gap = gaps[i];
         }
@@ -112,8 +121,12 @@ static int make_room(struct update *u, int journal_fd)
         if (reserve(u, journal_fd) == 0)
             return 0;
     }
-    u->tight = true;
-    return no_space() && u->layout.batches < MBOXLAYOUT_BATCHES_MAX ? reserve(u, journal_fd) : -1;
+    while (no_space() && u->layout.batches < MBOXLAYOUT_BATCHES_MAX && u->tight < TIGHTEST) {
+        u->tight++;
+        if (reserve(u, journal_fd) == 0)
+            return 0;
+    }
+    return -1;
 }
 
 /* ---- before the COMMIT */
@@ -138,11 +151,13 @@ static int note_leftover(const struct update *u, struct journal_commit *commit)
 
 static int write_tail(struct update *u)
 {
-    struct journal_intent intent = { .old_end = u->size, .intent_end = u->plan->length > u->size ? u->plan->length : u->size };
+    struct journal_intent intent = { .old_end = u->size,
+                                     .intent_end = u->plan->length > u->size ? u->plan->length : u->size };
     struct stat st;
     uint64_t at = 0;
 
-    if (journal_identify(u->drop_fd, &st, &intent.identity) != 0 || journal_sum_before(u->drop_fd, u->size, &intent.before) != 0 ||
+    if (journal_identify(u->drop_fd, &st, &intent.identity) != 0 ||
+        journal_sum_before(u->drop_fd, u->size, &intent.before) != 0 ||
         journal_append_intent(&u->journal, &intent) != 0)
         return -1;
     if (u->layout.stored > 0 && journal_append_data(&u->journal, u->layout.stored, &at) != 0)
@@ -183,8 +198,10 @@ static int commit(struct update *u)
     int result;
 
     if (note_leftover(u, &record) != 0)
-        return -1;
-    result = journal_seal(&u->journal, u->drop_fd, &record, &u->layout.plan, u->size, u->tight ? SAMPLES_TIGHT : SAMPLES, &doubt, u->why);
+        return strbuf_fail(u->why, "cannot look at the old temp drop beside %s: %s", journal_shown(u->host),
+                           strerror(errno));
+    result = journal_seal(&u->journal, u->drop_fd, &record, &u->layout.plan, u->size, tightness[u->tight].samples,
+                          &doubt, u->why);
     if (result != 0 && doubt)
         u->commit_at = u->journal.phase == JOURNAL_COMMITTED ? u->journal.end - JOURNAL_SLOT : u->journal.end;
     return result;
@@ -207,7 +224,8 @@ static enum mboxupdate_result give_up(struct update *u)
     if (undone == JOURNAL_UNDO_FAILED)
         result = MBOXUPDATE_UNSETTLED;
     else if (undone == JOURNAL_UNDONE && u->host->remove(u->host->context, MAILFILE_JOURNAL, &why) == 0)
-        u->host->sync_dir(u->host->context, MAILFILE_JOURNAL, &why); /* a J that comes back says nothing about an M that changed since */
+        u->host->sync_dir(u->host->context, MAILFILE_JOURNAL,
+                          &why); /* a J that comes back says nothing about an M that changed since */
     if (result != MBOXUPDATE_FAILED)
         strbuf_fail(u->why, "%s; %s", u->why->data, why.data);
     strbuf_free(&why);
@@ -234,7 +252,8 @@ static enum mboxupdate_result with_journal(struct update *u, int journal_fd)
     if (commit(u) != 0)
         return give_up(u);
     /* M may have grown by now: journal_finish looks. */
-    return journal_finish(&u->journal, u->drop_fd, u->host, u->why) == JOURNAL_FINISHED ? MBOXUPDATE_DONE : MBOXUPDATE_UNSETTLED;
+    return journal_finish(&u->journal, u->drop_fd, u->host, u->why) == JOURNAL_FINISHED ? MBOXUPDATE_DONE
+                                                                                        : MBOXUPDATE_UNSETTLED;
 }
 
 static enum mboxupdate_result update_by_journal(struct update *u)
@@ -243,7 +262,9 @@ static enum mboxupdate_result update_by_journal(struct update *u)
     int fd = u->host->open(u->host->context, MAILFILE_JOURNAL, MAILOPEN_NEW, u->why);
 
     if (fd < 0 && errno == EEXIST)
-        strbuf_fail(u->why, "%s was not changed: the journal of an earlier update is still there; the next login settles it", journal_shown(u->host));
+        strbuf_fail(u->why,
+                    "%s was not changed: the journal of an earlier update is still there; the next login settles it",
+                    journal_shown(u->host));
     if (fd < 0)
         return MBOXUPDATE_FAILED;
     result = with_journal(u, fd);
@@ -263,7 +284,8 @@ static enum mboxupdate_result cut_to_prefix(struct update *u)
         return failed(u, "cannot cut it");
     if (filecalls->fsync(u->drop_fd) == 0)
         return MBOXUPDATE_DONE;
-    strbuf_fail(u->why, "%s was cut, but whether that is on the disk is not known: %s", journal_shown(u->host), strerror(errno));
+    strbuf_fail(u->why, "%s was cut, but whether that is on the disk is not known: %s", journal_shown(u->host),
+                strerror(errno));
     return MBOXUPDATE_UNSETTLED;
 }
 
@@ -293,11 +315,18 @@ static enum mboxupdate_result apply(struct update *u)
     return update_by_journal(u);
 }
 
-enum mboxupdate_result mboxupdate_apply_above(int drop_fd, uint64_t size, const struct mboxplan *plan, const struct mboxupdate_along *along,
-                                              uint64_t move_above, const struct mailhost *host, struct strbuf *why)
+enum mboxupdate_result mboxupdate_apply_above(int drop_fd, uint64_t size, const struct mboxplan *plan,
+                                              const struct mboxupdate_along *along, uint64_t move_above,
+                                              const struct mailhost *host, struct strbuf *why)
 {
     static const struct mboxupdate_along nothing;
-    struct update u = { .drop_fd = drop_fd, .size = size, .plan = plan, .along = along != NULL ? along : &nothing, .host = host, .why = why, .move_above = move_above };
+    struct update u = { .drop_fd = drop_fd,
+                        .size = size,
+                        .plan = plan,
+                        .along = along != NULL ? along : &nothing,
+                        .host = host,
+                        .why = why,
+                        .move_above = move_above };
     enum mboxupdate_result result;
     sigset_t all, before;
 
@@ -309,8 +338,9 @@ enum mboxupdate_result mboxupdate_apply_above(int drop_fd, uint64_t size, const 
     return result;
 }
 
-enum mboxupdate_result mboxupdate_apply(int drop_fd, uint64_t size, const struct mboxplan *plan, const struct mboxupdate_along *along,
-                                        const struct mailhost *host, struct strbuf *why)
+enum mboxupdate_result mboxupdate_apply(int drop_fd, uint64_t size, const struct mboxplan *plan,
+                                        const struct mboxupdate_along *along, const struct mailhost *host,
+                                        struct strbuf *why)
 {
     return mboxupdate_apply_above(drop_fd, size, plan, along, MBOXUPDATE_MOVE_ABOVE, host, why);
 }
