@@ -8,14 +8,13 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <signal.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "common/file.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "process/child.h"
 #include "wire/netio.h"
 #include "wire/privmsg.h"
 
@@ -124,12 +123,14 @@ static int wait_for_answer(int end, int asker, struct strbuf *reason)
     }
 }
 
-static enum auth_verdict receive_verdict(const struct settings *settings, int end, int asker, struct auth_user *user_r, struct strbuf *reason)
+static enum auth_verdict receive_verdict(const struct settings *settings, int end, int asker, struct auth_user *user_r, struct strbuf *reason,
+                                         bool *answered_r)
 {
     struct privmsg m;
     enum auth_verdict verdict = AUTH_UNAVAILABLE;
     int got = wait_for_answer(end, asker, reason);
 
+    *answered_r = got > 0; /* or has ended without an answer */
     if (got == 0)
         strbuf_fail(reason, "the client or its process is gone");
     if (got <= 0)
@@ -147,7 +148,8 @@ enum auth_verdict checker_run(const struct settings *settings, const char *name,
                               struct strbuf *reason)
 {
     enum auth_verdict verdict;
-    int ends[2], status = 0;
+    int ends[2], status;
+    bool answered;
     pid_t child;
 
     strbuf_reset(reason);
@@ -164,12 +166,9 @@ enum auth_verdict checker_run(const struct settings *settings, const char *name,
         close(ends[0]);
         return AUTH_UNAVAILABLE;
     }
-    verdict = receive_verdict(settings, ends[0], asker, user_r, reason);
+    verdict = receive_verdict(settings, ends[0], asker, user_r, reason, &answered);
     close(ends[0]);
-    if (verdict == AUTH_UNAVAILABLE)
-        kill(child, SIGKILL);
-    while (waitpid(child, &status, 0) < 0 && errno == EINTR)
-        continue;
+    status = child_reap(child, answered);
     if (verdict == AUTH_UNAVAILABLE && reason->len == 0)
         strbuf_fail(reason, "the process that checks passwords ended without an answer (wait status %d)", status);
     return verdict;

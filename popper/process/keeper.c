@@ -23,6 +23,7 @@
 #include "common/log.h"
 #include "common/maillock.h"
 #include "common/mem.h"
+#include "process/child.h"
 #include "process/keeper_files.h"
 #include "process/keeper_options.h"
 #include "process/request.h"
@@ -43,6 +44,7 @@ struct keeper {
     int end;                    /* our end to the child */
     unsigned records;
     bool done;                  /* the child said how it ends */
+    bool gone;                  /* it closed its end */
     int status;
 };
 
@@ -257,6 +259,7 @@ static int serve(struct keeper *k, struct privmsg *m)
             return 0;
         break;
     }
+    k->done = false;
     log_write(LOG_ERR, "the session of %s asked for %s, %s; it is ended", k->start->user->name, request_name(m->type),
               i < sizeof rows / sizeof *rows ? "but brokenly" : "which it may not now");
     return -1;
@@ -269,6 +272,7 @@ static void serve_all(struct keeper *k)
         int got = privmsg_receive(k->end, &m, held(k) ? REFRESH_MS : -1);
         bool ended = got == 0;
 
+        k->gone = got == 0;
         if (got > 0)
             ended = serve(k, &m) < 0;
         else if (got < 0 && errno == ETIMEDOUT)
@@ -297,14 +301,11 @@ static void reap_child(struct keeper *k, const char *what)
 {
     struct strbuf text = STRBUF_INIT(STRBUF_WHY_MAX);
     pid_t pid = child;
-    int status = 0;
+    int status;
 
-    close(k->end);
     child = 0;
-    if (!k->done)
-        kill(pid, SIGKILL);
-    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-        continue;
+    status = child_reap(pid, k->gone);
+    close(k->end);
     if (sandbox_killed(status, SANDBOX_SESSION, &text))
         log_write(LOG_CRIT, "%s of %s: %s", what, k->start->user->name, text.data);
     else if (!k->done)

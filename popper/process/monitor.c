@@ -11,7 +11,6 @@
 #include "process/monitor.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -22,6 +21,7 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "process/checker.h"
+#include "process/child.h"
 #include "process/keeper.h"
 #include "process/preauth.h"
 #include "process/request.h"
@@ -33,7 +33,6 @@
 #include "wire/privmsg.h"
 
 #define RECORDS_MAX 300      /* log records of one preauth; more is an attack on the disk */
-#define LINGER_MS 1000       /* for a process that has closed its end to be gone */
 #define GRACE_SECONDS 90     /* beyond preauth-timeout and failure-delay, which preauth keeps itself */
 
 struct monitor {
@@ -189,27 +188,11 @@ static enum monitor_next serve_all(struct monitor *mon)
     return next;
 }
 
-/* Waits for preauth, which has closed its end: a moment for it to end by itself, so that how it ended is seen, and no chance to linger. */
-static int wait_for_preauth(pid_t pid, bool gone)
-{
-    int status = 0, i;
-
-    for (i = 0; gone && i < LINGER_MS; i++) {
-        if (waitpid(pid, &status, WNOHANG) == pid)
-            return status;
-        usleep(1000);
-    }
-    kill(pid, SIGKILL);
-    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-        continue;
-    return status;
-}
-
 /* Ends preauth for certain: from here on it reads nothing more from the client. False when it did not end well. */
 static bool reap_preauth(struct monitor *mon, enum monitor_next next)
 {
     struct strbuf text = STRBUF_INIT(STRBUF_WHY_MAX);
-    int status = wait_for_preauth(mon->preauth_pid, next == NEXT_GONE);
+    int status = child_reap(mon->preauth_pid, next == NEXT_GONE);
     bool well = next == NEXT_KEEPER || (next == NEXT_GONE && WIFEXITED(status) && WEXITSTATUS(status) == 0);
 
     close(mon->preauth);

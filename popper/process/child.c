@@ -1,0 +1,40 @@
+/*
+ * child: see child.h.
+ */
+#include "process/child.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* True when it ended within that time. */
+static bool ends_soon(pid_t pid)
+{
+    int pinned = (int)syscall(SYS_pidfd_open, pid, 0);
+    struct pollfd p = { .fd = pinned, .events = POLLIN };
+    int ready;
+
+    if (pinned < 0)
+        return false;
+    do {
+        ready = poll(&p, 1, CHILD_LINGER_MS);
+    } while (ready < 0 && errno == EINTR);
+    close(pinned);
+    return ready > 0;
+}
+
+int child_reap(pid_t pid, bool about_to_end)
+{
+    int status = 0;
+
+    if (about_to_end && waitpid(pid, &status, WNOHANG) == pid)
+        return status;
+    if (!about_to_end || !ends_soon(pid))
+        kill(pid, SIGKILL);
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+        continue;
+    return status;
+}

@@ -1,0 +1,16 @@
+/*
+ * child: how a process of ours waits for one that it made and does not trust.
+ */
+#ifndef PROCESS_CHILD_H
+#define PROCESS_CHILD_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#define CHILD_LINGER_MS 1000
+
+/* Waits for the end of pid and returns its wait status. A child that is about to end (it said so, or closed its end) gets CHILD_LINGER_MS to do it, so that
+   how it ends is seen; any other, and one that lingers, is killed. Afterwards it is gone for certain. */
+int child_reap(pid_t pid, bool about_to_end);
+
+#endif

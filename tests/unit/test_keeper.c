@@ -1,0 +1,573 @@
+/* keeper: what a hostile session may ask, with real files; and the files by role. session and recovery are this test's own. */
+#include "tests/unit/unit.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "process/keeper.h"
+#include "process/keeper_files.h"
+#include "process/request.h"
+#include "process/session.h"
+#include "tests/unit/caught_log.h"
+
+#define USER_UID 64001
+
+static char dir[] = "/tmp/popper-keeper.XXXXXX";
+static char path[200];
+static struct settings *settings;
+static struct auth_user user = { .name = "alice", .is_virtual = true };
+
+static void (*act)(const struct session_start *start, const struct mailhost *host);
+static void (*recovery)(const struct session_start *start, const struct mailhost *host);
+
+/* ---- session and recovery, as the test wants them. What they find out they say through the log. */
+
+static _Noreturn void run(const struct session_start *start, void (*what)(const struct session_start *, const struct mailhost *))
+{
+    struct mailhost host;
+    struct privmsg m;
+
+    request_log_through(start->keeper);
+    request_mailhost(&host, start->keeper, start->files.shown);
+    what(start, &host);
+    privmsg_init(&m, REQUEST_DONE);
+    privmsg_put_number(&m, 0);
+    privmsg_send(start->keeper, &m);
+    _exit(0);
+}
+
+void session_main(const struct session_start *start)
+{
+    run(start, act);
+}
+
+void session_recover(const struct session_start *start)
+{
+    if (!recovery)
+        abort();
+    run(start, recovery);
+}
+
+/* ---- the site */
+
+static const char *in_dir(const char *name)
+{
+    snprintf(path, sizeof path, "%s/%s", dir, name);
+    return path;
+}
+
+static void put(const char *name, const char *text)
+{
+    int fd = open(in_dir(name), O_WRONLY | O_CREAT | O_TRUNC, 0600);
+
+    ck_assert_int_ge(fd, 0);
+    ck_assert_int_eq(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+    if (getuid() == 0)
+        ck_assert_int_eq(fchown(fd, USER_UID, USER_UID), 0);
+    close(fd);
+}
+
+static bool exists(const char *name)
+{
+    struct stat st;
+
+    return lstat(in_dir(name), &st) == 0;
+}
+
+static void make_site(void)
+{
+    int null = open("/dev/null", O_RDWR);
+
+    ck_assert_ptr_nonnull(mkdtemp(dir));
+    user.uid = getuid() == 0 ? USER_UID : getuid();
+    user.gid = getuid() == 0 ? USER_UID : getgid();
+    if (getuid() == 0)
+        ck_assert_int_eq(chown(dir, USER_UID, USER_UID), 0);
+    strcpy(user.home, dir);
+    settings = settings_new();
+    settings->spool_dir = mem_strdup(dir);
+    settings->takeover_idle = 0;
+    ck_assert_int_eq(settings_verify(settings, &caught), 0);
+    dup2(null, 0);
+    dup2(null, 1);
+}
+
+static void remove_site(void)
+{
+    snprintf(path, sizeof path, "rm -rf %s", dir);
+    if (system(path) != 0)
+        return;
+}
+
+static int keep(void)
+{
+    struct peer peer;
+    struct keeper_start start = { .settings = settings, .peer = &peer, .host = "here", .user = &user, .unread = "" };
+    int status;
+
+    peer_of_descriptor(&peer, -1);
+    catch_log();
+    status = keeper_run(&start);
+    ck_assert_int_eq(waitpid(-1, NULL, WNOHANG), -1);
+    return status;
+}
+
+static void assert_log(const char *part)
+{
+    ck_assert_msg(strstr(caught.data, part) != NULL, "\"%s\" is not in the log:\n%s", part, caught.data);
+}
+
+static void assert_no_log(const char *part)
+{
+    ck_assert_msg(!strstr(caught.data, part), "\"%s\" is in the log:\n%s", part, caught.data);
+}
+
+/* ---- a good session */
+
+static void look_at_files(const struct session_start *start, const struct mailhost *host)
+{
+    (void)host;
+    log_write(LOG_INFO, "drop %d index %d leftover %d journal %d status %d shown %s", start->files.drop >= 0, start->files.index >= 0,
+              start->files.leftover >= 0, start->files.journal, (int)start->status, start->files.shown);
+    log_write(LOG_INFO, "why: %s", start->why);
+}
+
+START_TEST(what_there_is_is_opened)
+{
+    put("alice", "mail");
+    put(".alice.pop", "From left over");
+    put(".alice.journal", "x");
+    act = look_at_files;
+    ck_assert_int_eq(keep(), 0);
+    assert_log("drop 1 index 1 leftover 1 journal 1 status 0");
+    assert_log("/alice");
+    ck_assert(exists(".alice.cache"));
+    ck_assert(exists(".alice.pop"));
+    ck_assert(exists(".alice.journal")); /* a session that ended well does not have it recovered */
+}
+END_TEST
+
+START_TEST(nothing_is_there)
+{
+    act = look_at_files;
+    ck_assert_int_eq(keep(), 0);
+    assert_log("drop 0 index 1 leftover 0 journal 0 status 0");
+    ck_assert(!exists("alice"));
+    ck_assert(!exists(".alice.pop"));
+}
+END_TEST
+
+START_TEST(an_empty_temp_drop_is_no_leftover)
+{
+    put(".alice.pop", "");
+    act = look_at_files;
+    ck_assert_int_eq(keep(), 0);
+    assert_log("drop 0 index 1 leftover 0");
+}
+END_TEST
+
+START_TEST(keep_temp_drop_leaves_an_empty_one)
+{
+    struct stat st;
+
+    settings->keep_temp_drop = true;
+    act = look_at_files;
+    ck_assert_int_eq(keep(), 0);
+    ck_assert_int_eq(stat(in_dir(".alice.pop"), &st), 0);
+    ck_assert_int_eq(st.st_size, 0);
+}
+END_TEST
+
+static const struct {
+    const char *name, *setup, *why;
+} refusals[] = {
+    { "a symbolic link", "echo mail >%s/else; chown %u %s/else; ln -s else %s/alice", "alice" },
+    { "a directory", "mkdir %s/alice; : %u %s %s", "alice" },
+    { "a FIFO", "mkfifo %s/alice; chown %u %s/alice; : %s", "alice" },
+    { "a second link", "echo mail >%s/alice; chown %u %s/alice; ln %s/alice $D/else", "alice" },
+    { "writable for everybody", "echo mail >%s/alice; chown %u %s/alice; chmod 666 %s/alice", "alice" },
+};
+
+START_TEST(a_maildrop_that_is_not_right_is_refused)
+{
+    char command[1000];
+    int n = snprintf(command, sizeof command, "D=%s; ", dir);
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+    snprintf(command + n, sizeof command - (size_t)n, refusals[_i].setup, dir, (unsigned)user.uid, dir, dir);
+#pragma GCC diagnostic pop
+    ck_assert_int_eq(system(command), 0);
+    act = look_at_files;
+    keep();
+    ck_assert_msg(strstr(caught.data, "drop 0 index 1 leftover 0 journal 0 status 3") != NULL, "%s: %s", refusals[_i].name, caught.data);
+    assert_log(refusals[_i].why);
+}
+END_TEST
+
+static void use_everything(const struct session_start *start, const struct mailhost *host)
+{
+    struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
+    struct stat st;
+    int journal, temp, again, popbull, result;
+
+    (void)start;
+    log_write(LOG_INFO, "ours before: %d", host->lock_is_ours(NULL));
+    result = host->lock(NULL, true, &why);
+    log_write(LOG_INFO, "lock: %d %s", result, why.data);
+    log_write(LOG_INFO, "lock again: %d", (int)host->lock(NULL, false, &why));
+    log_write(LOG_INFO, "ours: %d", host->lock_is_ours(NULL));
+    journal = host->open(NULL, MAILFILE_JOURNAL, MAILOPEN_NEW, &why);
+    log_write(LOG_INFO, "journal: %d", journal >= 0 && write(journal, "j", 1) == 1);
+    again = host->open(NULL, MAILFILE_JOURNAL, MAILOPEN_NEW, &why);
+    log_write(LOG_INFO, "journal twice: %d %s", again, strerror(errno));
+    log_write(LOG_INFO, "sync: %d", host->sync_dir(NULL, MAILFILE_JOURNAL, &why));
+    temp = host->open(NULL, MAILFILE_TEMPDROP, MAILOPEN_NEW, &why);
+    log_write(LOG_INFO, "temp drop: %d links %d", temp >= 0 && write(temp, "t", 1) == 1, fstat(temp, &st) == 0 ? (int)st.st_nlink : -1);
+    popbull = host->open(NULL, MAILFILE_POPBULL, MAILOPEN_EXISTING, &why);
+    log_write(LOG_INFO, "popbull: %d %s", popbull, strerror(errno));
+    result = host->remove(NULL, MAILFILE_DROP, &why);
+    log_write(LOG_INFO, "remove drop: %d %s", result, strerror(errno));
+    result = host->set_aside(NULL, MAILFILE_DROP, &why);
+    log_write(LOG_INFO, "set drop aside: %d %s", result, strerror(errno));
+    log_write(LOG_INFO, "set journal aside: %d", host->set_aside(NULL, MAILFILE_JOURNAL, &why));
+    log_write(LOG_INFO, "remove journal: %d", host->remove(NULL, MAILFILE_JOURNAL, &why));
+    host->unlock(NULL);
+    log_write(LOG_INFO, "ours after: %d", host->lock_is_ours(NULL));
+}
+
+START_TEST(a_session_can_do_its_work)
+{
+    put("alice", "mail");
+    act = use_everything;
+    ck_assert_int_eq(keep(), 0);
+    assert_log("ours before: 0\n");
+    assert_log("lock: 0 \n");
+    assert_log("lock again: 0\n");
+    assert_log("ours: 1\n");
+    assert_log("journal: 1\n");
+    assert_log("journal twice: -1 File exists\n");
+    assert_log("sync: 0\n");
+    assert_log("temp drop: 1 links 0\n");
+    assert_log("popbull: -1 No such file or directory\n");
+    assert_log("remove drop: -1 Operation not permitted\n");
+    assert_log("set drop aside: -1 Operation not permitted\n");
+    assert_log("set journal aside: 0\n");
+    assert_log("remove journal: 0\n");
+    assert_log("ours after: 0\n");
+    ck_assert(exists("alice"));
+    ck_assert(!exists("alice.lock"));
+    ck_assert(!exists(".alice.journal"));
+    snprintf(path, sizeof path, "ls -A %s | grep -q '^.alice.orphan.[0-9]*$'", dir);
+    ck_assert_int_eq(system(path), 0);
+}
+END_TEST
+
+static void make_a_drop(const struct session_start *start, const struct mailhost *host)
+{
+    struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
+    int fd;
+
+    (void)start;
+    host->lock(NULL, true, &why);
+    fd = host->open(NULL, MAILFILE_DROP, MAILOPEN_NEW, &why);
+    log_write(LOG_INFO, "made: %d", fd >= 0 && write(fd, "mail", 4) == 4);
+    host->unlock(NULL);
+    log_write(LOG_INFO, "lock: %d", (int)host->lock(NULL, true, &why));
+}
+
+START_TEST(a_missing_maildrop_can_be_made)
+{
+    struct stat st;
+
+    act = make_a_drop;
+    ck_assert_int_eq(keep(), 0);
+    assert_log("made: 1\n");
+    assert_log("lock: 0\n");
+    ck_assert_int_eq(stat(in_dir("alice"), &st), 0);
+    ck_assert_uint_eq(st.st_uid, user.uid);
+    ck_assert_uint_eq(st.st_mode & 07777, 0600);
+    ck_assert(!exists("alice.lock"));
+}
+END_TEST
+
+static void replace_the_drop(const struct session_start *start, const struct mailhost *host)
+{
+    struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
+
+    (void)start;
+    put("new", "other mail");
+    snprintf(path, sizeof path, "mv %s/new %s/alice", dir, dir);
+    if (system(path) == 0) {
+        int result = host->lock(NULL, true, &why);
+
+        log_write(LOG_INFO, "lock: %d %s", result, why.data);
+    }
+}
+
+START_TEST(a_maildrop_that_was_replaced_is_not_locked)
+{
+    put("alice", "mail");
+    act = replace_the_drop;
+    ck_assert_int_eq(keep(), 0);
+    assert_log("lock: 2 ");
+    assert_log("was replaced by another program");
+    ck_assert(!exists("alice.lock"));
+}
+END_TEST
+
+static void fast_update(const struct session_start *start, const struct mailhost *host)
+{
+    struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
+    int fd, result;
+
+    (void)start;
+    host->lock(NULL, true, &why);
+    fd = host->open(NULL, MAILFILE_TEMPDROP, MAILOPEN_NEW, &why);
+    result = write(fd, "rewritten", 9) == 9 ? host->set_aside(NULL, MAILFILE_DROP, &why) : -2;
+    log_write(LOG_INFO, "replace: %d %s", result, why.data);
+    log_write(LOG_INFO, "ours: %d", host->lock_is_ours(NULL));
+    host->unlock(NULL);
+    result = host->lock(NULL, true, &why);
+    log_write(LOG_INFO, "lock: %d %s", result, why.data);
+}
+
+START_TEST(fast_update_replaces_the_maildrop)
+{
+    struct stat st;
+
+    put("alice", "mail");
+    settings->fast_update = true;
+    act = fast_update;
+    ck_assert_int_eq(keep(), 0);
+    assert_log("replace: 0 \n");
+    assert_log("ours: 1\n");
+    assert_log("lock: 0 \n");
+    ck_assert_int_eq(stat(in_dir("alice"), &st), 0);
+    ck_assert_int_eq(st.st_size, 9);
+}
+END_TEST
+
+/* ---- bad ones */
+
+static void say(int keeper, uint32_t type, int numbers, uint64_t first, uint64_t second)
+{
+    struct privmsg m;
+
+    privmsg_init(&m, type);
+    if (numbers > 0)
+        privmsg_put_number(&m, first);
+    if (numbers > 1)
+        privmsg_put_number(&m, second);
+    privmsg_send(keeper, &m);
+    privmsg_free(&m);
+}
+
+static void asks_for_a_password(const struct session_start *start, const struct mailhost *host)
+{
+    (void)host;
+    say(start->keeper, REQUEST_PASSWORD, 0, 0, 0);
+    pause();
+}
+
+static void asks_for_file_99(const struct session_start *start, const struct mailhost *host)
+{
+    (void)host;
+    say(start->keeper, REQUEST_OPEN, 2, 99, MAILOPEN_NEW);
+    pause();
+}
+
+static void asks_for_half(const struct session_start *start, const struct mailhost *host)
+{
+    (void)host;
+    say(start->keeper, REQUEST_OPEN, 1, MAILFILE_JOURNAL, 0);
+    pause();
+}
+
+static void removes_without_lock(const struct session_start *start, const struct mailhost *host)
+{
+    (void)host;
+    say(start->keeper, REQUEST_REMOVE, 1, MAILFILE_JOURNAL, 0);
+    pause();
+}
+
+static void goes_on_after_done(const struct session_start *start, const struct mailhost *host)
+{
+    (void)host;
+    say(start->keeper, REQUEST_DONE, 1, 0, 0);
+    say(start->keeper, REQUEST_LOCK, 1, 1, 0);
+    pause();
+}
+
+static void sends_garbage(const struct session_start *start, const struct mailhost *host)
+{
+    (void)host;
+    if (write(start->keeper, "garbage", 7) == 7)
+        pause();
+}
+
+static void dies(const struct session_start *start, const struct mailhost *host)
+{
+    (void)start;
+    (void)host;
+    kill(getpid(), SIGSEGV);
+}
+
+static const struct {
+    const char *name;
+    void (*act)(const struct session_start *start, const struct mailhost *host);
+    const char *log;
+} misdeeds[] = {
+    { "a request of preauth", asks_for_a_password, "err the session of alice asked for PASSWORD, which it may not now; it is ended" },
+    { "a file that does not exist", asks_for_file_99, "err the session of alice asked for OPEN, but brokenly; it is ended" },
+    { "a request cut short", asks_for_half, "err the session of alice asked for OPEN, but brokenly; it is ended" },
+    { "removing without the lock", removes_without_lock, "err the session of alice asked for REMOVE, which it may not now; it is ended" },
+    { "going on after DONE", goes_on_after_done, "err the session of alice asked for LOCK, which it may not now; it is ended" },
+    { "garbage", sends_garbage, "err session of alice ended without a word (signal 9)" },
+    { "dying", dies, "err session of alice ended without a word (signal 11)" },
+};
+
+START_TEST(a_session_that_misbehaves_is_ended)
+{
+    put("alice", "mail");
+    act = misdeeds[_i].act;
+    keep();
+    ck_assert_msg(strstr(caught.data, misdeeds[_i].log) != NULL, "%s: %s", misdeeds[_i].name, caught.data);
+    ck_assert(exists("alice"));
+    ck_assert(!exists("alice.lock"));
+}
+END_TEST
+
+/* ---- death in UPDATE */
+
+static void dies_in_update(const struct session_start *start, const struct mailhost *host)
+{
+    struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
+
+    (void)start;
+    if (host->lock(NULL, true, &why) == MAILLOCK_OK && host->open(NULL, MAILFILE_JOURNAL, MAILOPEN_NEW, &why) >= 0)
+        raise(SIGKILL);
+}
+
+static void recovers(const struct session_start *start, const struct mailhost *host)
+{
+    struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
+
+    log_write(LOG_INFO, "recovery: dot lock there %d, drop %d", exists("alice.lock"), start->files.drop >= 0);
+    log_write(LOG_INFO, "lock: %d", (int)host->lock(NULL, true, &why));
+    log_write(LOG_INFO, "remove: %d", host->remove(NULL, MAILFILE_JOURNAL, &why));
+    host->unlock(NULL);
+}
+
+START_TEST(what_a_dead_session_left_is_settled_under_its_locks)
+{
+    put("alice", "mail");
+    act = dies_in_update;
+    recovery = recovers;
+    ck_assert_int_eq(keep(), 75);
+    assert_log("session of alice ended without a word (signal 9)");
+    assert_log("recovery: dot lock there 1, drop 1\n");
+    assert_log("lock: 0\n");
+    assert_log("remove: 0\n");
+    ck_assert(!exists(".alice.journal"));
+    ck_assert(!exists("alice.lock"));
+}
+END_TEST
+
+START_TEST(recovery_may_die_too)
+{
+    put("alice", "mail");
+    act = dies_in_update;
+    recovery = dies;
+    ck_assert_int_eq(keep(), 75);
+    assert_log("recovery of alice ended without a word (signal 11)");
+    ck_assert(exists(".alice.journal"));
+    ck_assert(!exists("alice.lock"));
+}
+END_TEST
+
+START_TEST(a_session_that_dies_outside_update_needs_no_recovery)
+{
+    put("alice", "mail");
+    act = dies;
+    ck_assert_int_eq(keep(), 75);
+    assert_no_log("recovery");
+}
+END_TEST
+
+/* ---- the user's option files */
+
+static void say_settings(const struct session_start *start, const struct mailhost *host)
+{
+    (void)host;
+    log_write(LOG_INFO, "timeout %d server-mode %d spool %s", start->settings->timeout, start->settings->server_mode, start->files.shown);
+}
+
+START_TEST(option_files_of_the_user)
+{
+    settings->user_options = true;
+    settings->spool_options = true;
+    put(".qpopper-options", "set timeout = 77\nset server-mode\nset spool-dir = /etc\n");
+    put(".alice.qpopper-options", "set timeout = 99\n");
+    if (getuid() == 0) {
+        /* What users could have made themselves does not count as the administrator's. */
+        act = say_settings;
+        ck_assert_int_eq(keep(), 0);
+        assert_log("timeout 77 server-mode 1");
+        assert_log("options are not read");
+        assert_no_log("spool /etc");
+        return;
+    }
+    act = say_settings;
+    ck_assert_int_eq(keep(), 0);
+    assert_log("timeout 99 server-mode 1");
+    assert_no_log("spool /etc");
+}
+END_TEST
+
+START_TEST(an_administrators_file_counts_more)
+{
+    settings->user_options = true;
+    settings->spool_options = true;
+    put(".qpopper-options", "set timeout = 77\n");
+    put(".alice.qpopper-options", "set timeout = 99\nset shy\n");
+    if (getuid() == 0)
+        ck_assert(chown(in_dir(".alice.qpopper-options"), 0, 0) == 0 && chmod(path, 0644) == 0);
+    act = say_settings;
+    ck_assert_int_eq(keep(), 0);
+    assert_log("timeout 99 server-mode 0");
+    assert_log("shy");
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("keeper");
+    TCase *tc = tcase_create("keeper");
+
+    tcase_add_checked_fixture(tc, make_site, remove_site);
+    tcase_add_test(tc, what_there_is_is_opened);
+    tcase_add_test(tc, nothing_is_there);
+    tcase_add_test(tc, an_empty_temp_drop_is_no_leftover);
+    tcase_add_test(tc, keep_temp_drop_leaves_an_empty_one);
+    tcase_add_loop_test(tc, a_maildrop_that_is_not_right_is_refused, 0, (int)(sizeof refusals / sizeof *refusals));
+    tcase_add_test(tc, a_session_can_do_its_work);
+    tcase_add_test(tc, a_missing_maildrop_can_be_made);
+    tcase_add_test(tc, a_maildrop_that_was_replaced_is_not_locked);
+    tcase_add_test(tc, fast_update_replaces_the_maildrop);
+    tcase_add_loop_test(tc, a_session_that_misbehaves_is_ended, 0, (int)(sizeof misdeeds / sizeof *misdeeds));
+    tcase_add_test(tc, what_a_dead_session_left_is_settled_under_its_locks);
+    tcase_add_test(tc, recovery_may_die_too);
+    tcase_add_test(tc, a_session_that_dies_outside_update_needs_no_recovery);
+    tcase_add_test(tc, option_files_of_the_user);
+    tcase_add_test(tc, an_administrators_file_counts_more);
+    suite_add_tcase(suite, tc);
+    return unit_main(suite);
+}

@@ -1,0 +1,341 @@
+/* monitor and checker: what a hostile preauth may ask, and what a broken password check may answer. preauth, keeper and auth are this test's own. */
+#include "tests/unit/unit.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "auth/auth.h"
+#include "process/checker.h"
+#include "process/keeper.h"
+#include "process/monitor.h"
+#include "process/preauth.h"
+#include "process/request.h"
+#include "tests/unit/caught_log.h"
+#include "wire/netio.h"
+
+/* ---- the other rooms, as the test wants them */
+
+static void (*hostile)(int monitor);
+static struct keeper_start kept;
+static char kept_unread[NETIO_UNREAD_MAX + 1];
+static int keepers;
+
+void preauth_main(const struct preauth_start *start)
+{
+    hostile(start->monitor);
+    _exit(0);
+}
+
+int keeper_run(const struct keeper_start *start)
+{
+    keepers++;
+    kept = *start;
+    memcpy(kept_unread, start->unread, start->unread_count);
+    return 42;
+}
+
+bool auth_canonical_name(const struct settings *settings, const char *given, char name_r[AUTH_NAME_MAX + 1])
+{
+    (void)settings;
+    name_r[0] = '\0';
+    if (strchr(given, '/') || strlen(given) > AUTH_NAME_MAX)
+        return false;
+    strcpy(name_r, given);
+    return true;
+}
+
+enum auth_verdict auth_check_password(const struct settings *settings, const char *given, const char *password, struct auth_user *user_r,
+                                      struct strbuf *reason)
+{
+    (void)settings;
+    if (strcmp(password, "crash") == 0)
+        abort();
+    if (strcmp(password, "silence") == 0)
+        _exit(0);
+    if (strcmp(password, "hang") == 0)
+        pause();
+    if (strcmp(password, "unavailable") == 0) {
+        strbuf_fail(reason, "the store is away");
+        return AUTH_UNAVAILABLE;
+    }
+    if (strcmp(password, "wrong") == 0) {
+        strbuf_fail(reason, "wrong password");
+        return AUTH_REFUSED;
+    }
+    *user_r = (struct auth_user){ .uid = strcmp(password, "root") == 0 ? 0 : 64001, .gid = 64002, .is_virtual = true };
+    strcpy(user_r->name, strcmp(password, "path") == 0 ? "../etc/passwd" : given);
+    strcpy(user_r->home, strcmp(password, "relative") == 0 ? "home" : "/home/alice");
+    return AUTH_GRANTED;
+}
+
+/* ---- checker */
+
+static const struct {
+    const char *password;
+    enum auth_verdict verdict;
+    const char *reason;
+} checks[] = {
+    { "secret", AUTH_GRANTED, "" },
+    { "wrong", AUTH_REFUSED, "wrong password" },
+    { "unavailable", AUTH_UNAVAILABLE, "the store is away" },
+    { "crash", AUTH_UNAVAILABLE, "the process that checks passwords ended without an answer (wait status 6)" },
+    { "silence", AUTH_UNAVAILABLE, "the process that checks passwords ended without an answer (wait status 0)" },
+    { "root", AUTH_UNAVAILABLE, "the process that checks passwords gave a broken answer" },
+    { "path", AUTH_UNAVAILABLE, "the process that checks passwords gave a broken answer" },
+    { "relative", AUTH_UNAVAILABLE, "the process that checks passwords gave a broken answer" },
+};
+
+START_TEST(verdicts)
+{
+    struct settings *settings = settings_new();
+    struct strbuf reason = STRBUF_INIT(STRBUF_WHY_MAX);
+    struct auth_user user;
+
+    signal(SIGABRT, SIG_DFL);
+    ck_assert_int_eq(checker_run(settings, "alice", checks[_i].password, -1, &user, &reason), checks[_i].verdict);
+    ck_assert_str_eq(reason.data, checks[_i].reason);
+    if (checks[_i].verdict == AUTH_GRANTED) {
+        ck_assert_str_eq(user.name, "alice");
+        ck_assert_str_eq(user.home, "/home/alice");
+        ck_assert_uint_eq(user.uid, 64001);
+        ck_assert_uint_eq(user.gid, 64002);
+        ck_assert(user.is_virtual);
+    }
+    ck_assert_int_eq(waitpid(-1, NULL, WNOHANG), -1);
+}
+END_TEST
+
+START_TEST(a_check_is_abandoned_when_nobody_waits)
+{
+    struct settings *settings = settings_new();
+    struct strbuf reason = STRBUF_INIT(STRBUF_WHY_MAX);
+    struct auth_user user;
+    int ends[2];
+
+    ck_assert_int_eq(privmsg_pair(ends), 0);
+    close(ends[1]);
+    ck_assert_int_eq(checker_run(settings, "alice", "hang", ends[0], &user, &reason), AUTH_UNAVAILABLE);
+    ck_assert_int_eq(waitpid(-1, NULL, WNOHANG), -1);
+}
+END_TEST
+
+/* ---- monitor */
+
+static void say(int monitor, uint32_t type, const char *first, const char *second)
+{
+    struct privmsg m;
+
+    privmsg_init(&m, type);
+    if (first)
+        privmsg_put_text(&m, first);
+    if (second)
+        privmsg_put_text(&m, second);
+    privmsg_send(monitor, &m);
+    privmsg_free(&m);
+}
+
+static uint64_t hear(int monitor)
+{
+    struct privmsg m;
+    uint64_t n;
+
+    if (privmsg_receive(monitor, &m, 5000) <= 0)
+        _exit(3);
+    n = privmsg_get_number(&m);
+    privmsg_free(&m);
+    return n;
+}
+
+static uint64_t try_password(int monitor, const char *password)
+{
+    say(monitor, REQUEST_PASSWORD, "alice", password);
+    return hear(monitor);
+}
+
+static void log_in(int monitor)
+{
+    if (try_password(monitor, "secret") == AUTH_GRANTED)
+        say(monitor, REQUEST_HANDOVER, "STAT\r\nQU", NULL);
+}
+
+static void lingers_after_handover(int monitor)
+{
+    log_in(monitor);
+    pause();
+}
+
+static void says_quit(int monitor)
+{
+    (void)monitor;
+}
+
+static void is_wrong(int monitor)
+{
+    if (try_password(monitor, "wrong") != AUTH_REFUSED)
+        _exit(3);
+}
+
+static void guesses_again(int monitor)
+{
+    try_password(monitor, "wrong");
+    try_password(monitor, "secret");
+    say(monitor, REQUEST_HANDOVER, "", NULL);
+    pause();
+}
+
+static void hands_over_without_login(int monitor)
+{
+    say(monitor, REQUEST_HANDOVER, "", NULL);
+    pause();
+}
+
+static void hands_over_after_refusal(int monitor)
+{
+    try_password(monitor, "wrong");
+    say(monitor, REQUEST_HANDOVER, "", NULL);
+    pause();
+}
+
+static void hands_over_too_much(int monitor)
+{
+    static char much[NETIO_UNREAD_MAX + 2];
+
+    memset(much, 'a', NETIO_UNREAD_MAX + 1);
+    try_password(monitor, "secret");
+    say(monitor, REQUEST_HANDOVER, much, NULL);
+    pause();
+}
+
+static void asks_for_a_lock(int monitor)
+{
+    try_password(monitor, "secret");
+    say(monitor, REQUEST_LOCK, NULL, NULL);
+    pause();
+}
+
+static void asks_for_nonsense(int monitor)
+{
+    say(monitor, 4000000000u, NULL, NULL);
+    pause();
+}
+
+static void forgets_the_password(int monitor)
+{
+    say(monitor, REQUEST_PASSWORD, "alice", NULL);
+    pause();
+}
+
+static void sends_a_descriptor(int monitor)
+{
+    struct privmsg m;
+
+    privmsg_init(&m, REQUEST_LOG);
+    privmsg_put_number(&m, LOG_INFO);
+    privmsg_put_text(&m, "with a descriptor");
+    privmsg_put_fd(&m, dup(0));
+    privmsg_send(monitor, &m);
+    pause();
+}
+
+static void floods_the_log(int monitor)
+{
+    int i;
+
+    request_log_through(monitor);
+    for (i = 0; i < 2000; i++)
+        log_write(LOG_INFO, "spam");
+}
+
+static void fakes_a_login_record(int monitor)
+{
+    request_log_through(monitor);
+    log_write(LOG_NOTICE, "x\n(v5) POP login by user \"root\" at (a) 1.2.3.4");
+}
+
+static void is_killed(int monitor)
+{
+    (void)monitor;
+    kill(getpid(), SIGKILL);
+}
+
+static void closes_its_end_and_lingers(int monitor)
+{
+    close(monitor);
+    pause();
+}
+
+static const struct {
+    const char *name;
+    void (*hostile)(int monitor);
+    int status;
+    bool keeper;
+    const char *log; /* what must be in the log; NULL: nothing of an error may be */
+} acts[] = {
+    { "log in", log_in, 42, true, "notice (v5.0.0) POP login by user \"alice\" at (unknown) unknown\n" },
+    { "linger after the handover", lingers_after_handover, 42, true, NULL },
+    { "QUIT", says_quit, 0, false, NULL },
+    { "wrong password", is_wrong, 0, false,
+      "notice [AUTH] Failed attempted login to alice from host (unknown) unknown\ninfo login to alice refused: wrong password\n" },
+    { "a second guess", guesses_again, 75, false, "err the process that meets clients first asked for PASSWORD, which it may not now" },
+    { "handover without login", hands_over_without_login, 75, false, "err the process that meets clients first asked for HANDOVER, which it may not now" },
+    { "handover after a refusal", hands_over_after_refusal, 75, false, "err the process that meets clients first asked for HANDOVER" },
+    { "too much input", hands_over_too_much, 75, false, "err the process that meets clients first sent a broken HANDOVER" },
+    { "a request of the session", asks_for_a_lock, 75, false, "err the process that meets clients first asked for LOCK, which it may not now" },
+    { "a request that does not exist", asks_for_nonsense, 75, false, "err the process that meets clients first asked for unknown" },
+    { "a request cut short", forgets_the_password, 75, false, "err the process that meets clients first sent a broken PASSWORD" },
+    { "a descriptor", sends_a_descriptor, 75, false, "err the process that meets clients first asked for LOG with a descriptor" },
+    { "a flood of records", floods_the_log, 0, false, "info spam\n" },
+    { "a faked record", fakes_a_login_record, 0, false, "notice x\\x0a(v5) POP login" },
+    { "killed", is_killed, 75, false, "err the process that serves the login from unknown was killed by signal 9" },
+    { "closed, but there", closes_its_end_and_lingers, 75, false, "err the process that serves the login from unknown was killed by signal 9" },
+};
+
+static int count(const char *text, const char *part)
+{
+    int n = 0;
+
+    for (; (text = strstr(text, part)); text++)
+        n++;
+    return n;
+}
+
+START_TEST(what_preauth_may_do)
+{
+    struct settings *settings = settings_new();
+    int null = open("/dev/null", O_RDWR);
+
+    dup2(null, 0);
+    catch_log();
+    hostile = acts[_i].hostile;
+    ck_assert_msg(monitor_run(settings) == acts[_i].status, "%s: %s", acts[_i].name, caught.data);
+    ck_assert_msg(keepers == acts[_i].keeper, "%s", acts[_i].name);
+    if (acts[_i].log)
+        ck_assert_msg(strstr(caught.data, acts[_i].log) != NULL, "%s: %s", acts[_i].name, caught.data);
+    else
+        ck_assert_msg(!strstr(caught.data, "err "), "%s: %s", acts[_i].name, caught.data);
+    ck_assert_int_le(count(caught.data, "info spam"), 300);
+    if (acts[_i].keeper) {
+        ck_assert_str_eq(kept_unread, "STAT\r\nQU");
+        ck_assert_uint_eq(kept.unread_count, 8);
+        ck_assert_str_eq(kept.user->name, "alice");
+    }
+    /* No process is left. */
+    ck_assert_int_eq(waitpid(-1, NULL, WNOHANG), -1);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("monitor");
+    TCase *tc = tcase_create("monitor");
+
+    tcase_add_loop_test(tc, verdicts, 0, (int)(sizeof checks / sizeof *checks));
+    tcase_add_test(tc, a_check_is_abandoned_when_nobody_waits);
+    tcase_add_loop_test(tc, what_preauth_may_do, 0, (int)(sizeof acts / sizeof *acts));
+    suite_add_tcase(suite, tc);
+    return unit_main(suite);
+}
