@@ -35,6 +35,7 @@
 #define PRIVSEP_PATH "/var/empty"
 #endif
 
+#define OWN_JAIL "/proc/self/fdinfo"
 #define OUTPUT_BYTES 4096
 #define PASSWD_MAX (1 << 20) /* a larger /etc/passwd is not looked through before each greeting */
 
@@ -88,18 +89,25 @@ static void find_privsep_user(uid_t *uid_r, gid_t *gid_r)
     *gid_r = 65534;
 }
 
-/* An empty root directory is a second wall behind the uid; a system without one is told so, and served. */
-static void lock_in(void)
+/* Whether only root can put something there. */
+static bool is_jail(const char *path)
 {
     struct stat st;
 
-    if (stat(PRIVSEP_PATH, &st) < 0)
-        log_write(LOG_WARNING, "the directory " PRIVSEP_PATH " for the process that meets clients first: %s; make it, owned by root and empty",
-                  strerror(errno));
-    else if (!S_ISDIR(st.st_mode) || st.st_uid != 0 || (st.st_mode & 022))
-        log_write(LOG_WARNING, PRIVSEP_PATH " must be a directory that only root can write to; it is not used");
-    else if (chroot(PRIVSEP_PATH) < 0 || chdir("/") < 0)
-        log_write(LOG_WARNING, "chroot to " PRIVSEP_PATH ": %s", strerror(errno));
+    return stat(path, &st) == 0 && S_ISDIR(st.st_mode) && st.st_uid == 0 && !(st.st_mode & 022);
+}
+
+/* An empty root directory is a second wall behind the uid. Where the site made none, the kernel's list of our own descriptors does as well: nothing can be
+   made there, and what there is cannot be opened by who we are then. */
+static void lock_in(void)
+{
+    const char *jail = is_jail(PRIVSEP_PATH) ? PRIVSEP_PATH : OWN_JAIL;
+
+    if (chdir(jail) < 0 || chroot(".") < 0)
+        log_write(LOG_WARNING, "the process that meets clients first cannot be locked in: chroot to %s: %s; make " PRIVSEP_PATH
+                  ", owned by root and empty", jail, strerror(errno));
+    if (chdir("/") < 0)
+        _exit(MEM_EXIT_STATUS);
 }
 
 static void give_up_rights(const struct preauth_start *start)
