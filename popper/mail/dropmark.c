@@ -147,15 +147,15 @@ bool dropmark_verify(const struct dropmark *mark, int drop_fd, const struct mess
     return fingerprint(drop_fd, mark->size, messages, count, &sum) == 0 && sum == mark->fingerprint;
 }
 
-/* An append moves mtime and ctime on together. Two in one tick of the clock leave both as they were, which only a
-   racy mark can have seen. */
+/* An append moves mtime and ctime on together. One in the same tick of the clock as the last change before it leaves
+   them as they were, which only a racy mark can have seen. */
 static bool times_of_an_append(const struct dropmark *mark, const struct stat *st)
 {
     int64_t mtime = file_ns(&st->st_mtim), ctime = file_ns(&st->st_ctim);
 
-    if (mtime > mark->mtime && ctime > mark->ctime)
-        return true;
-    return mark->racy && mtime == mark->mtime && ctime == mark->ctime;
+    if (ctime == mark->ctime)
+        return mark->racy && mtime >= mark->mtime;
+    return ctime > mark->ctime && mtime > mark->mtime;
 }
 
 enum dropmark_match dropmark_compare(const struct dropmark *mark, int drop_fd, const struct stat *st,

@@ -14,6 +14,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "mail/filecalls.h"
+
 static const char *const names[MAILFILE_COUNT] = { LOCALHOST_DROP, LOCALHOST_JOURNAL, LOCALHOST_TEMPDROP, ".popbull" };
 
 static void must(bool ok, const char *what)
@@ -92,18 +94,21 @@ static int host_sync_dir(void *context, enum mailfile which, struct strbuf *why)
 
     (void)which;
     (void)why;
-    return fsync(h->dirfd);
+    return filecalls->fsync(h->dirfd);
 }
 
 void localhost_init(struct localhost *h)
 {
-    *h = (struct localhost){ .directory = "/tmp/popper-test.XXXXXX", .drop = -1, .index = -1, .leftover = -1 };
+    *h = (struct localhost){ .drop = -1, .index = -1, .leftover = -1 };
+    snprintf(h->directory, sizeof h->directory, "%.40s/popper-test.XXXXXX",
+             getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp");
     must(mkdtemp(h->directory) != NULL, "mkdtemp");
     snprintf(h->shown, sizeof h->shown, "%s/%s", h->directory, LOCALHOST_DROP);
     h->dirfd = open(h->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     must(h->dirfd >= 0, h->directory);
     h->lock = maillock_new(h->dirfd, LOCALHOST_DROP, h->shown, MAILLOCK_DOTLOCK | MAILLOCK_FCNTL, false);
-    h->host = (struct mailhost){ h, h->shown, host_lock, host_unlock, host_lock_is_ours, host_open, host_remove, host_set_aside, host_sync_dir };
+    h->host = (struct mailhost){ h,         h->shown,    host_lock,      host_unlock,  host_lock_is_ours,
+                                 host_open, host_remove, host_set_aside, host_sync_dir };
 }
 
 void localhost_remove(struct localhost *h)

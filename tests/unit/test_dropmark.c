@@ -169,6 +169,15 @@ START_TEST(growth_within_a_tick_needs_a_racy_mark)
     ck_assert_int_eq(dropmark_compare(&mark, drop, &st, messages, 20), DROPMARK_CHANGED);
     mark.racy = true;
     ck_assert_int_eq(dropmark_compare(&mark, drop, &st, messages, 20), DROPMARK_GROWN);
+    mark.mtime--; /* set back by the reader that changed M before the delivery */
+    ck_assert_int_eq(dropmark_compare(&mark, drop, &st, messages, 20), DROPMARK_GROWN);
+    mark.ctime--; /* and if it was some other tick, not racy at all */
+    mark.racy = false;
+    ck_assert_int_eq(dropmark_compare(&mark, drop, &st, messages, 20), DROPMARK_GROWN);
+    mark.mtime++;
+    ck_assert_int_eq(dropmark_compare(&mark, drop, &st, messages, 20), DROPMARK_CHANGED);
+    mark.ctime++;
+    mark.racy = true;
     write_at(100);
     ck_assert_int_eq(dropmark_compare(&mark, drop, &st, messages, 20), DROPMARK_CHANGED);
 }
