@@ -1,57 +1,178 @@
 /*
- * lines: see lines.h. Text is looked at in groups of 64 bytes: one bit a byte says where LF, CR, NUL and 'F' stand, and the rules are a few
- * shifts on such masks. How the masks are made is the only thing that depends on the machine.
+ * lines: see lines.h. The portable code goes from line end to line end with memchr. Where the machine has vectors, text is looked at in groups of 64
+ * bytes: one bit a byte says where LF, CR, NUL and 'F' stand, and the rules are a few shifts on such masks; lines cost nothing then.
  */
 #include "mail/lines.h"
 
-#include <endian.h>
 #include <string.h>
 
+typedef size_t find_fn(struct lines_scan *scan, const char *text, size_t n);
+typedef void to_wire_fn(struct lines_wire *wire, const char **in, const char *end, char **out, const char *out_end);
+
+void lines_inside(struct lines_scan *scan)
+{
+    scan->line_start = scan->after_empty = scan->cr = scan->line_start_cr = false;
+}
+
+/* ---- portable */
+
+/* The text up to the next line end, or all there is. */
+static void read_line(struct lines_scan *s, const char *text, size_t n, size_t *used_r)
+{
+    const char *lf = memchr(text, '\n', n);
+    size_t length = lf ? (size_t)(lf - text) : n;
+    bool cr = length > 0 ? text[length - 1] == '\r' : s->cr;
+    bool start_cr = length > 0 ? length == 1 && cr && s->line_start : s->line_start_cr;
+
+    *used_r = length + (lf != NULL);
+    if (!lf) {
+        lines_inside(s);
+        s->cr = cr;
+        s->line_start_cr = start_cr;
+        return;
+    }
+    s->lf++;
+    s->crlf += cr;
+    s->after_empty = start_cr || (length == 0 && s->line_start);
+    s->line_start = true;
+    s->cr = s->line_start_cr = false;
+}
+
+static size_t portable_find(struct lines_scan *s, const char *text, size_t n)
+{
+    size_t at = 0, used;
+
+    while (at < n) {
+        if ((s->after_empty && text[at] == 'F') || (s->line_start && text[at] == '\0')) {
+            s->cr = s->line_start_cr = false;
+            break;
+        }
+        read_line(s, text + at, n - at, &used);
+        at += used;
+    }
+    s->nuls = s->nuls || memchr(text, '\0', at);
+    return at;
+}
+
+static void portable_to_wire(struct lines_wire *wire, const char **in, const char *end, char **out, const char *out_end)
+{
+    const char *p = *in;
+    char *o = *out;
+
+    while (p < end && out_end - o >= LINES_ROOM) {
+        size_t most = (size_t)(end - p), room = (size_t)(out_end - o) - 3, n;
+        const char *lf;
+
+        if (wire->line_start && *p == '.') {
+            *o++ = '.';
+            wire->stuffed++;
+        }
+        lf = memchr(p, '\n', most < room ? most : room);
+        n = lf ? (size_t)(lf - p) : most < room ? most : room;
+        memcpy(o, p, n);
+        p += n;
+        o += n;
+        if (n > 0)
+            wire->cr = p[-1] == '\r';
+        wire->line_start = lf != NULL;
+        if (lf) {
+            if (!wire->cr)
+                *o++ = '\r';
+            *o++ = *p++;
+            wire->cr = false;
+        }
+    }
+    *in = p;
+    *out = o;
+}
+
+/* ---- x86-64 with AVX2 or AVX-512, asked for at run time */
+
+#ifdef __x86_64__
+#include <immintrin.h>
+
 #define GROUP 64
+#define INLINE static inline __attribute__((always_inline))
+#define AVX2 __attribute__((target("avx2,popcnt,bmi")))
+#define AVX512 __attribute__((target("avx512f,avx512bw,popcnt,bmi")))
 
 struct masks {
     uint64_t lf, cr, nul, f;
 };
 
-/* ---- portable: eight bytes at a time */
-
-static inline uint64_t word_mask(uint64_t word, unsigned char c)
+INLINE AVX2 uint64_t avx2_mask(__m256i low, __m256i high, char c)
 {
-    const uint64_t low7 = UINT64_C(0x7f7f7f7f7f7f7f7f);
-    uint64_t x = word ^ (UINT64_C(0x0101010101010101) * c);
-    uint64_t zero = ~(((x & low7) + low7) | x | low7); /* 0x80 in the bytes that are equal */
+    __m256i want = _mm256_set1_epi8(c);
+    uint32_t l = (uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(low, want));
+    uint32_t h = (uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(high, want));
 
-    return ((zero >> 7) * UINT64_C(0x0102040810204080)) >> 56;
+    return l | (uint64_t)h << 32;
 }
 
-static inline uint64_t portable_mask(const char *p, unsigned char c)
+INLINE AVX2 struct masks avx2_masks(const char *p)
 {
-    uint64_t mask = 0, word;
+    __m256i low = _mm256_loadu_si256((const __m256i *)(const void *)p);
+    __m256i high = _mm256_loadu_si256((const __m256i *)(const void *)(p + 32));
 
-    for (unsigned i = 0; i < GROUP; i += 8) {
-        memcpy(&word, p + i, sizeof word);
-        mask |= word_mask(le64toh(word), c) << i;
+    return (struct masks){ avx2_mask(low, high, '\n'), avx2_mask(low, high, '\r'), avx2_mask(low, high, 0),
+                           avx2_mask(low, high, 'F') };
+}
+
+/* Copies a group; returns where its LFs are. */
+INLINE AVX2 uint64_t avx2_copy(char *to, const char *from)
+{
+    __m256i low = _mm256_loadu_si256((const __m256i *)(const void *)from);
+    __m256i high = _mm256_loadu_si256((const __m256i *)(const void *)(from + 32));
+
+    _mm256_storeu_si256((__m256i *)(void *)to, low);
+    _mm256_storeu_si256((__m256i *)(void *)(to + 32), high);
+    return avx2_mask(low, high, '\n');
+}
+
+static AVX2 void avx2_to_wire(struct lines_wire *wire, const char **in, const char *end, char **out, const char *out_end)
+{
+    const char *first = *in, *p = first;
+    char *o = *out;
+    bool line_start = wire->line_start;
+
+    while (p < end && out_end - o >= LINES_ROOM) {
+        size_t left = (size_t)(end - p), i;
+        uint64_t lf;
+
+        if (line_start && *p == '.') {
+            *o++ = '.';
+            wire->stuffed++;
+        }
+        lf = avx2_copy(o, p);
+        i = lf ? (size_t)__builtin_ctzll(lf) : GROUP;
+        line_start = i < left && lf;
+        if (!line_start) {
+            size_t done = left < GROUP ? left : GROUP;
+
+            p += done;
+            o += done;
+            continue;
+        }
+        p += i + 1;
+        o += i;
+        if (!(p - 1 > first ? p[-2] == '\r' : wire->cr))
+            *o++ = '\r';
+        *o++ = '\n';
     }
-    return mask;
+    if (p > first)
+        wire->cr = p[-1] == '\r';
+    wire->line_start = line_start;
+    *in = p;
+    *out = o;
 }
 
-static inline struct masks portable_masks(const char *p)
+INLINE AVX512 struct masks avx512_masks(const char *p)
 {
-    return (struct masks){ portable_mask(p, '\n'), portable_mask(p, '\r'), portable_mask(p, 0), portable_mask(p, 'F') };
+    __m512i all = _mm512_loadu_si512(p);
+
+    return (struct masks){ _mm512_cmpeq_epi8_mask(all, _mm512_set1_epi8('\n')), _mm512_cmpeq_epi8_mask(all, _mm512_set1_epi8('\r')),
+                           _mm512_testn_epi8_mask(all, all), _mm512_cmpeq_epi8_mask(all, _mm512_set1_epi8('F')) };
 }
-
-static inline uint64_t portable_copy(char *to, const char *from)
-{
-    memcpy(to, from, GROUP);
-    return portable_mask(from, '\n');
-}
-
-/* ---- the rules, made for each kind of machine below */
-
-#define INLINE static inline __attribute__((always_inline))
-
-typedef struct masks masks_fn(const char *p);
-typedef uint64_t copy_fn(char *to, const char *from); /* copies a group, returns the mask of its LFs */
 
 /* Reads one group into the counts; bits above the valid ones are zero in all masks. Returns the bit of the first candidate, or 0. */
 INLINE uint64_t scan_group(struct lines_scan *s, struct masks m)
@@ -84,29 +205,7 @@ INLINE uint64_t scan_group(struct lines_scan *s, struct masks m)
     return 0;
 }
 
-/* The same rules for one byte: what is left at the end of a piece. True: a candidate, not counted. */
-static bool scan_byte(struct lines_scan *s, char c)
-{
-    if ((s->after_empty && c == 'F') || (s->line_start && c == '\0')) {
-        s->cr = s->line_start_cr = false;
-        return true;
-    }
-    if (c == '\n') {
-        s->lf++;
-        s->crlf += s->cr;
-        s->after_empty = s->line_start || s->line_start_cr;
-        s->line_start = true;
-        s->cr = s->line_start_cr = false;
-        return false;
-    }
-    s->nuls |= c == '\0';
-    s->cr = c == '\r';
-    s->line_start_cr = s->cr && s->line_start;
-    s->line_start = s->after_empty = false;
-    return false;
-}
-
-INLINE size_t find(struct lines_scan *scan, const char *text, size_t n, masks_fn *masks_of)
+INLINE size_t find(struct lines_scan *scan, const char *text, size_t n, struct masks (*masks_of)(const char *p))
 {
     struct lines_scan s = *scan; /* a copy that can live in registers */
     size_t i = 0;
@@ -119,92 +218,8 @@ INLINE size_t find(struct lines_scan *scan, const char *text, size_t n, masks_fn
             return i + (unsigned)__builtin_ctzll(found);
         }
     }
-    while (i < n && !scan_byte(&s, text[i]))
-        i++;
     *scan = s;
-    return i;
-}
-
-INLINE void to_wire(struct lines_wire *wire, const char **in, const char *end, char **out, const char *out_end, copy_fn *copy)
-{
-    const char *first = *in, *p = first;
-    char *o = *out;
-    bool line_start = wire->line_start;
-
-    while (p < end && out_end - o >= LINES_ROOM) {
-        size_t left = (size_t)(end - p), i;
-        uint64_t lf;
-
-        if (line_start && *p == '.') {
-            *o++ = '.';
-            wire->stuffed++;
-        }
-        lf = copy(o, p);
-        i = lf ? (size_t)__builtin_ctzll(lf) : GROUP;
-        line_start = i < left && lf;
-        if (!line_start) {
-            size_t done = left < GROUP ? left : GROUP;
-
-            p += done;
-            o += done;
-            continue;
-        }
-        p += i + 1;
-        o += i;
-        if (!(p - 1 > first ? p[-2] == '\r' : wire->cr))
-            *o++ = '\r';
-        *o++ = '\n';
-    }
-    if (p > first)
-        wire->cr = p[-1] == '\r';
-    wire->line_start = line_start;
-    *in = p;
-    *out = o;
-}
-
-static size_t portable_find(struct lines_scan *scan, const char *text, size_t n)
-{
-    return find(scan, text, n, portable_masks);
-}
-
-static void portable_to_wire(struct lines_wire *wire, const char **in, const char *end, char **out, const char *out_end)
-{
-    to_wire(wire, in, end, out, out_end, portable_copy);
-}
-
-/* ---- x86-64 with AVX2, asked for at run time */
-
-#ifdef __x86_64__
-#include <immintrin.h>
-
-#define AVX2 __attribute__((target("avx2,popcnt,bmi")))
-
-static inline AVX2 __attribute__((always_inline)) uint64_t avx2_mask(__m256i low, __m256i high, char c)
-{
-    __m256i want = _mm256_set1_epi8(c);
-    uint32_t l = (uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(low, want));
-    uint32_t h = (uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(high, want));
-
-    return l | (uint64_t)h << 32;
-}
-
-static inline AVX2 __attribute__((always_inline)) struct masks avx2_masks(const char *p)
-{
-    __m256i low = _mm256_loadu_si256((const __m256i *)(const void *)p);
-    __m256i high = _mm256_loadu_si256((const __m256i *)(const void *)(p + 32));
-
-    return (struct masks){ avx2_mask(low, high, '\n'), avx2_mask(low, high, '\r'), avx2_mask(low, high, 0),
-                           avx2_mask(low, high, 'F') };
-}
-
-static inline AVX2 __attribute__((always_inline)) uint64_t avx2_copy(char *to, const char *from)
-{
-    __m256i low = _mm256_loadu_si256((const __m256i *)(const void *)from);
-    __m256i high = _mm256_loadu_si256((const __m256i *)(const void *)(from + 32));
-
-    _mm256_storeu_si256((__m256i *)(void *)to, low);
-    _mm256_storeu_si256((__m256i *)(void *)(to + 32), high);
-    return avx2_mask(low, high, '\n');
+    return i + portable_find(scan, text + i, n - i);
 }
 
 static AVX2 size_t avx2_find(struct lines_scan *scan, const char *text, size_t n)
@@ -212,53 +227,55 @@ static AVX2 size_t avx2_find(struct lines_scan *scan, const char *text, size_t n
     return find(scan, text, n, avx2_masks);
 }
 
-static AVX2 void avx2_to_wire(struct lines_wire *wire, const char **in, const char *end, char **out, const char *out_end)
+static AVX512 size_t avx512_find(struct lines_scan *scan, const char *text, size_t n)
 {
-    to_wire(wire, in, end, out, out_end, avx2_copy);
+    return find(scan, text, n, avx512_masks);
 }
 
-static bool have_avx2(void)
+static enum lines_code best(void)
 {
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("popcnt") && __builtin_cpu_supports("bmi");
+    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("popcnt") || !__builtin_cpu_supports("bmi"))
+        return LINES_PORTABLE;
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") ? LINES_AVX512 : LINES_AVX2;
 }
 #else
 #define avx2_find portable_find
+#define avx512_find portable_find
 #define avx2_to_wire portable_to_wire
 
-static bool have_avx2(void)
+static enum lines_code best(void)
 {
-    return false;
+    return LINES_PORTABLE;
 }
 #endif
 
-static enum { UNKNOWN, PORTABLE, VECTORS } machine;
+/* ---- choice. AVX-512 gains nothing for lines_to_wire, and neither does an expansion without branches (AVX-512 VBMI2): tried and measured. */
 
-static bool use_vectors(void)
-{
-    if (__builtin_expect(machine == UNKNOWN, 0))
-        machine = have_avx2() ? VECTORS : PORTABLE;
-    return machine == VECTORS;
-}
+static find_fn *const finders[] = { [LINES_PORTABLE] = portable_find, [LINES_AVX2] = avx2_find, [LINES_AVX512] = avx512_find };
+static to_wire_fn *const wirers[] = { [LINES_PORTABLE] = portable_to_wire, [LINES_AVX2] = avx2_to_wire, [LINES_AVX512] = avx2_to_wire };
+static find_fn *find_here;
+static to_wire_fn *to_wire_here;
 
-void lines_use_portable(bool on)
+void lines_use(enum lines_code most)
 {
-    machine = on ? PORTABLE : UNKNOWN;
+    enum lines_code code = best();
+
+    if (code > most)
+        code = most;
+    find_here = finders[code];
+    to_wire_here = wirers[code];
 }
 
 size_t lines_find(struct lines_scan *scan, const char *text, size_t n)
 {
-    return use_vectors() ? avx2_find(scan, text, n) : portable_find(scan, text, n);
-}
-
-void lines_inside(struct lines_scan *scan)
-{
-    scan->line_start = scan->after_empty = scan->cr = scan->line_start_cr = false;
+    if (__builtin_expect(!find_here, 0))
+        lines_use(LINES_BEST);
+    return find_here(scan, text, n);
 }
 
 void lines_to_wire(struct lines_wire *wire, const char **in, const char *end, char **out, const char *out_end)
 {
-    if (use_vectors())
-        avx2_to_wire(wire, in, end, out, out_end);
-    else
-        portable_to_wire(wire, in, end, out, out_end);
+    if (__builtin_expect(!to_wire_here, 0))
+        lines_use(LINES_BEST);
+    to_wire_here(wire, in, end, out, out_end);
 }

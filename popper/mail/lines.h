@@ -44,7 +44,8 @@ struct lines_wire {
    fewer than LINES_ROOM bytes are left before out_end (bytes between *out and out_end may have been scribbled on). */
 void lines_to_wire(struct lines_wire *wire, const char **in, const char *end, char **out, const char *out_end);
 
-/* For tests: true makes both loops use the portable code. */
-void lines_use_portable(bool on);
+/* For tests: the best code that may be used, if the machine has it. */
+enum lines_code { LINES_PORTABLE, LINES_AVX2, LINES_AVX512, LINES_BEST = LINES_AVX512 };
+void lines_use(enum lines_code most);
 
 #endif

@@ -39,17 +39,18 @@ struct scan {
 
     /* the message at hand */
     struct message m;
-    struct uidl uid;
-    char from[MBOXSCAN_FROM_MAX];
     bool first;                /* of the file */
     unsigned internal_signs;   /* of the UW folder-internal message */
     uint64_t header_octets, dropped_octets; /* of the lines sent, and of those that MSG_EDITED leaves out */
+    bool in_header;
+    size_t unchecked;          /* header bytes from buf[unchecked] to pos were not searched for NULs */
     bool blank;                /* its header ended in an empty line */
     enum headerfield field;    /* whose line is being read */
     char value[VALUE_MAX];
     size_t value_len;
     struct lines_scan body;
     uint64_t body_start, padding;
+    struct uidl uid;
 };
 
 static size_t block_size = MBOXSCAN_BLOCK;
@@ -85,6 +86,13 @@ static void read_failed(struct scan *s, ssize_t got)
     s->end = s->base + s->len;
 }
 
+/* Searches what was read of the header since last time: once for many lines. */
+static void check_header_nuls(struct scan *s)
+{
+    if (memchr(s->buf + s->unchecked, '\0', s->pos - s->unchecked))
+        s->m.flags |= MSG_NULS;
+}
+
 /* Makes at least n bytes (up to MBOXSCAN_FROM_MAX) available from pos on. False: the file ends before. Moves the bytes. */
 static bool more(struct scan *s, size_t n)
 {
@@ -95,6 +103,9 @@ static bool more(struct scan *s, size_t n)
 
         if (now == 0)
             return false;
+        if (s->in_header)
+            check_header_nuls(s);
+        s->unchecked = 0;
         memmove(s->buf, s->buf + s->pos, left(s));
         s->base += s->pos;
         s->len -= s->pos;
@@ -145,11 +156,12 @@ static bool at_from(struct scan *s)
 static void begin_message(struct scan *s, enum msglist_source source)
 {
     s->m = (struct message){ .offset = here(s), .from_len = (uint16_t)s->from_line, .source = (uint8_t)source };
-    memcpy(s->from, s->buf + s->pos, s->from_text);
-    uidl_begin(&s->uid, s->rules->format, s->from, s->from_text);
+    uidl_begin(&s->uid, s->buf + s->pos, s->from_text);
     s->pos += s->from_line;
     s->header_octets = s->dropped_octets = 0;
     s->blank = false;
+    s->in_header = true;
+    s->unchecked = s->pos;
     s->field = HEADERFIELD_OTHER;
     s->internal_signs = 0;
     s->padding = 0;
@@ -255,11 +267,11 @@ static bool only_nuls(const char *p, size_t n)
     return n == 0;
 }
 
-/* Reads a piece of a line at pos (all that is in view up to its line end) and hands it to those who want it. Returns whether the line goes on.
+/* Reads a piece of a line at pos (all that is in view up to its line end lf, or NULL) and hands it to those who want it. Returns whether the line goes on.
    *octets_r grows by the piece, *text_r is set when there was anything but NULs. */
-static bool header_piece(struct scan *s, bool looked_into, uint64_t *octets_r, bool *text_r)
+static bool header_piece(struct scan *s, const char *lf, bool looked_into, uint64_t *octets_r, bool *text_r)
 {
-    char *lf = line_end(s, 2), *p = s->buf + s->pos;
+    const char *p = s->buf + s->pos;
     bool last = lf || s->base + s->len == s->end;
     size_t n = lf ? (size_t)(lf - p) + 1 : left(s), text = n - (lf != NULL);
 
@@ -268,8 +280,6 @@ static bool header_piece(struct scan *s, bool looked_into, uint64_t *octets_r, b
         if (!last)
             n--; /* its LF may be the next byte to come */
     }
-    if (memchr(p, '\0', text))
-        s->m.flags |= MSG_NULS;
     *text_r = *text_r || n == 0 || !only_nuls(p, n);
     *octets_r += text;
     if (is_hashed(s->field)) {
@@ -292,10 +302,9 @@ static bool header_line(struct scan *s)
 {
     uint64_t octets = 0;
     bool looked_into = false, text = false;
-    const char *p;
+    const char *p, *lf = line_end(s, HEADERFIELD_LOOK);
     size_t n;
 
-    line_end(s, HEADERFIELD_LOOK);
     p = s->buf + s->pos;
     n = left(s);
     if (n == 0)
@@ -310,8 +319,8 @@ static bool header_line(struct scan *s)
         looked_into = is_looked_into(s, s->field);
         s->value_len = 0;
     }
-    while (header_piece(s, looked_into, &octets, &text))
-        ;
+    while (header_piece(s, lf, looked_into, &octets, &text))
+        lf = line_end(s, 2);
     if (looked_into) {
         size_t name = headerfield_name_length(s->field);
 
@@ -440,6 +449,8 @@ static void scan_message(struct scan *s, enum msglist_source source)
     begin_message(s, source);
     while (header_line(s))
         ;
+    check_header_nuls(s);
+    s->in_header = false;
     set_header_len(s);
     if (s->blank) {
         s->body_start = here(s);
@@ -458,7 +469,7 @@ static void padding_message(struct scan *s, enum msglist_source source)
     s->m = (struct message){ .octets = 2, .flags = MSG_HIDDEN | MSG_NULS, .source = (uint8_t)source };
     s->padding = s->m.length = skip_nuls(s);
     set_header_len(s);
-    uidl_begin(&s->uid, s->rules->format, "", 0);
+    uidl_begin(&s->uid, "", 0);
     uidl_end(&s->uid, 0, id);
     msglist_add(s->list, &s->m, id);
 }
@@ -496,8 +507,10 @@ enum mboxscan_result mboxscan_file(int fd, uint64_t start, uint64_t end, enum ms
                       .first = start == 0, .imap_validity = imap_validity_r ? *imap_validity_r : 0 };
     enum mboxscan_result result;
 
+    uidl_init(&s.uid, rules->format, list);
     s.buf = mem_new(s.block + MBOXSCAN_FROM_MAX, 1);
     result = scan_all(&s, source);
+    uidl_flush(&s.uid);
     mem_free(s.buf);
     if (imap_validity_r)
         *imap_validity_r = s.imap_validity;

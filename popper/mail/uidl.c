@@ -10,21 +10,42 @@
 
 #define BASE 80
 #define BASE_DIGITS 5 /* for each four bytes of the digest */
+#define QPOPPER_LENGTH (DIGEST_MD5_SIZE / 4 * BASE_DIGITS)
 
-void uidl_begin(struct uidl *u, enum uidl_format format, const char *from, size_t from_len)
+void uidl_init(struct uidl *u, enum uidl_format format, struct msglist *list)
 {
-    digest_md5_begin(&u->hash);
     u->format = format;
-    u->from = from;
-    u->from_len = from_len;
+    u->list = list;
+    u->waiting = 0;
+}
+
+void uidl_begin(struct uidl *u, const char *from, size_t n)
+{
+    if (u->waiting == MD5LANES_MAX)
+        uidl_flush(u);
+    u->texts[u->waiting].n = 0;
+    u->from_len = n + 1;
+    u->is_long = false;
     u->stored[0] = '\0';
     u->imap_uid = 0;
-    digest_md5_add(&u->hash, from, from_len);
-    digest_md5_add(&u->hash, "\n", 1);
+    uidl_hash(u, from, n);
+    uidl_hash(u, "\n", 1);
 }
 
 void uidl_hash(struct uidl *u, const char *bytes, size_t n)
 {
+    struct uidl_text *text = &u->texts[u->waiting];
+
+    if (!u->is_long && n <= UIDL_TEXT - text->n) {
+        memcpy(text->bytes + text->n, bytes, n);
+        text->n += n;
+        return;
+    }
+    if (!u->is_long) {
+        digest_md5_begin(&u->hash);
+        digest_md5_add(&u->hash, text->bytes, text->n);
+        u->is_long = true;
+    }
     digest_md5_add(&u->hash, bytes, n);
 }
 
@@ -80,8 +101,17 @@ static void write_hex(const unsigned char *digest, char *id)
     *id = '\0';
 }
 
+static void write_id(enum uidl_format format, const unsigned char *digest, char *id)
+{
+    if (format == UIDL_MD5)
+        write_hex(digest, id);
+    else
+        write_qpopper(digest, id);
+}
+
 bool uidl_end(struct uidl *u, uint32_t imap_validity, char id[UIDL_MAX + 1])
 {
+    size_t length = u->format == UIDL_MD5 ? 2 * DIGEST_MD5_SIZE : QPOPPER_LENGTH;
     unsigned char digest[DIGEST_MD5_SIZE];
 
     if (u->stored[0]) {
@@ -92,16 +122,34 @@ bool uidl_end(struct uidl *u, uint32_t imap_validity, char id[UIDL_MAX + 1])
         snprintf(id, UIDL_MAX + 1, "%08x%08x", u->imap_uid, imap_validity);
         return true;
     }
-    if (u->format != UIDL_MD5) {
-        digest_md5_add(&u->hash, u->from, u->from_len);
-        digest_md5_add(&u->hash, "\n", 1);
+    if (u->format != UIDL_MD5)
+        uidl_hash(u, (const char *)u->texts[u->waiting].bytes, u->from_len);
+    if (u->is_long) {
+        digest_md5_end(&u->hash, digest);
+        write_id(u->format, digest, id);
+    } else {
+        u->texts[u->waiting++].index = u->list->count;
+        memset(id, '-', length);
+        id[length] = '\0';
     }
-    digest_md5_end(&u->hash, digest);
-    if (u->format == UIDL_MD5)
-        write_hex(digest, id);
-    else
-        write_qpopper(digest, id);
     return false;
+}
+
+void uidl_flush(struct uidl *u)
+{
+    struct md5lanes_text texts[MD5LANES_MAX];
+    unsigned char digests[MD5LANES_MAX][16];
+    char id[UIDL_MAX + 1];
+
+    for (size_t i = 0; i < u->waiting; i++)
+        texts[i] = (struct md5lanes_text){ u->texts[i].bytes, u->texts[i].n };
+    if (u->waiting > 0)
+        md5lanes(texts, u->waiting, digests);
+    for (size_t i = 0; i < u->waiting; i++) {
+        write_id(u->format, digests[i], id);
+        msglist_set_uid(u->list, u->texts[i].index, id);
+    }
+    u->waiting = 0;
 }
 
 /* ---- duplicates

@@ -16,22 +16,40 @@
 #include <stdint.h>
 
 #include "common/digest.h"
+#include "common/md5lanes.h"
 #include "mail/msglist.h"
 #include "settings/options.h" /* enum uidl_format */
 
 #define UIDL_MAX 70
 
+#define UIDL_TEXT 4096 /* hashed bytes of a message that are kept; longer ones are hashed as they come */
+
+/* What is hashed of a message, until enough of them are there to be hashed together. */
+struct uidl_text {
+    size_t index;          /* of the message in the list */
+    size_t n;
+    unsigned char bytes[UIDL_TEXT + MD5LANES_PADDING];
+};
+
 struct uidl {
-    struct digest_md5 hash;
     enum uidl_format format;
-    const char *from;      /* From_ line, borrowed until uidl_end */
-    size_t from_len;
+    struct msglist *list;
+    struct uidl_text texts[MD5LANES_MAX]; /* the first `waiting` are complete, the next one is the message at hand */
+    size_t waiting;
+
+    /* the message at hand */
+    size_t from_len;       /* of its From_ line with the LF, which is the beginning of its text */
+    bool is_long;          /* its text did not fit: hash goes on instead */
+    struct digest_md5 hash;
     char stored[UIDL_MAX + 1];
     uint32_t imap_uid;     /* X-UID of this message, 0: none. The scanner sets it. */
 };
 
-/* from: the From_ line without its line end. */
-void uidl_begin(struct uidl *u, enum uidl_format format, const char *from, size_t from_len);
+/* Ids of messages that are being added to list (borrowed). Some are missing there until uidl_flush. */
+void uidl_init(struct uidl *u, enum uidl_format format, struct msglist *list);
+
+/* The next message. from: the From_ line without its line end, less than UIDL_TEXT bytes. */
+void uidl_begin(struct uidl *u, const char *from, size_t n);
 
 /* Bytes of a Received, Date, Message-Id or Subject field: its lines with an LF after each, in pieces of any size. */
 void uidl_hash(struct uidl *u, const char *bytes, size_t n);
@@ -39,8 +57,12 @@ void uidl_hash(struct uidl *u, const char *bytes, size_t n);
 /* The value of an X-UIDL field (blanks around it do not count). The first valid one is kept. */
 void uidl_stored(struct uidl *u, const char *value, size_t n);
 
-/* Writes the id. imap_validity: X-IMAPbase of this maildrop, 0 when there is none. True when the id stands in the message. */
+/* Writes the id, or as many characters as it will have: uidl_flush writes it later. The caller adds the message to the list with it, at once.
+   imap_validity: X-IMAPbase of this maildrop, 0 when there is none. True when the id stands in the message. */
 bool uidl_end(struct uidl *u, uint32_t imap_validity, char id[UIDL_MAX + 1]);
+
+/* Completes the ids in the list. */
+void uidl_flush(struct uidl *u);
 
 /* 1..70 bytes of 0x21..0x7E. */
 bool uidl_valid(const char *id, size_t n);

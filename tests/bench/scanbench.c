@@ -1,12 +1,12 @@
 /*
- * scanbench FILE [ROUNDS]: how fast the scanner and the sender are against what the machine can do, in one run: MB/s of
+ * scanbench FILE [ROUNDS [BLOCK]]: how fast the scanner and the sender are against what the machine can do, in one run: MB/s of
  *   read   pread of the file by blocks of 256 KiB
  *   floor  the same and a memchr for every line end
  *   scan   mboxscan_file
  *   dups   uidl_resolve_duplicates (ms)
  *   send   msgsend_message of every message into an output that drops it
  *   top    msgsend_message with no body lines (ms)
- * Rounds are interleaved; medians are printed. It asserts nothing.
+ * BLOCK: bytes a read of scan and send. Rounds are interleaved; medians are printed. It asserts nothing.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -85,10 +85,11 @@ static void send_all(int fd, const struct msglist *list, uint64_t body_lines)
     outbuf_free(&out);
 }
 
-static void one_round(int fd, uint64_t size, int round, size_t *messages_r)
+static void one_round(int fd, uint64_t size, int round, uint64_t *messages_r, uint64_t *octets_r)
 {
     struct msglist list;
     double t[KINDS + 1];
+    uint64_t hidden;
 
     t[0] = now();
     read_all(fd, false);
@@ -105,7 +106,7 @@ static void one_round(int fd, uint64_t size, int round, size_t *messages_r)
     t[6] = now();
     for (int kind = 0; kind < KINDS; kind++)
         seconds[kind][round] = t[kind + 1] - t[kind];
-    *messages_r = list.count;
+    msglist_totals(&list, messages_r, octets_r, &hidden);
     msglist_free(&list);
 }
 
@@ -120,16 +121,19 @@ int main(int argc, char **argv)
 {
     int fd = argc > 1 ? open(argv[1], O_RDONLY) : -1, rounds = argc > 2 ? atoi(argv[2]) : 11;
     struct stat st;
-    size_t messages = 0;
+    uint64_t messages = 0, octets = 0;
     double floor;
 
     if (fd < 0 || fstat(fd, &st) < 0 || rounds < 1 || rounds > ROUNDS_MAX) {
-        fprintf(stderr, "usage: scanbench FILE [ROUNDS]\n");
+        fprintf(stderr, "usage: scanbench FILE [ROUNDS [BLOCK]]\n");
         return 2;
     }
+    mboxscan_set_limits(argc > 3 ? strtoul(argv[3], NULL, 10) : 0, 0);
+    msgsend_set_block(argc > 3 ? strtoul(argv[3], NULL, 10) : 0);
     for (int i = 0; i < rounds; i++)
-        one_round(fd, (uint64_t)st.st_size, i, &messages);
-    printf("%s: %.1f MB, %zu messages, %d rounds\n", argv[1], (double)st.st_size / 1e6, messages, rounds);
+        one_round(fd, (uint64_t)st.st_size, i, &messages, &octets);
+    printf("%s: %.1f MB, %llu messages, %llu octets, %d rounds\n", argv[1], (double)st.st_size / 1e6, (unsigned long long)messages,
+           (unsigned long long)octets, rounds);
     for (int kind = 0; kind < KINDS; kind++)
         qsort(seconds[kind], (size_t)rounds, sizeof seconds[kind][0], by_size);
     floor = seconds[FLOOR][rounds / 2];

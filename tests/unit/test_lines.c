@@ -92,14 +92,13 @@ START_TEST(scanning_agrees)
         size_t n = make_text(text);
 
         scan_slowly(&slow, text, n);
-        lines_use_portable(false);
-        scan_text(&fast, text, n, TEXT);
-        check_same(&slow, &fast);
-        scan_text(&fast, text, n, 1 + rnd(200));
-        check_same(&slow, &fast);
-        lines_use_portable(true);
-        scan_text(&fast, text, n, 1 + rnd(200));
-        check_same(&slow, &fast);
+        for (int code = LINES_PORTABLE; code <= LINES_BEST; code++) {
+            lines_use((enum lines_code)code);
+            scan_text(&fast, text, n, TEXT);
+            check_same(&slow, &fast);
+            scan_text(&fast, text, n, 1 + rnd(200));
+            check_same(&slow, &fast);
+        }
         seed = was;
     }
 }
@@ -155,8 +154,8 @@ START_TEST(conversion_agrees)
         uint64_t stuffed;
         size_t length = wire_slowly(text, n, want, &stuffed);
 
-        for (int portable = 0; portable < 2; portable++) {
-            lines_use_portable(portable);
+        for (int code = LINES_PORTABLE; code <= LINES_BEST; code++) {
+            lines_use((enum lines_code)code);
             ck_assert_uint_eq(wire_text(text, n, got, &wire), length);
             ck_assert_mem_eq(got, want, length);
             ck_assert_uint_eq(wire.stuffed, stuffed);

@@ -10,14 +10,27 @@ static char id[UIDL_MAX + 1];
 
 static bool make(enum uidl_format format, const char *from, const char *fields, const char *stored, uint32_t uid, uint32_t validity)
 {
+    struct msglist list;
+    struct message m = { .octets = 1 };
     struct uidl u;
+    size_t length;
+    bool is_stored;
 
-    uidl_begin(&u, format, from, strlen(from));
+    msglist_init(&list);
+    uidl_init(&u, format, &list);
+    uidl_begin(&u, from, strlen(from));
     uidl_hash(&u, fields, strlen(fields));
     if (stored)
         uidl_stored(&u, stored, strlen(stored));
     u.imap_uid = uid;
-    return uidl_end(&u, validity, id);
+    is_stored = uidl_end(&u, validity, id);
+    length = strlen(id);
+    msglist_add(&list, &m, id);
+    uidl_flush(&u);
+    snprintf(id, sizeof id, "%s", msglist_uid(&list, &list.messages[0]));
+    ck_assert_uint_eq(strlen(id), length);
+    msglist_free(&list);
+    return is_stored;
 }
 
 /* Facts page 5.2: four bytes folded by 16, five digits base 80, least significant first. */
@@ -96,12 +109,47 @@ START_TEST(the_first_valid_stored_id_is_kept)
 {
     struct uidl u;
 
-    uidl_begin(&u, UIDL_QPOPPER, "f", 1);
+    uidl_init(&u, UIDL_QPOPPER, NULL);
+    uidl_begin(&u, "f", 1);
     uidl_stored(&u, " in valid", 9);
     uidl_stored(&u, " first", 6);
     uidl_stored(&u, " second", 7);
     ck_assert(uidl_end(&u, 0, id));
     ck_assert_str_eq(id, "first");
+}
+END_TEST
+
+/* Short and long texts, more messages than are hashed together: each is what digest_md5 says. */
+START_TEST(many_messages_of_all_lengths)
+{
+    static char text[20000];
+    unsigned char digest[DIGEST_MD5_SIZE];
+    struct strbuf hex = STRBUF_INIT(100);
+    struct msglist list;
+    struct uidl u;
+    struct message m = { .octets = 1 };
+
+    msglist_init(&list);
+    uidl_init(&u, UIDL_MD5, &list);
+    for (size_t i = 0; i < sizeof text; i++)
+        text[i] = (char)('a' + i % 26);
+    text[9] = '\n';
+    for (size_t n = 10; n < sizeof text - 6000; n += n < 4000 || n > 4200 ? 61 : 1) {
+        uidl_begin(&u, text, 9);
+        for (size_t at = 10; at < n; at += 1000)
+            uidl_hash(&u, text + at, n - at < 1000 ? n - at : 1000);
+        uidl_end(&u, 0, id);
+        msglist_add(&list, &m, id);
+    }
+    uidl_flush(&u);
+    for (size_t n = 10, i = 0; i < list.count; n += n < 4000 || n > 4200 ? 61 : 1, i++) {
+        digest_md5(text, n, digest);
+        strbuf_reset(&hex);
+        digest_hex(&hex, digest, sizeof digest);
+        ck_assert_str_eq(msglist_uid(&list, &list.messages[i]), hex.data);
+    }
+    strbuf_free(&hex);
+    msglist_free(&list);
 }
 END_TEST
 
@@ -240,6 +288,7 @@ int main(void)
     tcase_add_test(tc, dovecot_ids_need_both_numbers);
     tcase_add_loop_test(tc, a_stored_id_wins_if_it_is_valid, 0, sizeof stored_cases / sizeof stored_cases[0]);
     tcase_add_test(tc, the_first_valid_stored_id_is_kept);
+    tcase_add_test(tc, many_messages_of_all_lengths);
     tcase_add_loop_test(tc, duplicates, 0, sizeof duplicate_cases / sizeof duplicate_cases[0]);
     tcase_add_test(tc, an_id_with_ordinal_does_not_stand_in_the_message);
     tcase_add_test(tc, growing_gives_the_same);
