@@ -6,6 +6,7 @@ Uids are looked at by root only; everything else runs as anybody. Under CI, as r
 """
 import os
 import pathlib
+import shutil
 import signal
 import socket
 import subprocess
@@ -71,8 +72,8 @@ class Site:
     def log(self):
         return self.trace.read_text() if self.trace.exists() else ""
 
-    def open(self):
-        session = Session(self)
+    def open(self, *wrapper):
+        session = Session(self, wrapper)
         self.sessions.append(session)
         return session
 
@@ -91,11 +92,11 @@ class Site:
 class Session:
     """One connection over loopback TCP, the server started as inetd would."""
 
-    def __init__(self, site):
+    def __init__(self, site, wrapper):
         with socket.create_server(("127.0.0.1", 0)) as server:
             self.socket = socket.create_connection(server.getsockname())
             theirs, _ = server.accept()
-        self.process = subprocess.Popen([POPPER, "-f", site.dir / "conf", "-t", site.trace], stdin=theirs, stdout=theirs, stderr=theirs)
+        self.process = subprocess.Popen([*wrapper, POPPER, "-f", site.dir / "conf", "-t", site.trace], stdin=theirs, stdout=theirs, stderr=theirs)
         theirs.close()
         self.socket.settimeout(10)
         self.lines = self.socket.makefile("rb")
@@ -389,6 +390,35 @@ def terminated(site):
     assert "-ERR SIGHUP or SIGPIPE flagged" in site.log(), site.log()
 
 
+def killed_in_update(site):
+    """The n-th fsync of any process of the session is its last call, for every n: the next login finds all or nothing of the deletion."""
+    need(shutil.which("strace") and not SANITIZED, "no strace, or a build with sanitizers")
+    before, after = mbox.message(1) + mbox.message(2) + mbox.message(3), mbox.message(1) + mbox.message(3)
+    seen = set()
+    for n in range(1, 20):
+        site.fill(1, 2, 3)
+        s = site.open("strace", "-f", "-o", "/dev/null", "-e", "trace=fsync", "-e", f"inject=fsync:signal=KILL:when={n}")
+        s.must_login()
+        assert s.say("DELE 2").startswith("+OK"), "DELE"
+        s.say("QUIT")
+        s.hang_up()
+        s.process.wait(10)
+        seen.add(site.drop.read_bytes())
+        killed = "ended without a word" in site.log() or n == 1
+        s = site.open().must_login()
+        count = s.say("STAT").split()[1]
+        assert s.say("QUIT").startswith("+OK"), "QUIT"
+        s.process.wait(10)
+        left = {path.name for path in site.spool.iterdir()}
+        equal(f"files after fsync {n}", left, {"alice", ".alice.cache"})
+        assert site.drop.read_bytes() in (before, after), f"the maildrop is torn after fsync {n}"
+        equal(f"messages after fsync {n}", count, "2" if site.drop.read_bytes() == after else "3")
+        if not killed:
+            break
+        site.trace.unlink(missing_ok=True)
+    assert n > 3 and before in seen and after in seen, f"it was never cut in the middle ({n} kills)"
+
+
 def several_users_of_the_spool(site):
     """The maildrop of somebody else, a symlink and a hard link are refused with a text that says what to do."""
     site.fill(1)
@@ -430,6 +460,7 @@ CASES = [
     ("monitor killed", killed_monitor, {}),
     ("session killed", killed_session, {}),
     ("keeper killed", killed_keeper, {}),
+    ("killed at each fsync of UPDATE", killed_in_update, {}),
     ("SIGTERM and SIGHUP end a session without update", terminated, {}),
     ("maildrops that are not the user's own file are refused", several_users_of_the_spool, {}),
 ]
