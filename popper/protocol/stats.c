@@ -82,7 +82,7 @@ void stats_failed_login(const char *user, const struct peer *peer, const char *r
     escape(&shown, user, SHOWN_USER_MAX);
     log_write(LOG_NOTICE, "[AUTH] Failed attempted login to %s from host (%s) %s", shown.data, peer->host, peer->ip);
     if (reason && *reason)
-        log_write(LOG_INFO, "login to %s refused: %s", shown.data, reason);
+        log_write(LOG_INFO, "%s at %s (%s): -ERR [AUTH] login refused: %s", shown.data, peer->host, peer->ip, reason);
     strbuf_free(&shown);
 }
 

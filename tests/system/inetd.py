@@ -251,7 +251,8 @@ def logwatch_parses_our_records(site):
                           ("the failed login", r"Failed Logins:\n *alice: 1 time")):
         if not re.search(pattern, out, re.M):
             raise AssertionError(f"logwatch does not see {what} in {records}: {out}")
-    if "Unmatched" in out:
+    # Before `make install` there may be no directory for the process that meets clients first, which is said once a session.
+    if "Unmatched" in re.sub(r"(\*\*Unmatched Entries\*\*\n)?.*for the process that meets clients first.*\n", "", out):
         raise AssertionError(f"logwatch does not know all that we log: {out}")
 
 

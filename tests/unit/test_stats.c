@@ -61,7 +61,7 @@ START_TEST(failed_login)
 {
     stats_failed_login("alice", &peer, "wrong password");
     ck_assert_str_eq(caught.data, "notice [AUTH] Failed attempted login to alice from host (mua.example) 192.0.2.7\n"
-                                  "info login to alice refused: wrong password\n");
+                                  "info alice at mua.example (192.0.2.7): -ERR [AUTH] login refused: wrong password\n");
     strbuf_reset(&caught);
     stats_failed_login("alice", &peer, NULL);
     stats_failed_login("alice", &peer, "");

@@ -59,16 +59,20 @@ def split(maildrop):
 
 
 def on_the_wire(text, body_lines=None):
-    """What RETR (or TOP with body_lines) sends of a message's text, before byte-stuffing: a list of lines without CRLF."""
-    lines = text.split(b"\n")
+    """What RETR (or TOP with body_lines) sends of a message's text, before byte-stuffing: a list of lines without CRLF.
+
+    The empty line that separates messages is not sent; the one that ends the header always is, and is made up where it lacks.
+    """
+    lines = text.rstrip(b"\0").split(b"\n")
     if lines[-1] == b"":
         lines.pop()
-    if lines and lines[-1].rstrip(b"\r") == b"":
-        lines.pop()
     lines = [(line[:-1] if line.endswith(b"\r") else line).replace(b"\0", b" ") for line in lines]
-    if body_lines is not None and b"" in lines:
-        lines = lines[:lines.index(b"") + 1 + body_lines]
-    return lines
+    if b"" not in lines:
+        lines.append(b"")
+    header_end = lines.index(b"")
+    if len(lines) > header_end + 1 and lines[-1] == b"":
+        lines.pop()
+    return lines if body_lines is None else lines[:header_end + 1 + body_lines]
 
 
 def octets(text):

@@ -6,6 +6,7 @@ As root the server is started as root, and its users are unprivileged; a second 
 """
 import argparse
 import concurrent.futures
+import contextlib
 import os
 import pathlib
 import re
@@ -105,7 +106,8 @@ class Play:
     def do_kill(self, step):
         """kill SIGNAL: to every process of the session."""
         for pid in processes_of_session(self.current().process.pid):
-            os.kill(pid, getattr(signal, "SIG" + step.text.strip()))
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, getattr(signal, "SIG" + step.text.strip()))
 
     def do_run(self, step):
         self.world.shell(step)
@@ -160,13 +162,15 @@ class Play:
     def expected_body(self, step):
         if step.block is not None:
             return [self.world.expand(line).encode("latin-1") for line in step.block]
-        words = step.text.split()
+        text, _, spec = step.text.partition(" of ")
+        words = text.split()
+        messages = mbox.split(self.world.content(spec)) if spec else self.world.messages()
         if words[:1] == ["any"]:
             return None
         if words[:1] == ["message"]:
-            return mbox.on_the_wire(self.world.messages()[int(words[1]) - 1][1])
+            return mbox.on_the_wire(messages[int(words[1]) - 1][1])
         if words[:1] == ["top"]:
-            return mbox.on_the_wire(self.world.messages()[int(words[1]) - 1][1], int(words[2]))
+            return mbox.on_the_wire(messages[int(words[1]) - 1][1], int(words[2]))
         if words[:1] == ["list"]:
             picked = numbers(words[1]) if len(words) > 1 else range(1, len(self.world.messages()) + 1)
             return [f"{n} {mbox.octets(self.world.messages()[n - 1][1])}".encode() for n in picked]

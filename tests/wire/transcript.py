@@ -19,7 +19,7 @@ class Broken(Exception):
     """The transcript itself cannot be read."""
 
 
-SETUP = {"config", "args", "user", "maildrop", "file", "env", "over", "needs", "setup", "without", "leaves", "again"}
+SETUP = {"config", "args", "user", "maildrop", "file", "env", "over", "needs", "setup", "without", "leaves", "again", "spool"}
 TALK = {"C", "Craw", "S", "S~", "Sx", "S*", "eof", "close", "half-close", "reset", "session", "login", "pause", "quiet", "elapsed", "run",
         "deliver", "kill", "end", "now"}
 CHECKS = {"exit", "L", "L~", "L!", "M", "F", "F!", "status"}

@@ -1,6 +1,7 @@
 """world: what a case finds and leaves: how the server is started, its users, spool, configuration, log. A private directory each.
 """
 import fcntl
+import grp
 import os
 import pathlib
 import re
@@ -95,6 +96,12 @@ class World:
             path.mkdir(exist_ok=True)
             path.chmod(mode)
             self.own(path)
+        self.spool_group = None
+        for step in self.case.all("spool"):
+            mode, _, group = step.text.partition(" ")
+            self.spool_group = grp.getgrnam(group.strip()).gr_gid if group else None
+            self.own(self.spool, gid=self.spool_group)
+            self.spool.chmod(int(mode, 8))
         users = [shlex.split(s.text) for s in self.case.all("user")] or [["alice", "secret"]]
         self.users = [User(words, i, self.runner, self) for i, words in enumerate(users)]
         for user in self.users:
@@ -133,6 +140,9 @@ class World:
             if data is not None:
                 user = self.user(name)
                 self.put(user.maildrop, data, 0o600, user)
+                if self.spool_group is not None:
+                    self.own(user.maildrop, user.uid, self.spool_group)
+                    user.maildrop.chmod(0o660)
         self.original = given[self.users[0].name] or b""
 
     def put(self, path, data, mode, owner=None):
