@@ -136,6 +136,27 @@ popper_summary="$popper_summary
 AC_DEFUN([POPPER_NOT_YET],
   [AS_CASE([$1], [''|no], [], [AC_MSG_WARN([$2 is not in this version yet: options that need it are refused])])])
 
+# POPPER_GDBM_DIR(DIR): where to look for gdbm, at build time and at run time.
+AC_DEFUN([POPPER_GDBM_DIR], [GDBM_CFLAGS=-I$1/include; popper_gdbm_ldflags="-L$1/lib"])
+
+# POPPER_GDBM: sets popper_gdbm, and GDBM_SONAME for dlopen. What is linked with it is the unit tests.
+AC_DEFUN([POPPER_GDBM], [
+popper_save_CPPFLAGS=$CPPFLAGS; popper_save_LIBS=$LIBS
+CPPFLAGS="$CPPFLAGS $GDBM_CFLAGS"; LIBS="$popper_gdbm_ldflags -lgdbm $LIBS"
+AC_MSG_CHECKING([for gdbm])
+AC_LINK_IFELSE([AC_LANG_PROGRAM([[#include <gdbm.h>]],
+    [[int *e = gdbm_errno_location(); return gdbm_fd_open(0, "", 0, GDBM_NOMMAP, NULL) ? *e : 1;]])],
+  [popper_gdbm=yes
+   popper_value=`grep -ao 'libgdbm\.so\.@<:@0-9@:>@*' conftest$EXEEXT | sed 1q`
+   AS_IF([test -z "$popper_value"], [popper_value=libgdbm.so.6])
+   AS_CASE([$with_gdbm], [''|yes], [], [popper_value=$with_gdbm/lib/$popper_value])
+   AC_DEFINE([HAVE_GDBM], [1], [gdbm is there])
+   AC_DEFINE_UNQUOTED([GDBM_SONAME], ["$popper_value"], [what gdbmfile loads])
+   GDBM_LIBS="$popper_gdbm_ldflags -lgdbm"])
+AC_MSG_RESULT([$popper_gdbm])
+CPPFLAGS=$popper_save_CPPFLAGS; LIBS=$popper_save_LIBS
+])
+
 # POPPER_PARTS: the optional parts, one paragraph each. Whoever writes a part replaces its `not yet` by the search for its library,
 # sets the shell variable and the AC_SUBSTs, and passes the outcome to POPPER_PART.
 AC_DEFUN([POPPER_PARTS], [
@@ -156,8 +177,17 @@ AC_ARG_WITH([popuid], [AS_HELP_STRING([--with-popuid=USER], [the same])], [poppe
 AC_ARG_WITH([apopuid], [AS_HELP_STRING([--with-apopuid=USER], [the same])], [popper_user=$withval])
 AS_CASE([$popper_user], [''|yes|no], [popper_user=pop])
 AS_IF([test "$popper_user" != pop], [AC_DEFINE_UNQUOTED([APOP_OWNER], ["$popper_user"], [owner of the database of secrets])])
-POPPER_NOT_YET([$enable_apop], [APOP])
-POPPER_PART([APOP and SCRAM (gdbm)], [WITH_APOP], [no], [ (not yet)])
+# The library is loaded by who opens a database (gdbmfile), so nothing is linked with it; --with-gdbm=DIR: DIR/include, DIR/lib.
+popper_gdbm=no
+AS_CASE([$with_gdbm], [''|yes|no], [], [POPPER_GDBM_DIR([$with_gdbm])])
+AS_IF([test "$with_gdbm" != no], [POPPER_GDBM])
+AS_CASE([$with_gdbm/$popper_gdbm], [no/*|*/yes|/no], [], [AC_MSG_ERROR([--with-gdbm: install libgdbm-dev (1.14 or later)])])
+AC_SUBST([GDBM_CFLAGS])
+AC_SUBST([GDBM_LIBS])
+AM_CONDITIONAL([GDBM], [test "$popper_gdbm" = yes])
+AS_CASE([$enable_apop/$popper_gdbm], [no/*], [popper_apop=no], [/*|*/yes], [popper_apop=$popper_gdbm],
+  [AC_MSG_ERROR([--enable-apop needs gdbm: install libgdbm-dev])])
+POPPER_PART([APOP and SCRAM (gdbm)], [WITH_APOP], [$popper_apop], [])
 
 AC_ARG_WITH([pam], [AS_HELP_STRING([--with-pam@<:@=SERVICE@:>@], [PAM, and the default of pam-service (pop3)])])
 popper_value=$with_pam

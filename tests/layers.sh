@@ -100,7 +100,7 @@ library libmd '(md[245]|sha[0-9]*|rmd160)\.h' 'HAVE_LIBMD' 'common/digest[a-z_]*
 library libcrypt 'crypt\.h' 'HAVE_(CRYPT|LIBCRYPT|CRYPT_R|CRYPT_H)' 'popper/auth/auth_passwd\.[ch]'
 library PAM 'security/|pam/' 'HAVE_(LIB)?PAM' 'popper/auth/auth_pam\.[ch]'
 library Kerberos 'krb5\.h|krb5/|com_err\.h|gssapi' 'HAVE_(LIB)?KRB5|HAVE_KERBEROS5?' 'popper/auth/auth_kerberos\.[ch]'
-library gdbm '[gn]dbm\.h' 'HAVE_(LIB)?GDBM' 'common/apopdb\.[ch]'
+library gdbm '[gn]dbm\.h' 'HAVE_(LIB)?GDBM' 'common/gdbmfile\.[ch]'
 library GMime 'gmime/|glib' 'HAVE_GMIME' 'popper/mail/mangle[a-z_]*\.[ch]'
 library 'ONC RPC' 'rpc/|tirpc/' 'HAVE_(LIB)?TIRPC|HAVE_RPC|HAVE_DRAC' 'popper/auth/drac[a-z_]*\.[ch]'
 library 'GNU SASL' 'gsasl\.h' 'HAVE_(LIB)?GSASL' 'popper/auth/sasl[a-z_]*\.[ch]'
