@@ -162,9 +162,22 @@ CPPFLAGS=$popper_save_CPPFLAGS; LIBS=$popper_save_LIBS
 AC_DEFUN([POPPER_PARTS], [
 popper_summary=
 
-AC_ARG_WITH([openssl], [AS_HELP_STRING([--with-openssl@<:@=DIR@:>@], [TLS])])
-POPPER_NOT_YET([$with_openssl], [TLS])
-POPPER_PART([TLS (OpenSSL)], [WITH_TLS], [no], [ (not yet)])
+dnl Only the module popper-tls.so is linked with it.
+AC_ARG_WITH([openssl], [AS_HELP_STRING([--with-openssl@<:@=DIR@:>@], [TLS by OpenSSL 3 (when it is there), in DIR/include and DIR/lib])],
+  [], [with_openssl=auto])
+popper_tls=no
+AS_CASE([$with_openssl], [no], [],
+  [/*], [OPENSSL_CFLAGS="-I$with_openssl/include"; OPENSSL_LIBS="-L$with_openssl/lib -lssl -lcrypto"
+    popper_saved_cppflags=$CPPFLAGS
+    CPPFLAGS="$CPPFLAGS $OPENSSL_CFLAGS"
+    AC_CHECK_HEADER([openssl/ssl.h], [popper_tls=yes], [AC_MSG_ERROR([--with-openssl: there is no openssl/ssl.h in $with_openssl/include])])
+    CPPFLAGS=$popper_saved_cppflags],
+  [PKG_CHECK_MODULES([OPENSSL], [libssl >= 3.0 libcrypto >= 3.0], [popper_tls=yes],
+    [AS_IF([test "$with_openssl" != auto], [AC_MSG_ERROR([--with-openssl: install libssl-dev, OpenSSL 3.0 or newer])])])])
+AC_SUBST([OPENSSL_CFLAGS])
+AC_SUBST([OPENSSL_LIBS])
+POPPER_PART([TLS (OpenSSL)], [WITH_TLS], [$popper_tls], [])
+AM_CONDITIONAL([TLS], [test "$popper_tls" = yes])
 
 AC_ARG_ENABLE([apop], [AS_HELP_STRING([--enable-apop=FILE], [APOP and SCRAM, and where their secrets are (/etc/pop.auth)])])
 AC_ARG_WITH([gdbm], [AS_HELP_STRING([--with-gdbm@<:@=DIR@:>@], [gdbm for the databases of secrets and bulletins])])

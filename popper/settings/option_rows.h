@@ -154,7 +154,7 @@ OPTION_INT(timeout, "timeout", CLASS_ANY, FEATURE_NONE, DEFAULT_TIMEOUT, 1, 8640
 OPTION_BOOL(timing, "timing", CLASS_ANY, FEATURE_NONE, DEFAULT_TIMING,
     "Writes a record of how long login, opening and update took.")
 OPTION_STRING(tls_cipher_list, "tls-cipher-list", CLASS_INIT, FEATURE_TLS, NULL, "ciphers",
-    "Ciphers up to TLS 1.2, in the notation of openssl-ciphers(1). Unless set, those of the library.", .check = check_word)
+    "Ciphers up to TLS 1.2, in the notation of openssl-ciphers(1). Unless set, those with forward secrecy and authenticated encryption.", .check = check_word)
 OPTION_STRING(tls_ciphersuites, "tls-ciphersuites", CLASS_INIT, FEATURE_TLS, NULL, "ciphersuites",
     "Ciphersuites of TLS 1.3, separated by colons. Unless set, those of the library.", .check = check_word)
 OPTION_STRING(tls_identity_file, "tls-identity-file", CLASS_INIT, FEATURE_SSLPLUS, NULL, "file",
@@ -171,6 +171,9 @@ OPTION_LIST(tls_server_cert_file, "tls-server-cert-file", CLASS_INIT, FEATURE_TL
     .check = check_path)
 OPTION_MNEM(tls_support, enum tls_support, "tls-support", CLASS_INIT, FEATURE_TLS, TLS_SUPPORT_NONE, tls_support_choices,
     "How TLS is offered. none or default: not; stls: by the command STLS; alternate-port: TLS begins at once (port 995).", .letter = 'l')
+OPTION_STRING(tls_ticket_key_file, "tls-ticket-key-file", CLASS_INIT, FEATURE_TLS, NULL, "file",
+    "Keys by which clients resume TLS sessions in later connections: 80 random bytes for each, at most four; the first one seals. "
+    "Unless set, nothing is resumed, but in standalone mode a key is made at the start.", .check = check_path)
 OPTION_MNEM(tls_version, enum tls_version, "tls-version", CLASS_INIT, FEATURE_TLS, TLS_VERSION_DEFAULT, tls_version_choices,
     "Versions of TLS. default: 1.2 and 1.3; TLSv1.2, TLSv1.3: that one; all: every one that the library still has. The names of older "
     "ones mean default and are warned about.")
