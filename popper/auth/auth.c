@@ -188,6 +188,8 @@ enum auth_verdict auth_check_password(const struct settings *settings, const cha
         else if (match == AUTH_HASH_UNKNOWN)
             strbuf_fail(reason, "the hash of the password is of a kind that libcrypt does not know");
     }
+    if (verdict == AUTH_REFUSED && account.user.is_virtual && auth_passwd_system_broken(settings, account.user.name))
+        verdict = AUTH_UNAVAILABLE;
     *user_r = account.user;
     mem_wipe(&account, sizeof account);
     mem_wipe(dummy, sizeof dummy);

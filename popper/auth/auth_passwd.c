@@ -343,6 +343,8 @@ enum auth_found auth_passwd_find(const struct settings *settings, const char *na
         found = found || (result == 1 && !broken);
         broken = broken || result < 0;
     }
+    if (found && !broken)
+        return AUTH_FOUND;
     if (system_takes_part(settings)) {
         memset(&unused, 0, sizeof unused);
         result = system_find(name, settings->check_password_expired, found || broken ? &unused : account_r);
@@ -355,6 +357,15 @@ enum auth_found auth_passwd_find(const struct settings *settings, const char *na
     if (found)
         return broken ? AUTH_FOUND_BROKEN : AUTH_FOUND;
     return broken ? AUTH_NOT_FOUND_BROKEN : AUTH_NOT_FOUND;
+}
+
+bool auth_passwd_system_broken(const struct settings *settings, const char *name)
+{
+    struct auth_account unused = { 0 };
+    bool broken = system_takes_part(settings) && system_find(name, settings->check_password_expired, &unused) < 0;
+
+    mem_wipe(&unused, sizeof unused);
+    return broken;
 }
 
 /* ---- hashing */

@@ -24,9 +24,15 @@ enum auth_found {
     AUTH_NOT_FOUND_BROKEN  /* a store cannot be read, so nobody knows */
 };
 
-/* Looks in the passwd-files in their order, then, as root, among the system's users; the first match counts. What
-   cannot be read is logged. name is canonical. The caller wipes *account_r. */
+/* Looks in the passwd-files in their order, then, as root, among the system's users; the first match counts. A name found in
+   a passwd-file is not looked up among the system's users, which would load the name service's libraries
+   (auth_passwd_system_broken makes up for it). What cannot be read is logged. name is canonical. The caller wipes
+   *account_r. */
 enum auth_found auth_passwd_find(const struct settings *settings, const char *name, struct auth_account *account_r);
+
+/* Whether the system's users cannot be looked up: to be asked before somebody found elsewhere is refused, so that he hears what
+   a name that nobody has would hear. */
+bool auth_passwd_system_broken(const struct settings *settings, const char *name);
 
 /* A hash that no password fits, of the kind that users of this host have: for names that nobody has. */
 void auth_passwd_dummy(const struct settings *settings, char hash_r[AUTH_HASH_MAX + 1]);

@@ -89,6 +89,14 @@ class Site:
         subprocess.run(["rm", "-rf", self.dir], check=True)
 
 
+def bad_inheritance():
+    """What a careless parent may leave: the server must put it right."""
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGHUP, signal.SIGURG, signal.SIGCHLD})
+    os.umask(0)
+
+
 class Session:
     """One connection over loopback TCP, the server started as inetd would."""
 
@@ -96,7 +104,10 @@ class Session:
         with socket.create_server(("127.0.0.1", 0)) as server:
             self.socket = socket.create_connection(server.getsockname())
             theirs, _ = server.accept()
-        self.process = subprocess.Popen([*wrapper, POPPER, "-f", site.dir / "conf", "-t", site.trace], stdin=theirs, stdout=theirs, stderr=theirs)
+        extra = os.open("/etc/hostname" if os.path.exists("/etc/hostname") else "/etc/passwd", os.O_RDONLY)
+        self.process = subprocess.Popen([*wrapper, POPPER, "-f", site.dir / "conf", "-t", site.trace], stdin=theirs, stdout=theirs, stderr=theirs,
+                                        pass_fds=(extra,), preexec_fn=None if wrapper else bad_inheritance)
+        os.close(extra)
         theirs.close()
         self.socket.settimeout(10)
         self.lines = self.socket.makefile("rb")
