@@ -279,7 +279,7 @@ static const struct {
     { "linger after the handover", lingers_after_handover, 42, true, NULL },
     { "QUIT", says_quit, 0, false, NULL },
     { "wrong password", is_wrong, 0, false,
-      "notice [AUTH] Failed attempted login to alice from host (unknown) unknown\ninfo login to alice refused: wrong password\n" },
+      "notice [AUTH] Failed attempted login to alice from host (unknown) unknown\ninfo alice at unknown (unknown): -ERR [AUTH] login refused: wrong password\n" },
     { "a second guess", guesses_again, 75, false, "err the process that meets clients first asked for PASSWORD, which it may not now" },
     { "handover without login", hands_over_without_login, 75, false, "err the process that meets clients first asked for HANDOVER, which it may not now" },
     { "handover after a refusal", hands_over_after_refusal, 75, false, "err the process that meets clients first asked for HANDOVER" },
