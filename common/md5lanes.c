@@ -48,22 +48,24 @@ static size_t pad(unsigned char *bytes, size_t n)
     return blocks;
 }
 
-/* Word w of every lane's block, through memory: quicker than putting words into vectors one by one. */
-static void load(lanes words[16], const unsigned char *const *at)
-{
-    uint32_t side[16][MD5LANES_MAX];
+/* Sixteen words of every lane's block: written one by one, read as vectors. */
+union block {
+    uint32_t word[16][MD5LANES_MAX];
+    lanes words[16];
+};
 
+static void load(union block *block, const unsigned char *const *at)
+{
     for (unsigned lane = 0; lane < MD5LANES_MAX; lane++) {
         for (unsigned w = 0; w < 16; w++) {
             uint32_t word;
 
             memcpy(&word, at[lane] + 4 * w, 4);
-            side[w][lane] = le32toh(word);
+            block->word[w][lane] = le32toh(word);
         }
     }
-    /* cppcheck-suppress bufferAccessOutOfBounds ; it does not know vectors */
-    memcpy(words, side, sizeof side);
 }
+
 #define STEP(f, a, b, c, d, i, w, shift)                     \
     do {                                                     \
         a += f(b, c, d) + words[(w) & 15] + sines[i];        \
@@ -112,7 +114,7 @@ void md5lanes(const struct md5lanes_text *texts, size_t count, unsigned char (*d
     struct state s = { zero + 0x67452301u, zero + 0xefcdab89u, zero + 0x98badcfeu, zero + 0x10325476u };
     const unsigned char *at[MD5LANES_MAX];
     size_t blocks[MD5LANES_MAX], most = 0;
-    lanes words[16];
+    union block block;
 
     for (size_t lane = 0; lane < MD5LANES_MAX; lane++) {
         at[lane] = texts[lane < count ? lane : 0].bytes;
@@ -120,13 +122,13 @@ void md5lanes(const struct md5lanes_text *texts, size_t count, unsigned char (*d
         if (blocks[lane] > most)
             most = blocks[lane];
     }
-    for (size_t block = 1; block <= most; block++) {
-        load(words, at);
-        transform(&s, words);
+    for (size_t done = 1; done <= most; done++) {
+        load(&block, at);
+        transform(&s, block.words);
         for (size_t lane = 0; lane < MD5LANES_MAX; lane++) {
-            if (block == blocks[lane])
+            if (done == blocks[lane])
                 take(&s, lane, digests[lane]);
-            if (block < blocks[lane])
+            if (done < blocks[lane])
                 at[lane] += BLOCK;
         }
     }
