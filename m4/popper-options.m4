@@ -244,6 +244,12 @@ POPPER_PART([sandbox (libseccomp)], [WITH_SANDBOX], [$popper_sandbox], [])
 AM_CONDITIONAL([SANDBOX], [test "$popper_sandbox" = yes])
 
 POPPER_PART([XMANGLE (GMime)], [WITH_GMIME], [no], [ (not yet)])
+
+# No library belongs to these: whoever writes one puts yes here.
+POPPER_PART([standalone mode], [WITH_STANDALONE], [no], [ (not yet)])
+POPPER_PART([PROXY protocol], [WITH_PROXY], [no], [ (not yet)])
+POPPER_PART([names of clients (resolver)], [WITH_RESOLVER], [no], [ (not yet)])
+POPPER_PART([XTND XMIT], [WITH_XTND], [no], [ (not yet)])
 ])
 
 # POPPER_SUMMARY: the table at the end of configure.

@@ -17,12 +17,18 @@ static void add_where(const struct option_origin *from, struct strbuf *out)
         strbuf_addf(out, "%.*s", WHERE_SHOWN, from->where);
 }
 
+/* Turning off what is not built is no error. */
+static bool is_off(const struct settings *s, const struct option_row *row)
+{
+    return row->kind == KIND_BOOL && !*(const bool *)((const char *)s + row->offset);
+}
+
 static void print_value(const struct settings *s, const struct option_row *row, size_t n, struct strbuf *out)
 {
     bool built = options_feature_built(row->feature);
     bool told_only = row == &option_rows[OPTION_config_file];
 
-    strbuf_addf(out, "%sset %s = ", built && !told_only ? "" : "# ", row->name);
+    strbuf_addf(out, "%sset %s = ", (built || is_off(s, row)) && !told_only ? "" : "# ", row->name);
     settings_show(s, row, n, out);
     strbuf_adds(out, "  # from ");
     add_where(&s->origin[row - option_rows], out);

@@ -141,8 +141,20 @@
 #ifndef WITH_PAM
 #define WITH_PAM 0
 #endif
+#ifndef WITH_PROXY
+#define WITH_PROXY 0
+#endif
+#ifndef WITH_RESOLVER
+#define WITH_RESOLVER 0
+#endif
+#ifndef WITH_STANDALONE
+#define WITH_STANDALONE 0
+#endif
 #ifndef WITH_TLS
 #define WITH_TLS 0
+#endif
+#ifndef WITH_XTND
+#define WITH_XTND 0
 #endif
 #ifndef APOP_OWNER
 #define APOP_OWNER "pop"

@@ -50,7 +50,7 @@ OPTION_MNEM(clear_text_password, enum clear_text, "clear-text-password", CLASS_U
     "local: connections from 127.0.0.0/8 and ::1; tls or ssl: inside TLS only.", .letter = 'p')
 OPTION_STRING(config_file, "config-file", CLASS_ANY, FEATURE_NONE, NULL, "file",
     "Reads more options from a file, at once. What it may set is what the place that names it may set.", .letter = 'f')
-OPTION_BOOL(daemon, "daemon", CLASS_INIT, FEATURE_NONE, 0,
+OPTION_BOOL(daemon, "daemon", CLASS_INIT, FEATURE_STANDALONE, 0,
     "Goes into the background in standalone mode.")
 OPTION_BOOL(debug, "debug", CLASS_ANY, FEATURE_NONE, DEFAULT_DEBUG,
     "Writes debugging records to the log. Takes effect at once, so it should come first; reset closes the trace file.", .letter = 'd')
@@ -90,7 +90,7 @@ OPTION_MNEM(log_facility, int, "log-facility", CLASS_INIT, FEATURE_NONE, DEFAULT
 OPTION_STRING(log_login, "log-login", CLASS_INIT, FEATURE_NONE, DEFAULT_LOG_LOGIN, "text",
     "Record written for each login. %0 is the version, %1 the user, %2 the host name and %3 the address of the client; at "
     "most four of them. Set to \"\" nothing is written.", .check = check_log_login)
-OPTION_STRING(mail_command, "mail-command", CLASS_USER, FEATURE_NONE, DEFAULT_MAIL_COMMAND, "file",
+OPTION_STRING(mail_command, "mail-command", CLASS_USER, FEATURE_XTND, DEFAULT_MAIL_COMMAND, "file",
     "Program that sends the mail of XTND XMIT. It is run as the user with the arguments -t -i -oem.", .check = check_path)
 OPTION_INT(mail_lock_check, "mail-lock-check", CLASS_ANY, FEATURE_NONE, 5000, 1, INT32_MAX,
     "After how many messages of an update it is looked whether the lock needs refreshing.", .letter = 'L', .argument = "messages")
@@ -99,13 +99,13 @@ OPTION_STRING(mail_locks, "mail-locks", CLASS_USER, FEATURE_NONE, "dotlock,fcntl
     .check = check_mail_locks)
 OPTION_INT(max_bulletins, "max-bulletins", CLASS_ANY, FEATURE_BULLETINS, DEFAULT_MAX_BULLETINS, 0, INT32_MAX,
     "How many of the old bulletins a user gets who polls for the first time.", .argument = "bulletins")
-OPTION_INT(max_password_checks, "max-password-checks", CLASS_INIT, FEATURE_NONE, 0, 0, 10000,
+OPTION_INT(max_password_checks, "max-password-checks", CLASS_INIT, FEATURE_STANDALONE, 0, 0, 10000,
     "Passwords checked at the same time in standalone mode. 0: as many as there are processors.", .argument = "checks")
-OPTION_INT(max_preauth, "max-preauth", CLASS_INIT, FEATURE_NONE, 100, 1, 100000,
+OPTION_INT(max_preauth, "max-preauth", CLASS_INIT, FEATURE_STANDALONE, 100, 1, 100000,
     "Sessions that have not logged in yet in standalone mode. More wait, or make the oldest one end.", .argument = "sessions")
-OPTION_INT(max_sessions, "max-sessions", CLASS_INIT, FEATURE_NONE, 1000, 1, 1000000,
+OPTION_INT(max_sessions, "max-sessions", CLASS_INIT, FEATURE_STANDALONE, 1000, 1, 1000000,
     "Sessions at the same time in standalone mode.", .argument = "sessions")
-OPTION_INT(max_sessions_per_address, "max-sessions-per-address", CLASS_INIT, FEATURE_NONE, 50, 1, 1000000,
+OPTION_INT(max_sessions_per_address, "max-sessions-per-address", CLASS_INIT, FEATURE_STANDALONE, 50, 1, 1000000,
     "Sessions at the same time from one client address in standalone mode.", .argument = "sessions")
 OPTION_BOOL(no_atomic_open, "no-atomic-open", CLASS_USER, FEATURE_NONE, 0,
     "Makes dot locks by link(2) of a temporary file. For network file systems without exclusive creation.")
@@ -121,14 +121,14 @@ OPTION_BOOL(pam_session, "pam-session", CLASS_INIT, FEATURE_PAM, 0,
 OPTION_LIST(passwd_file, "passwd-file", CLASS_INIT, FEATURE_NONE, "file",
     "File in passwd(5) format with hashes of crypt(3) in its second field: users beside those of the system. May be given several times; "
     "the files are searched in that order, before the system.", .check = check_path)
-OPTION_STRING(pid_file, "pid-file", CLASS_INIT, FEATURE_NONE, NULL, "file",
+OPTION_STRING(pid_file, "pid-file", CLASS_INIT, FEATURE_STANDALONE, NULL, "file",
     "Where the process id is written in standalone mode.", .check = check_path)
 OPTION_INT(preauth_timeout, "preauth-timeout", CLASS_INIT, FEATURE_NONE, 60, 1, 86400,
     "Seconds in all that a client may take to log in.", .argument = "seconds")
-OPTION_LIST(proxy_networks, "proxy-networks", CLASS_INIT, FEATURE_NONE, "networks",
+OPTION_LIST(proxy_networks, "proxy-networks", CLASS_INIT, FEATURE_PROXY, "networks",
     "Addresses or networks of proxies that must begin each connection with a PROXY protocol header. ADDRESS or ADDRESS/BITS, separated by "
     "commas; may be given several times.", .check = check_network)
-OPTION_BOOL(reverse_lookup, "reverse-lookup", CLASS_USER, FEATURE_NONE, DEFAULT_REVERSE_LOOKUP,
+OPTION_BOOL(reverse_lookup, "reverse-lookup", CLASS_USER, FEATURE_RESOLVER, DEFAULT_REVERSE_LOOKUP,
     "Looks up the name of the client address. -R is the same as reverse-lookup = false.", .letter = 'R', .letter_off = true)
 OPTION_MNEM(sandbox, enum sandbox_mode, "sandbox", CLASS_INIT, FEATURE_NONE, SANDBOX_MODE_ENFORCE, sandbox_choices,
     "What happens to a forbidden system call. enforce: the process is killed; log: the call is logged and done; off: nothing is watched.")
@@ -195,7 +195,7 @@ OPTION_BOOL(user_options, "user-options", CLASS_USER, FEATURE_NONE, 0,
     "Reads options from .qpopper-options in the home directory after the login.", .letter = 'u')
 OPTION_BOOL(uw_kluge, "UW-kluge", CLASS_ANY, FEATURE_NONE, DEFAULT_UW_KLUGE,
     "Hides the message that IMAP servers of the University of Washington keep at the start of a maildrop.", .alias = "UW-kludge")
-OPTION_BOOL(xmit, "xmit", CLASS_USER, FEATURE_NONE, 1,
+OPTION_BOOL(xmit, "xmit", CLASS_USER, FEATURE_XTND, 1,
     "Lets clients send mail by XTND XMIT.")
 
 #undef OPTION_BOOL

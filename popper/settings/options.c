@@ -93,6 +93,10 @@ static const struct {
     [FEATURE_BULLDB] = {"bulldb", "configure --enable-bulldb", WITH_BULLDB},
     [FEATURE_APOP] = {"APOP", "configure --enable-apop --with-gdbm", WITH_APOP},
     [FEATURE_GMIME] = {"GMime", "install GMime and configure again", WITH_GMIME},
+    [FEATURE_STANDALONE] = {"standalone", "start popper from inetd or systemd", WITH_STANDALONE},
+    [FEATURE_PROXY] = {"PROXY", "this version does not have it yet", WITH_PROXY},
+    [FEATURE_RESOLVER] = {"resolver", "this version does not have it yet", WITH_RESOLVER},
+    [FEATURE_XTND] = {"XTND", "this version does not have it yet", WITH_XTND},
     [FEATURE_SSLPLUS] = {"SSL-Plus", "use tls-server-cert-file with OpenSSL", false},
 };
 

@@ -27,6 +27,10 @@ enum feature {
     FEATURE_BULLDB,
     FEATURE_APOP, /* the database of APOP and SCRAM secrets */
     FEATURE_GMIME,
+    FEATURE_STANDALONE, /* listening by itself */
+    FEATURE_PROXY,      /* the PROXY protocol header */
+    FEATURE_RESOLVER,   /* names of client addresses */
+    FEATURE_XTND,       /* XTND XMIT */
     FEATURE_SSLPLUS, /* never built: a library of Qpopper's time */
     FEATURE_COUNT
 };
@@ -120,7 +124,7 @@ struct option_row {
     enum option_kind kind;
     size_t offset; /* of the field in struct settings */
     enum option_class restriction;
-    enum feature feature; /* without it only the default of a mnemonic option may be set */
+    enum feature feature; /* without it only false, or the default of a mnemonic option, may be set */
     int64_t number; /* default of bool, int, bits and mnemonic options */
     int64_t min, max;
     const char *text; /* default of a string option, NULL none */

@@ -279,12 +279,18 @@ static int set_mnem(struct settings *s, const struct option_row *row, const char
     return refuse_choice(row, value, false, why);
 }
 
-static int may_set(const struct option_row *row, enum option_source source, struct strbuf *why)
+/* Who turns something off that is not built gets what he asks for. */
+static bool turns_off(const struct option_row *row, const char *value)
+{
+    return row->kind == KIND_BOOL && value != NULL && (strcasecmp(value, "false") == 0 || strcmp(value, "0") == 0);
+}
+
+static int may_set(const struct option_row *row, const char *value, enum option_source source, struct strbuf *why)
 {
     if (!options_allowed(row->restriction, source))
         return strbuf_fail(why, "%s may not be set in the option file of a user%s", row->name,
                            row->restriction == CLASS_USER ? "'s home directory" : "");
-    return row->kind == KIND_MNEM ? 0 : need_feature(row->name, row->feature, why);
+    return row->kind == KIND_MNEM || turns_off(row, value) ? 0 : need_feature(row->name, row->feature, why);
 }
 
 /* debug, tracefile and log-facility, for settings that rule this process. */
@@ -335,7 +341,7 @@ int settings_set(struct settings *s, const struct option_row *row, const char *v
 {
     int result;
 
-    if (may_set(row, source, why) < 0)
+    if (may_set(row, value, source, why) < 0)
         return -1;
     if (value == NULL && row->kind != KIND_BOOL)
         return strbuf_fail(why, "%s wants a value: set %s = VALUE", row->name, row->name);
@@ -367,7 +373,7 @@ int settings_reset(struct settings *s, const struct option_row *row, enum option
 
 int settings_set_digit(struct settings *s, const struct option_row *row, const char *digit, const char *where, struct strbuf *why)
 {
-    if (may_set(row, OPTION_SWITCH, why) < 0)
+    if (may_set(row, digit, OPTION_SWITCH, why) < 0)
         return -1;
     for (const struct option_choice *c = row->choices; c->name != NULL; c++) {
         if (c->digit >= 0 && digit[0] == '0' + c->digit && digit[1] == '\0') {

@@ -225,9 +225,16 @@ static const struct {
 
 START_TEST(values_are_taken_or_refused)
 {
+    const struct option_row *row = row_of(values[_i].name);
+    bool built = row->kind == KIND_MNEM || options_feature_built(row->feature);
     int result = set(values[_i].name, values[_i].value);
 
-    if (values[_i].error == NULL) {
+    if (!built && row->feature != FEATURE_SSLPLUS) {
+        ck_assert_int_eq(result, -1);
+        ck_assert_ptr_nonnull(strstr(why.data, "which is not built in"));
+        /* The row's own judgement all the same. */
+        ck_assert(row->check == NULL || (row->check(values[_i].value, &why) == 0) == (values[_i].error == NULL));
+    } else if (values[_i].error == NULL) {
         ck_assert_msg(result == 0, "%s = %s: %s", values[_i].name, values[_i].value, why.data);
         ck_assert_str_eq(shown(settings, values[_i].name), values[_i].shown);
         ck_assert_int_eq(settings->origin[row_of(values[_i].name) - option_rows].source, OPTION_FILE);
@@ -352,6 +359,19 @@ START_TEST(each_row_obeys_restriction_and_feature)
         else
             ck_assert_int_eq((int)settings->origin[_i].source, source);
     }
+}
+END_TEST
+
+START_TEST(what_is_not_built_may_be_turned_off)
+{
+    const struct option_row *row = &option_rows[_i];
+
+    if (row->kind != KIND_BOOL)
+        return;
+    ck_assert_int_eq(settings_set(settings, row, "False", OPTION_FILE, "x", &why), 0);
+    ck_assert_int_eq(settings_set(settings, row, "0", OPTION_FILE, "x", &why), 0);
+    ck_assert_int_eq(settings_reset(settings, row, OPTION_SWITCH, "x", &why), 0);
+    ck_assert_str_eq(shown(settings, row->name), "false");
 }
 END_TEST
 
@@ -492,6 +512,7 @@ int main(void)
     tcase_add_test(tc, only_bool_can_be_reset);
     tcase_add_loop_test(tc, switches_take_digits, 0, N(digits));
     tcase_add_loop_test(tc, each_row_obeys_restriction_and_feature, 0, OPTION_COUNT);
+    tcase_add_loop_test(tc, what_is_not_built_may_be_turned_off, 0, OPTION_COUNT);
     tcase_add_test(tc, words_may_need_a_feature);
     tcase_add_test(tc, names_of_old_tls_mean_default_and_warn);
     tcase_add_test(tc, a_clone_is_independent);
