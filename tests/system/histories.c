@@ -219,6 +219,7 @@ static char *new_message(void)
         text[n++] = chance(60) ? (char)('a' + i % 26) : chance(30) ? '\n' : '.';
     if (text[n - 1] == '\n')
         text[n - 1] = 'x';
+    text[n] = '\0';
     for (char *p = text; (p = strstr(p, "\n\n")) != NULL; p++) /* line ends in pairs only where they mean something */
         if (p > strstr(text, "\nserial "))
             p[1] = 'y';
