@@ -408,7 +408,6 @@ static int take(void *context, const char *bytes, size_t n)
     return 0;
 }
 
-/* The text of a message, empty when the maildrop says that it cannot be had any more. */
 static void retrieve(struct maildrop *drop, uint64_t number, struct strbuf *text)
 {
     const struct message *m = msglist_get(maildrop_list(drop), number);
@@ -416,7 +415,7 @@ static void retrieve(struct maildrop *drop, uint64_t number, struct strbuf *text
 
     strbuf_reset(text);
     if (maildrop_ready(drop, &why) != MAILDROP_OK)
-        return;
+        fail("message %llu cannot be had: %s", (unsigned long long)number, why.data);
     outbuf_init(&out, 65536, take, text);
     if (maildrop_send(drop, m, MSGSEND_ALL, &out, &why) != MAILDROP_OK || outbuf_flush(&out) != 0)
         fail("message %llu: %s", (unsigned long long)number, why.data);
@@ -482,6 +481,17 @@ static void compare(void)
     msglist_free(&b);
 }
 
+/* Ordinals at the ends of ids may differ, and with update-status-headers ids are sent. */
+static void cut_id(struct strbuf *text)
+{
+    char *line = strstr(text->data, "\nX-UIDL: "), *end = line ? strchr(line + 1, '\n') : NULL;
+
+    if (!end)
+        return;
+    memmove(line, end, strlen(end) + 1);
+    text->len = strlen(text->data);
+}
+
 /* Texts as two sessions give them that see the same M, one after the other. */
 static void step_retrieve(void)
 {
@@ -498,6 +508,8 @@ static void step_retrieve(void)
     drop = open_session(false);
     retrieve(drop, number, &b);
     maildrop_close(&drop);
+    cut_id(&a);
+    cut_id(&b);
     if (a.len == 0 || a.len != b.len || memcmp(a.data, b.data, a.len) != 0)
         fail("message %llu: another text with the index", (unsigned long long)number);
     strbuf_free(&a);
