@@ -2,7 +2,7 @@
  * monitor: see monitor.h.
  *
  * What may run as root, completely: main.c, process/startup.c, process/monitor.c, process/checker.c with what auth_check_password calls
- * (auth/auth.c, auth/auth_passwd.c, libcrypt, the name service), process/preauth.c and process/keeper.c up to their identity_become,
+ * (auth/auth.c, auth/auth_passwd.c, libcrypt, the name service), process/preauth.c and process/keeper.c up to their identity_become (process/privsep.c),
  * process/places.c (spool_gid, make_hash_dirs), protocol/stats.c, settings/, wire/peer.c, wire/privmsg.c, common/. After a login nothing runs as root.
  *
  * Rights of this role: those it was started with. It never reads from the client's descriptors. What preauth says counts as hostile: a table says which

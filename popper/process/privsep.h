@@ -1,0 +1,15 @@
+/*
+ * privsep: how a process that meets bytes from strangers gives up all rights: as root it becomes the privsep user (configure --with-privsep-user), locked
+ * into an empty directory (--with-privsep-path, or one of the kernel's in which nothing can be made); with or without root it enters the sandbox.
+ */
+#ifndef PROCESS_PRIVSEP_H
+#define PROCESS_PRIVSEP_H
+
+#include "common/strbuf.h"
+#include "process/sandbox.h"
+#include "settings/options.h"
+
+/* parent_death_signal: sent to this process when its parent dies; 0: none. 0; or -1 and why: the process must end. */
+int privsep_enter(enum sandbox_role role, enum sandbox_mode mode, int parent_death_signal, struct strbuf *why);
+
+#endif
