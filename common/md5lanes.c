@@ -1,6 +1,7 @@
 /*
- * md5lanes: see md5lanes.h. The state of all lanes lies side by side in vectors (the compiler's own, so there is nothing here for a particular machine);
- * a lane whose text has ended goes through the motions and its result is not taken.
+ * md5lanes: see md5lanes.h. The state of all lanes lies side by side in vectors (the compiler's own, so there is
+ * nothing here for a particular machine); a lane whose text has ended goes through the motions and its result is not
+ * taken.
  */
 #include "common/md5lanes.h"
 
@@ -75,7 +76,8 @@ static void load(union block *block, const unsigned char *const *at)
 #define G(x, y, z) ((y) ^ ((z) & ((x) ^ (y))))
 #define H(x, y, z) ((x) ^ (y) ^ (z))
 #define I(x, y, z) ((y) ^ ((x) | ~(z)))
-/* Written out, because the compiler does better with constants: 16 steps from step i on, taking the words from w on in strides. */
+/* Written out, because the compiler does better with constants: 16 steps from step i on, taking the words from w on in
+   strides. */
 #define FOUR(f, i, w, stride, s0, s1, s2, s3)          \
     STEP(f, a, b, c, d, i, w, s0);                     \
     STEP(f, d, a, b, c, (i) + 1, (w) + (stride), s1);  \

@@ -1,6 +1,7 @@
 /*
- * md5lanes: MD5 (RFC 1321) of up to eight texts at once, for the unique ids of large maildrops: a crypto library does one at a time, and that was 40 % of a
- * scan. Everything else hashes through digest; a test holds the two together. Not for secrets: it wipes nothing.
+ * md5lanes: MD5 (RFC 1321) of up to eight texts at once, for the unique ids of large maildrops: a crypto library does
+ * one at a time, and that was 40 % of a scan. Everything else hashes through digest; a test holds the two together. Not
+ * for secrets: it wipes nothing.
  */
 #ifndef COMMON_MD5LANES_H
 #define COMMON_MD5LANES_H

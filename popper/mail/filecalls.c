@@ -1,6 +1,6 @@
 /*
- * filecalls: see filecalls.h. It only forwards and completes; it decides nothing, retries no failed call but an interrupted one,
- * and never syncs on its own.
+ * filecalls: see filecalls.h. It only forwards and completes; it decides nothing, retries no failed call but an
+ * interrupted one, and never syncs on its own.
  */
 #include "config.h" /* _GNU_SOURCE: fallocate, copy_file_range */
 
@@ -21,7 +21,8 @@ static ssize_t os_copy_by_hand(int from, off_t from_at, int to, off_t to_at, siz
     return got > 0 ? pwrite(to, block, (size_t)got, to_at) : got;
 }
 
-/* A file system that cannot, or a kernel that answers 0 before the end of the file, falls back to reading and writing. */
+/* A file system that cannot, or a kernel that answers 0 before the end of the file, falls back to reading and writing.
+   */
 static ssize_t os_copy_range(int from, off_t from_at, int to, off_t to_at, size_t n)
 {
     off_t in = from_at, out = to_at;

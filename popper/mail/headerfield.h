@@ -1,6 +1,6 @@
 /*
- * headerfield: which of the header fields that mean something to us a header line begins. It looks at names only (RFC 5322: letters of either case,
- * then a colon), never at values, and knows no message or file.
+ * headerfield: which of the header fields that mean something to us a header line begins. It looks at names only (RFC
+ * 5322: letters of either case, then a colon), never at values, and knows no message or file.
  */
 #ifndef MAIL_HEADERFIELD_H
 #define MAIL_HEADERFIELD_H
@@ -26,7 +26,8 @@ enum headerfield {
 
 #define HEADERFIELD_LOOK 16 /* bytes of a line that are enough to tell */
 
-/* The field whose first line this is (n bytes, possibly not all of it: HEADERFIELD_LOOK are enough). Continuation lines are OTHER. */
+/* The field whose first line this is (n bytes, possibly not all of it: HEADERFIELD_LOOK are enough). Continuation lines
+   are OTHER. */
 enum headerfield headerfield_of(const char *line, size_t n);
 
 /* Length of its name with the colon: where the value begins. 0 for OTHER. */

@@ -1,6 +1,7 @@
 /*
- * lines: see lines.h. The portable code goes from line end to line end with memchr. Where the machine has vectors, text is looked at in groups of 64
- * bytes: one bit a byte says where LF, CR, NUL and 'F' stand, and the rules are a few shifts on such masks; lines cost nothing then.
+ * lines: see lines.h. The portable code goes from line end to line end with memchr. Where the machine has vectors, text
+ * is looked at in groups of 64 bytes: one bit a byte says where LF, CR, NUL and 'F' stand, and the rules are a few
+ * shifts on such masks; lines cost nothing then.
  */
 #include "mail/lines.h"
 
@@ -114,8 +115,10 @@ INLINE AVX2 struct masks avx2_masks(const char *p)
     __m256i low = _mm256_loadu_si256((const __m256i *)(const void *)p);
     __m256i high = _mm256_loadu_si256((const __m256i *)(const void *)(p + 32));
 
-    return (struct masks){ avx2_mask(low, high, '\n'), avx2_mask(low, high, '\r'), avx2_mask(low, high, 0),
-                           avx2_mask(low, high, 'F') };
+    return (struct masks){ .lf = avx2_mask(low, high, '\n'),
+                           .cr = avx2_mask(low, high, '\r'),
+                           .nul = avx2_mask(low, high, '\0'),
+                           .f = avx2_mask(low, high, 'F') };
 }
 
 /* Copies a group; returns where its LFs are. */
@@ -129,7 +132,8 @@ INLINE AVX2 uint64_t avx2_copy(char *to, const char *from)
     return avx2_mask(low, high, '\n');
 }
 
-static AVX2 void avx2_to_wire(struct lines_wire *wire, const char **in, const char *end, char **out, const char *out_end)
+static AVX2 void avx2_to_wire(struct lines_wire *wire, const char **in, const char *end, char **out,
+                              const char *out_end)
 {
     const char *first = *in, *p = first;
     char *o = *out;
@@ -170,11 +174,14 @@ INLINE AVX512 struct masks avx512_masks(const char *p)
 {
     __m512i all = _mm512_loadu_si512(p);
 
-    return (struct masks){ _mm512_cmpeq_epi8_mask(all, _mm512_set1_epi8('\n')), _mm512_cmpeq_epi8_mask(all, _mm512_set1_epi8('\r')),
-                           _mm512_testn_epi8_mask(all, all), _mm512_cmpeq_epi8_mask(all, _mm512_set1_epi8('F')) };
+    return (struct masks){ .lf = _mm512_cmpeq_epi8_mask(all, _mm512_set1_epi8('\n')),
+                           .cr = _mm512_cmpeq_epi8_mask(all, _mm512_set1_epi8('\r')),
+                           .nul = _mm512_testn_epi8_mask(all, all),
+                           .f = _mm512_cmpeq_epi8_mask(all, _mm512_set1_epi8('F')) };
 }
 
-/* Reads one group into the counts; bits above the valid ones are zero in all masks. Returns the bit of the first candidate, or 0. */
+/* Reads one group into the counts; bits above the valid ones are zero in all masks. Returns the bit of the first
+   candidate, or 0. */
 INLINE uint64_t scan_group(struct lines_scan *s, struct masks m)
 {
     uint64_t starts = m.lf << 1 | s->line_start;
@@ -249,10 +256,17 @@ static enum lines_code best(void)
 }
 #endif
 
-/* ---- choice. AVX-512 gains nothing for lines_to_wire, and neither does an expansion without branches (AVX-512 VBMI2): tried and measured. */
+/* ---- choice. AVX-512 gains nothing for lines_to_wire, and neither does an expansion without branches (AVX-512 VBMI2):
+   tried and measured. */
 
-static find_fn *const finders[] = { [LINES_PORTABLE] = portable_find, [LINES_AVX2] = avx2_find, [LINES_AVX512] = avx512_find };
-static to_wire_fn *const wirers[] = { [LINES_PORTABLE] = portable_to_wire, [LINES_AVX2] = avx2_to_wire, [LINES_AVX512] = avx2_to_wire };
+static const struct {
+    find_fn *find;
+    to_wire_fn *to_wire;
+} codes[] = {
+    [LINES_PORTABLE] = { portable_find, portable_to_wire },
+    [LINES_AVX2] = { avx2_find, avx2_to_wire },
+    [LINES_AVX512] = { avx512_find, avx2_to_wire },
+};
 static find_fn *find_here;
 static to_wire_fn *to_wire_here;
 
@@ -262,8 +276,8 @@ void lines_use(enum lines_code most)
 
     if (code > most)
         code = most;
-    find_here = finders[code];
-    to_wire_here = wirers[code];
+    find_here = codes[code].find;
+    to_wire_here = codes[code].to_wire;
 }
 
 size_t lines_find(struct lines_scan *scan, const char *text, size_t n)

@@ -1,7 +1,8 @@
 /*
- * mboxscan: see mboxscan.h. The file passes through one buffer of fixed size. A message is read by three states: its From_ line, its header (line by line,
- * because a few fields matter), its body (lines_find looks for the next place where a message may begin and counts what goes by).
- * Lines and fields may be longer than the buffer: whatever is needed of them is taken in pieces. It writes nothing and trusts nothing that it reads.
+ * mboxscan: see mboxscan.h. The file passes through one buffer of fixed size. A message is read by three states: its
+ * From_ line, its header (line by line, because a few fields matter), its body (lines_find looks for the next place
+ * where a message may begin and counts what goes by). Lines and fields may be longer than the buffer: whatever is
+ * needed of them is taken in pieces. It writes nothing and trusts nothing that it reads.
  */
 #include "config.h" /* _GNU_SOURCE: strcasestr */
 
@@ -93,7 +94,8 @@ static void check_header_nuls(struct scan *s)
         s->m.flags |= MSG_NULS;
 }
 
-/* Makes at least n bytes (up to MBOXSCAN_FROM_MAX) available from pos on. False: the file ends before. Moves the bytes. */
+/* Makes at least n bytes (up to MBOXSCAN_FROM_MAX) available from pos on. False: the file ends before. Moves the bytes.
+   */
 static bool more(struct scan *s, size_t n)
 {
     while (left(s) < n) {
@@ -177,7 +179,8 @@ static bool is_hashed(enum headerfield field)
 /* Fields whose value is looked at; Subject and From only for the UW folder-internal message. */
 static bool is_looked_into(const struct scan *s, enum headerfield field)
 {
-    if (field == HEADERFIELD_SUBJECT || field == HEADERFIELD_FROM || field == HEADERFIELD_X_IMAP || field == HEADERFIELD_X_IMAPBASE)
+    if (field == HEADERFIELD_SUBJECT || field == HEADERFIELD_FROM || field == HEADERFIELD_X_IMAP ||
+        field == HEADERFIELD_X_IMAPBASE)
         return s->first;
     return field >= HEADERFIELD_STATUS && field <= HEADERFIELD_X_UID;
 }
@@ -267,8 +270,9 @@ static bool only_nuls(const char *p, size_t n)
     return n == 0;
 }
 
-/* Reads a piece of a line at pos (all that is in view up to its line end lf, or NULL) and hands it to those who want it. Returns whether the line goes on.
-   *octets_r grows by the piece, *text_r is set when there was anything but NULs. */
+/* Reads a piece of a line at pos (all that is in view up to its line end lf, or NULL) and hands it to those who want
+   it. Returns whether the line goes on. *octets_r grows by the piece, *text_r is set when there was anything but NULs.
+   */
 static bool header_piece(struct scan *s, const char *lf, bool looked_into, uint64_t *octets_r, bool *text_r)
 {
     const char *p = s->buf + s->pos;
@@ -353,7 +357,9 @@ static uint64_t skip_nuls(struct scan *s)
 static void log_padding(struct scan *s)
 {
     if (!s->padding_logged)
-        log_write(LOG_NOTICE, "maildrop: NUL bytes stand before the message at offset %llu (a delivery agent left them); they are kept and not sent",
+        log_write(LOG_NOTICE,
+                  "maildrop: NUL bytes stand before the message at offset %llu (a delivery agent left them); "
+                  "they are kept and not sent",
                   (unsigned long long)here(s));
     s->padding_logged = true;
 }
@@ -385,7 +391,8 @@ static void scan_body(struct scan *s)
     }
 }
 
-/* Octets of the body: a CR for each bare LF, a line end for a last line that has none, less the separating empty line. */
+/* Octets of the body: a CR for each bare LF, a line end for a last line that has none, less the separating empty line.
+   */
 static uint64_t body_octets(const struct scan *s)
 {
     uint64_t bytes = here(s) - s->padding - s->body_start;
@@ -478,7 +485,9 @@ static enum mboxscan_result not_mbox(struct scan *s, uint64_t start)
 {
     if (s->failed)
         return MBOXSCAN_IO;
-    strbuf_fail(s->why, "no From_ line with a date at offset %llu: this is no mbox file, or its start is damaged; it was not changed",
+    strbuf_fail(s->why,
+                "no From_ line with a date at offset %llu: this is no mbox file, or its start is damaged; "
+                "it was not changed",
                 (unsigned long long)start);
     return MBOXSCAN_NOT_MBOX;
 }
@@ -500,11 +509,12 @@ static enum mboxscan_result scan_all(struct scan *s, enum msglist_source source)
     return s->failed ? MBOXSCAN_IO : MBOXSCAN_OK;
 }
 
-enum mboxscan_result mboxscan_file(int fd, uint64_t start, uint64_t end, enum msglist_source source, const struct mboxscan_rules *rules,
-                                   uint32_t *imap_validity_r, struct msglist *list, struct strbuf *why)
+enum mboxscan_result mboxscan_file(int fd, uint64_t start, uint64_t end, enum msglist_source source,
+                                   const struct mboxscan_rules *rules, uint32_t *imap_validity_r, struct msglist *list, struct strbuf *why)
 {
-    struct scan s = { .fd = fd, .base = start, .end = end, .block = block_size, .rules = rules, .list = list, .why = why,
-                      .first = start == 0, .imap_validity = imap_validity_r ? *imap_validity_r : 0 };
+    struct scan s = { .fd = fd, .base = start, .end = end, .block = block_size, .first = start == 0,
+                      .rules = rules, .list = list, .why = why,
+                      .imap_validity = imap_validity_r ? *imap_validity_r : 0 };
     enum mboxscan_result result;
 
     uidl_init(&s.uid, rules->format, list);

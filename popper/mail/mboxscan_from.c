@@ -1,5 +1,6 @@
 /*
- * mboxscan_from: what a From_ line must look like (mbox(5), facts page 5.3). Read from the right, because the sender may hold anything:
+ * mboxscan_from: what a From_ line must look like (mbox(5), facts page 5.3). Read from the right, because the sender
+ * may hold anything:
  *
  *   From SENDER Www Mmm DD HH:MM[:SS] [ZONE] YYYY [remote from HOST]
  *   From SENDER Www Mmm DD HH:MM[:SS] YYYY [ZONE] [remote from HOST]      ZONE: a name or +HHMM; ten layouts in all
@@ -134,6 +135,7 @@ bool mboxscan_is_from(const char *line, size_t n)
     } else if (!is_zone(&w) || !last_word(&w) || !is_year(&w) || !last_word(&w)) {
         return false;
     }
-    return is_time(&w) && last_word(&w) && is_day(&w) && last_word(&w) && is_name(&w, "JanFebMarAprMayJunJulAugSepOctNovDec") &&
-           last_word(&w) && is_name(&w, "SunMonTueWedThuFriSat") && w.n >= 5;
+    return is_time(&w) && last_word(&w) && is_day(&w) && last_word(&w) &&
+           is_name(&w, "JanFebMarAprMayJunJulAugSepOctNovDec") && last_word(&w) && is_name(&w, "SunMonTueWedThuFriSat") &&
+           w.n >= 5;
 }

@@ -1,6 +1,6 @@
 /*
- * msglist: the messages of one session: where each lies, how long it is, its unique id and its flags. Plain data, 40 bytes a
- * message plus its unique id in one pool, so that 100,000 messages are nothing.
+ * msglist: the messages of one session: where each lies, how long it is, its unique id and its flags. Plain data, 40
+ * bytes a message plus its unique id in one pool, so that 100,000 messages are nothing.
  */
 #ifndef MAIL_MSGLIST_H
 #define MAIL_MSGLIST_H
@@ -26,9 +26,11 @@ enum msglist_source { MSGSRC_DROP, MSGSRC_LEFTOVER, MSGSRC_BULLETIN };
 struct message {
     uint64_t offset;      /* of the first byte of its From_ line in its file */
     uint64_t length;      /* to the next message's From_ line or the end: includes the separating blank line */
-    uint64_t octets;      /* what RETR sends before byte-stuffing, CRLF counted (RFC 1939); never 0, since an empty line ends every header */
-    uint32_t header_len;  /* from offset to the first byte of the body: From_ line, header, blank line; equals length when there is no body.
-                             UINT32_MAX: no body either (a header of more than 4 GiB counts as the whole message). See msglist_header_len */
+    uint64_t octets;      /* what RETR sends before byte-stuffing, CRLF counted (RFC 1939); never 0, since an empty line
+                             ends every header */
+    uint32_t header_len;  /* from offset to the first byte of the body: From_ line, header, blank line; equals length
+                             when there is no body. UINT32_MAX: no body either (a header of more than 4 GiB counts as
+                             the whole message). See msglist_header_len */
     uint32_t uid_at;      /* of the NUL-terminated unique id in the pool */
     uint16_t from_len;    /* of the From_ line with its line end; 0 for bulletins served without one */
     uint8_t flags;
@@ -41,14 +43,16 @@ struct msglist {
     size_t count, cap;
     char *uids;
     size_t uids_len, uids_cap;
-    uint32_t *numbers;         /* message number - 1 -> index into messages; NULL while nothing is hidden (then they are equal) */
+    uint32_t *numbers;         /* message number - 1 -> index into messages; NULL while nothing is hidden (then they are
+                                  equal) */
     size_t visible;            /* number of visible messages, deleted ones too */
 };
 
 void msglist_init(struct msglist *list);
 void msglist_free(struct msglist *list);
 
-/* Appends a message (copied) with its unique id ("" when not known yet). Returns its index. The pointer-free index stays valid. */
+/* Appends a message (copied) with its unique id ("" when not known yet). Returns its index. The pointer-free index
+   stays valid. */
 size_t msglist_add(struct msglist *list, const struct message *m, const char *uid);
 void msglist_set_uid(struct msglist *list, size_t index, const char *uid);
 const char *msglist_uid(const struct msglist *list, const struct message *m);

@@ -1,7 +1,7 @@
 /*
- * msgsend: see msgsend.h. A window of the file is read at a time; a message that fits is read at once and in its exact length. What is sent of it goes
- * straight from the window into the output's own buffer. It remembers the last three bytes sent, because the rules about empty lines need them.
- * It changes no file and no flag of the message.
+ * msgsend: see msgsend.h. A window of the file is read at a time; a message that fits is read at once and in its exact
+ * length. What is sent of it goes straight from the window into the output's own buffer. It remembers the last three
+ * bytes sent, because the rules about empty lines need them. It changes no file and no flag of the message.
  */
 #include "mail/msgsend.h"
 
@@ -56,7 +56,8 @@ static int fill(struct send *s, uint64_t from, size_t n)
                        (unsigned long long)(from + (size_t)got));
 }
 
-/* The bytes in view from `at` on, up to `limit`; at least `least` of them unless the limit is nearer. NULL when they cannot be read. */
+/* The bytes in view from `at` on, up to `limit`; at least `least` of them unless the limit is nearer. NULL when they
+   cannot be read. */
 static char *view(struct send *s, uint64_t limit, size_t least, size_t *n_r)
 {
     uint64_t seen = s->window + s->in_window;
@@ -285,11 +286,12 @@ static uint64_t reading_plan(const struct send *s, uint64_t body_lines)
     return s->body + body_lines * LINE_GUESS;
 }
 
-int msgsend_message(int fd, const struct message *m, const char *uid, uint64_t body_lines, struct outbuf *out, uint64_t *octets_r,
-                    struct strbuf *why)
+int msgsend_message(int fd, const struct message *m, const char *uid, uint64_t body_lines, struct outbuf *out,
+                    uint64_t *octets_r, struct strbuf *why)
 {
-    struct send s = { .fd = fd, .m = m, .uid = uid, .out = out, .why = why, .at = m->offset + m->from_len,
-                      .body = m->offset + msglist_header_len(m), .end = m->offset + m->length, .wire = { .line_start = true } };
+    struct send s = { .fd = fd, .m = m, .uid = uid, .out = out, .why = why, .wire = { .line_start = true },
+                      .at = m->offset + m->from_len, .body = m->offset + msglist_header_len(m),
+                      .end = m->offset + m->length };
     uint64_t before = out->total;
 
     if (m->flags & MSG_NULS && take_padding_off(&s) < 0)

@@ -1,5 +1,6 @@
 /*
- * uidl: see uidl.h. It sees bytes that the scanner hands over, never files; telling duplicates apart works on the ids alone, so that nothing is read again.
+ * uidl: see uidl.h. It sees bytes that the scanner hands over, never files; telling duplicates apart works on the ids
+ * alone, so that nothing is read again.
  */
 #include "mail/uidl.h"
 
@@ -154,8 +155,9 @@ void uidl_flush(struct uidl *u)
 
 /* ---- duplicates
  *
- * Most lists have none, and memory shall not grow for looking: a filter of a few bits a message finds the ids that may occur more than
- * once, and only those enter a table. A base is an id without an ordinal at its end, at most BASE_MAX bytes of it: what an ordinal is put behind.
+ * Most lists have none, and memory shall not grow for looking: a filter of a few bits a message finds the ids that may
+ * occur more than once, and only those enter a table. A base is an id without an ordinal at its end, at most BASE_MAX
+ * bytes of it: what an ordinal is put behind.
  */
 
 #define BASE_MAX (UIDL_MAX - 11) /* leaves room for "." and any ordinal */
@@ -179,7 +181,8 @@ struct filter {
     uint64_t seed;
 };
 
-/* Length of the base; *ordinal_r is N for ids that end in ".N" (N from 2, no leading zero, at most 9 digits), otherwise 1. */
+/* Length of the base; *ordinal_r is N for ids that end in ".N" (N from 2, no leading zero, at most 9 digits), otherwise
+   1. */
 static size_t base_length(const char *id, size_t n, uint32_t *ordinal_r)
 {
     size_t i = n;
@@ -298,7 +301,8 @@ static void take(struct table *t, const struct msglist *list, size_t i)
         e->next = ordinal + 1;
 }
 
-/* A computed id is free only if no duplicate of it is there either: the message that had it first may have been deleted. */
+/* A computed id is free only if no duplicate of it is there either: the message that had it first may have been
+   deleted. */
 static bool is_free(struct table *t, const struct msglist *list, const struct message *m)
 {
     const struct entry *e = table_get(t, list, m->uid_at, strlen(list->uids + m->uid_at));

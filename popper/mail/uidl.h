@@ -1,12 +1,12 @@
 /*
  * uidl: unique ids (RFC 1939 section 7 UIDL; facts page 5.2; DESIGN I7): 1 to 70 bytes of 0x21..0x7E.
  *
- * Made of the From_ line and the Received, Date, Message-Id and Subject headers: never of anything that a mail reader changes.
- * Formats (option uidl-format): qpopper: 20 characters in base 80 (facts 5.2) of MD5 over From_, those headers in order, From_; md5 (old-style-uid): 32 hex
- * digits of MD5 over From_, those headers; dovecot: %08Xu%08Xv of X-UID and X-IMAPbase's validity where both exist, qpopper otherwise.
- * Lines are hashed without their CR or LF and with one LF after each, so that a missing last line end makes no difference.
- * A stored, valid X-UIDL header wins in every format. The first of several equal ids in a list keeps it; the k-th gets ".k" at its end
- * (uidl_resolve_duplicates).
+ * Made of the From_ line and the Received, Date, Message-Id and Subject headers: never of anything that a mail reader
+ * changes. Formats (option uidl-format): qpopper: 20 characters in base 80 (facts 5.2) of MD5 over From_, those headers
+ * in order, From_; md5 (old-style-uid): 32 hex digits of MD5 over From_, those headers; dovecot: %08Xu%08Xv of X-UID
+ * and X-IMAPbase's validity where both exist, qpopper otherwise. Lines are hashed without their CR or LF and with one
+ * LF after each, so that a missing last line end makes no difference. A stored, valid X-UIDL header wins in every
+ * format. The first of several equal ids in a list keeps it; the k-th gets ".k" at its end (uidl_resolve_duplicates).
  */
 #ifndef MAIL_UIDL_H
 #define MAIL_UIDL_H
@@ -57,8 +57,9 @@ void uidl_hash(struct uidl *u, const char *bytes, size_t n);
 /* The value of an X-UIDL field (blanks around it do not count). The first valid one is kept. */
 void uidl_stored(struct uidl *u, const char *value, size_t n);
 
-/* Writes the id, or as many characters as it will have: uidl_flush writes it later. The caller adds the message to the list with it, at once.
-   imap_validity: X-IMAPbase of this maildrop, 0 when there is none. True when the id stands in the message. */
+/* Writes the id, or as many characters as it will have: uidl_flush writes it later. The caller adds the message to the
+   list with it, at once. imap_validity: X-IMAPbase of this maildrop, 0 when there is none. True when the id stands in
+   the message. */
 bool uidl_end(struct uidl *u, uint32_t imap_validity, char id[UIDL_MAX + 1]);
 
 /* Completes the ids in the list. */
@@ -67,9 +68,10 @@ void uidl_flush(struct uidl *u);
 /* 1..70 bytes of 0x21..0x7E. */
 bool uidl_valid(const char *id, size_t n);
 
-/* Gives each later message of a group with equal ids its own: ID.2, ID.3, ... Messages below `settled` keep what they have (they come from the index);
-   an ordinal above all that are there is taken, so that an id that such a message once had is not given to another. Octets of MSG_EDITED messages are
-   corrected, since they contain the id. Time grows with the number of messages only. */
+/* Gives each later message of a group with equal ids its own: ID.2, ID.3, ... Messages below `settled` keep what they
+   have (they come from the index); an ordinal above all that are there is taken, so that an id that such a message once
+   had is not given to another. Octets of MSG_EDITED messages are corrected, since they contain the id. Time grows with
+   the number of messages only. */
 void uidl_resolve_duplicates(struct msglist *list, size_t settled);
 
 /* How many bytes of an id are common to all of its group: what is left without an ordinal at its end. */

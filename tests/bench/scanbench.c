@@ -1,5 +1,6 @@
 /*
- * scanbench FILE [ROUNDS [BLOCK]]: how fast the scanner and the sender are against what the machine can do, in one run: MB/s of
+ * scanbench FILE [ROUNDS [BLOCK]]: how fast the scanner and the sender are against what the machine can do, in one run:
+ * MB/s of
  *   read   pread of the file by blocks of 256 KiB
  *   floor  the same and a memchr for every line end
  *   scan   mboxscan_file
@@ -77,7 +78,8 @@ static void send_all(int fd, const struct msglist *list, uint64_t body_lines)
     for (size_t i = 0; i < list->count; i++) {
         const struct message *m = &list->messages[i];
 
-        if (msgsend_message(fd, m, msglist_uid(list, m), body_lines, &out, &octets, &why) < 0 || (body_lines && octets != m->octets)) {
+        if (msgsend_message(fd, m, msglist_uid(list, m), body_lines, &out, &octets, &why) < 0 ||
+            (body_lines && octets != m->octets)) {
             fprintf(stderr, "scanbench: message %zu: %s\n", i + 1, why.data);
             exit(1);
         }
@@ -132,16 +134,17 @@ int main(int argc, char **argv)
     msgsend_set_block(argc > 3 ? strtoul(argv[3], NULL, 10) : 0);
     for (int i = 0; i < rounds; i++)
         one_round(fd, (uint64_t)st.st_size, i, &messages, &octets);
-    printf("%s: %.1f MB, %llu messages, %llu octets, %d rounds\n", argv[1], (double)st.st_size / 1e6, (unsigned long long)messages,
-           (unsigned long long)octets, rounds);
+    printf("%s: %.1f MB, %llu messages, %llu octets, %d rounds\n", argv[1], (double)st.st_size / 1e6,
+           (unsigned long long)messages, (unsigned long long)octets, rounds);
     for (int kind = 0; kind < KINDS; kind++)
         qsort(seconds[kind], (size_t)rounds, sizeof seconds[kind][0], by_size);
     floor = seconds[FLOOR][rounds / 2];
     for (int kind = 0; kind < KINDS; kind++) {
         double median = seconds[kind][rounds / 2];
 
-        printf("%-5s %9.2f ms %9.0f MB/s %6.2f x floor   (%.2f .. %.2f ms)\n", names[kind], median * 1e3, (double)st.st_size / 1e6 / median, median / floor,
-               seconds[kind][0] * 1e3, seconds[kind][rounds - 1] * 1e3);
+        printf("%-5s %9.2f ms %9.0f MB/s %6.2f x floor   (%.2f .. %.2f ms)\n", names[kind], median * 1e3,
+               (double)st.st_size / 1e6 / median, median / floor, seconds[kind][0] * 1e3,
+               seconds[kind][rounds - 1] * 1e3);
     }
     return 0;
 }

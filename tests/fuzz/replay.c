@@ -1,6 +1,6 @@
 /*
- * replay: runs a fuzz target over files, without libFuzzer: arguments are files or directories, none means the target's own corpus
- * ($srcdir/tests/fuzz/corpus/NAME for the program replay_NAME). Prints TAP, a case a file.
+ * replay: runs a fuzz target over files, without libFuzzer: arguments are files or directories, none means the target's
+ * own corpus ($srcdir/tests/fuzz/corpus/NAME for the program replay_NAME). Prints TAP, a case a file.
  */
 #include <dirent.h>
 #include <errno.h>

@@ -153,7 +153,8 @@ START_TEST(many_messages_of_all_lengths)
 }
 END_TEST
 
-/* Ids of a list before and after, separated by blanks; those with * at the front are stored ones. settled: how many came from the index. */
+/* Ids of a list before and after, separated by blanks; those with * at the front are stored ones. settled: how many
+   came from the index. */
 static const struct {
     const char *name, *before;
     size_t settled;
