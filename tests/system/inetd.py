@@ -226,6 +226,10 @@ def logwatch_parses_our_records(site):
     logwatch = pathlib.Path(find("logwatch", "logwatch"))
     perl = find("perl", "perl")
     if site.syslog.socket:
+        # option: log-facility
+        facilities = {int(line[1:line.index(">")]) >> 3 for line in site.syslog.lines if " in.qpopper[" in line}
+        if facilities != {2}:
+            raise AssertionError(f"records went to the facilities {facilities} instead of mail (2)")
         records = [re.sub(r"^<\d+>", "", line) for line in site.syslog.lines]
         # What goes to the log by default: a debug record is priority 7.
         records = [r for r, line in zip(records, site.syslog.lines) if int(line[1:line.index(">")]) & 7 < 7]

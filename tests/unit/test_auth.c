@@ -545,6 +545,7 @@ START_TEST(expired_passwords_only_when_asked)
     struct auth_user user;
 
     as_root = true;
+    /* option: check-password-expired */
     settings.check_password_expired = false;
     check("frank", "sesame", AUTH_GRANTED, "", &user);
     check("gina", "sesame", AUTH_GRANTED, "", &user);

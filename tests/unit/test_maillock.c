@@ -647,6 +647,7 @@ static int no_permission(void)
 
     if (fchmod(dirfd_, 0555) < 0 || (geteuid() == 0 && setresuid(USER, USER, USER) < 0))
         return 1;
+    /* option: no-atomic-open */
     for (int use_link = 0; use_link <= 1; use_link++) {
         lock = lock_for(7, use_link);
         if (maillock_acquire(lock, fd, 0, &why) != MAILLOCK_ERROR || maillock_held(lock))

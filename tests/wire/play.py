@@ -56,7 +56,7 @@ class Play:
                 self.unsent += unescape(step.text) if step.tag == "Craw" else self.world.expand(step.text).encode("latin-1") + b"\r\n"
             elif step.tag in TALK:
                 self.flush()
-                getattr(self, "do_" + {"S~": "match", "S*": "body", "Sx": "repeated"}.get(step.tag, step.tag.lower().replace("-", "_")))(step)
+                getattr(self, "do_" + {"S~": "match", "S*": "body", "Sx": "repeated", "E~": "error_text"}.get(step.tag, step.tag.lower().replace("-", "_")))(step)
         self.flush()
         self.do_end(None)
         for step in checks:
@@ -110,7 +110,8 @@ class Play:
                 os.kill(pid, getattr(signal, "SIG" + step.text.strip()))
 
     def do_run(self, step):
-        self.world.shell(step)
+        pids = processes_of_session(self.session.process.pid) if self.session else []
+        self.world.shell(step, PIDS=" ".join(map(str, pids)))
 
     def do_deliver(self, step):
         self.world.deliver(step)
@@ -148,6 +149,12 @@ class Play:
         line = self.current().line()
         if line.startswith(b"+OK Qpopper"):
             self.greeting(line)
+        pattern = self.world.expand(step.text, re.escape)
+        if not re.fullmatch(pattern, line.decode("latin-1")):
+            raise Mismatch(f"expected a match of {pattern!r}, got {short(line)}")
+
+    def do_error_text(self, step):
+        line = self.current().line(b"\n")
         pattern = self.world.expand(step.text, re.escape)
         if not re.fullmatch(pattern, line.decode("latin-1")):
             raise Mismatch(f"expected a match of {pattern!r}, got {short(line)}")
@@ -199,7 +206,7 @@ class Play:
 
     def check(self, step):
         getattr(self, {"exit": "check_exit", "L": "check_log", "L~": "check_log", "L!": "check_log", "M": "check_maildrop", "F": "check_file",
-                       "F!": "check_file", "status": "check_status"}[step.tag])(step)
+                       "F!": "check_file", "status": "check_status", "inode": "check_inode"}[step.tag])(step)
 
     def check_exit(self, step):
         name, _, value = step.text.rpartition(" ")
@@ -253,6 +260,12 @@ class Play:
         if found != int(mode, 8):
             raise Mismatch(f"mode {found:o}")
 
+    def check_inode(self, step):
+        """inode: new: the maildrop was replaced by another file."""
+        user = self.world.users[0]
+        if self.world.look(user)["inode"] == self.world.before[user.name]["inode"]:
+            raise Mismatch("the maildrop is the same file as before")
+
     def check_silent_rules(self, tags, checks):
         """What holds in every case unless it says otherwise (README: silent rules)."""
         told = {(s.text.partition(" for ")[2].strip() or self.world.users[0].name) for s in checks if s.tag == "M"}
@@ -261,7 +274,7 @@ class Play:
             if user.name not in told and (before or {}).get("bytes") != (now or {}).get("bytes"):
                 raise Mismatch(f"the maildrop of {user.name} changed: {describe((before or {}).get('bytes'), (now or {}).get('bytes'))}")
             if before and now:
-                for what in ("inode", "owner", "mode"):
+                for what in ("owner", "mode") if "inode" in tags else ("inode", "owner", "mode"):
                     if before[what] != now[what]:
                         raise Mismatch(f"{what} of {user.name}'s maildrop changed from {before[what]} to {now[what]} (I2)")
         allowed = [w for s in self.world.case.all("leaves") for w in s.text.split()]

@@ -107,7 +107,7 @@ class Session:
             self.receive()
         return bool(readable)
 
-    def line(self):
+    def line(self, end=b"\r\n"):
         deadline = time.monotonic() + STEP_SECONDS
         while b"\n" not in self.input:
             if self.at_eof:
@@ -115,9 +115,9 @@ class Session:
             if not self.wait_input(deadline - time.monotonic()):
                 raise Mismatch(f"no reply within {STEP_SECONDS:g} s; so far: {short(self.input)}")
         line, _, self.input = self.input.partition(b"\n")
-        if not line.endswith(b"\r"):
+        if end == b"\r\n" and not line.endswith(b"\r"):
             raise Mismatch(f"a line that does not end in CRLF: {short(line)}")
-        return line[:-1]
+        return line[:len(line) + 1 - len(end)]
 
     def body(self):
         """A multi-line reply up to its dot, byte-stuffing undone."""

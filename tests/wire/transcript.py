@@ -20,9 +20,9 @@ class Broken(Exception):
 
 
 SETUP = {"config", "args", "user", "maildrop", "file", "env", "over", "needs", "setup", "without", "leaves", "again", "spool"}
-TALK = {"C", "Craw", "S", "S~", "Sx", "S*", "eof", "close", "half-close", "reset", "session", "login", "pause", "quiet", "elapsed", "run",
+TALK = {"C", "Craw", "S", "S~", "Sx", "E~", "S*", "eof", "close", "half-close", "reset", "session", "login", "pause", "quiet", "elapsed", "run",
         "deliver", "kill", "end", "now"}
-CHECKS = {"exit", "L", "L~", "L!", "M", "F", "F!", "status"}
+CHECKS = {"exit", "L", "L~", "L!", "M", "F", "F!", "status", "inode"}
 BLOCKS = {"S*", "maildrop", "file", "define", "config", "passwd"}
 
 
@@ -63,7 +63,7 @@ def parse(path):
             steps = []
             cases.append(Case(line[3:].strip(), number, steps))
             continue
-        match = re.match(r"(S:\*|Sx:|[CSLMF][~!]?:|L~|L!|F!|S~|[A-Za-z-]+:?)(?: (.*))?$", line)
+        match = re.match(r"(S:\*|Sx:|[CSLMF][~!]?:|E~|L~|L!|F!|S~|[A-Za-z-]+:?)(?: (.*))?$", line)
         if not match:
             raise Broken(f"{path}:{number}: not understood: {line}")
         tag = {"S:*": "S*"}.get(match[1], match[1].rstrip(":"))

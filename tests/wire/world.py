@@ -189,10 +189,10 @@ class World:
     def expand(self, text, quote=lambda s: s):
         return re.sub(r"\$([A-Z]+)(?:\(([\d,-]*)\))?", lambda m: quote(self.value(m[1], m[2])), text)
 
-    def shell(self, step):
+    def shell(self, step, **more):
         environment = dict(os.environ, DIR=str(self.dir), SPOOL=str(self.spool), TRACE=str(self.trace), POPPER=str(self.popper),
                            USER=self.users[0].name, MAILDROP=str(self.users[0].maildrop), OWNER=str(self.users[0].uid),
-                           CONF=str(self.dir / "popper.conf"))
+                           CONF=str(self.dir / "popper.conf"), HOME=str(self.users[0].home), **more)
         done = subprocess.run(["/bin/sh", "-euc", step.text], cwd=self.dir, env=environment, stdin=subprocess.DEVNULL,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=STEP_SECONDS * 3)
         if done.returncode != 0:
