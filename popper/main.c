@@ -1,5 +1,6 @@
 /*
- * main: the order in which the server starts, nothing else. Errors up to the configuration go to stderr and end it with status 1.
+ * main: the order in which the server starts, nothing else. Errors up to the configuration go to stderr and end it with
+ * status 1.
  */
 #include <stdio.h>
 

@@ -1,8 +1,9 @@
 /*
  * checker: see checker.h.
  *
- * Rights of this role: those of the monitor (root, because the shadow file needs it), for the time of one check. It reads no byte from the client's
- * descriptor, writes none, and knows one name and one password. Its parent treats its answer as hostile, because it ran libraries of others.
+ * Rights of this role: those of the monitor (root, because the shadow file needs it), for the time of one check. It
+ * reads no byte from the client's descriptor, writes none, and knows one name and one password. Its parent treats its
+ * answer as hostile, because it ran libraries of others.
  */
 #include "process/checker.h"
 
@@ -73,11 +74,12 @@ static bool is_sane(const struct settings *settings, const struct auth_user *use
 {
     char name[AUTH_NAME_MAX + 1];
 
-    return auth_canonical_name(settings, user->name, name) && strcmp(name, user->name) == 0 && uid > 0 && uid < (uid_t)-1 &&
-           gid < (gid_t)-1 && user->home[0] == '/';
+    return auth_canonical_name(settings, user->name, name) && strcmp(name, user->name) == 0 && uid > 0 &&
+           uid < (uid_t)-1 && gid < (gid_t)-1 && user->home[0] == '/';
 }
 
-static enum auth_verdict read_verdict(const struct settings *settings, struct privmsg *m, struct auth_user *user_r, struct strbuf *reason)
+static enum auth_verdict read_verdict(const struct settings *settings, struct privmsg *m, struct auth_user *user_r,
+                                      struct strbuf *reason)
 {
     uint64_t verdict = privmsg_get_number(m), uid, gid;
     size_t n;
@@ -113,7 +115,8 @@ static int wait_for_answer(int end, int asker, struct strbuf *reason)
         int ready = left <= 0 ? 0 : poll(p, asker >= 0 ? 2 : 1, (int)left);
 
         if (ready == 0)
-            return strbuf_fail(reason, "the check took longer than %d seconds and was abandoned", CHECKER_WAIT_MS / 1000);
+            return strbuf_fail(reason, "the check took longer than %d seconds and was abandoned",
+                               CHECKER_WAIT_MS / 1000);
         if (ready < 0 && errno != EINTR)
             return strbuf_fail(reason, "poll: %s", strerror(errno));
         if (ready > 0 && p[0].revents)
@@ -123,8 +126,8 @@ static int wait_for_answer(int end, int asker, struct strbuf *reason)
     }
 }
 
-static enum auth_verdict receive_verdict(const struct settings *settings, int end, int asker, struct auth_user *user_r, struct strbuf *reason,
-                                         bool *answered_r)
+static enum auth_verdict receive_verdict(const struct settings *settings, int end, int asker, struct auth_user *user_r,
+                                         struct strbuf *reason, bool *answered_r)
 {
     struct privmsg m;
     enum auth_verdict verdict = AUTH_UNAVAILABLE;
@@ -144,8 +147,8 @@ static enum auth_verdict receive_verdict(const struct settings *settings, int en
     return verdict;
 }
 
-enum auth_verdict checker_run(const struct settings *settings, const char *name, const char *password, int asker, struct auth_user *user_r,
-                              struct strbuf *reason)
+enum auth_verdict checker_run(const struct settings *settings, const char *name, const char *password, int asker,
+                              struct auth_user *user_r, struct strbuf *reason)
 {
     enum auth_verdict verdict;
     int ends[2], status;

@@ -9,8 +9,9 @@
 
 #define CHILD_LINGER_MS 1000
 
-/* Waits for the end of pid and returns its wait status. A child that is about to end (it said so, or closed its end) gets CHILD_LINGER_MS to do it, so that
-   how it ends is seen; any other, and one that lingers, is killed. Afterwards it is gone for certain. */
+/* Waits for the end of pid and returns its wait status. A child that is about to end (it said so, or closed its end)
+   gets CHILD_LINGER_MS to do it, so that how it ends is seen; any other, and one that lingers, is killed. Afterwards it
+   is gone for certain. */
 int child_reap(pid_t pid, bool about_to_end);
 
 #endif

@@ -1,10 +1,11 @@
 /*
  * keeper: see keeper.h.
  *
- * Rights of this role: real, effective and saved uid of the user, his groups, and where only the spool's group may make files in spool-dir, that
- * group as saved gid, raised around single calls (places_spool_gid). Never root again. It has no sandbox and may not have no_new_privs, because sendmail,
- * which it will start, may be set-gid; it is not dumpable. It parses neither maildrop nor journal nor a byte from the client, and closes the client's
- * descriptors when the session runs. What the session says counts as hostile: files are named by role, a table says what is answered.
+ * Rights of this role: real, effective and saved uid of the user, his groups, and where only the spool's group may make
+ * files in spool-dir, that group as saved gid, raised around single calls (places_spool_gid). Never root again. It has
+ * no sandbox and may not have no_new_privs, because sendmail, which it will start, may be set-gid; it is not dumpable.
+ * It parses neither maildrop nor journal nor a byte from the client, and closes the client's descriptors when the
+ * session runs. What the session says counts as hostile: files are named by role, a table says what is answered.
  */
 #include "process/keeper.h"
 
@@ -175,7 +176,9 @@ static void serve_open(struct keeper *k, struct privmsg *m)
     strbuf_free(&why);
 }
 
-static void serve_file(struct keeper *k, struct privmsg *m, int (*act)(struct keeper_files *f, enum mailfile which, struct strbuf *why))
+typedef int file_act(struct keeper_files *f, enum mailfile which, struct strbuf *why);
+
+static void serve_file(struct keeper *k, struct privmsg *m, file_act *act)
 {
     struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
     enum mailfile which = get_role(m);
@@ -287,11 +290,13 @@ static void serve_all(struct keeper *k)
 
 /* ---- children */
 
-static struct session_start session_start_of(const struct keeper *k, enum maildrop_status status, const struct strbuf *why)
+static struct session_start session_start_of(const struct keeper *k, enum maildrop_status status,
+                                             const struct strbuf *why)
 {
     return (struct session_start){
         .settings = k->settings, .peer = k->start->peer, .host = k->start->host, .user = k->start->user->name,
-        .unread = k->start->unread, .unread_count = k->start->unread_count, .auth_ns = k->start->auth_ns, .keeper_pid = getpid(),
+        .unread = k->start->unread, .unread_count = k->start->unread_count, .auth_ns = k->start->auth_ns,
+        .keeper_pid = getpid(),
         .files = k->files.open, .status = status, .why = why->data,
     };
 }
@@ -309,13 +314,15 @@ static void reap_child(struct keeper *k, const char *what)
     if (sandbox_killed(status, SANDBOX_SESSION, &text))
         log_write(LOG_CRIT, "%s of %s: %s", what, k->start->user->name, text.data);
     else if (!k->done)
-        log_write(LOG_ERR, "%s of %s ended without a word (%s %d)", what, k->start->user->name, WIFSIGNALED(status) ? "signal" : "exit status",
+        log_write(LOG_ERR, "%s of %s ended without a word (%s %d)", what, k->start->user->name,
+                  WIFSIGNALED(status) ? "signal" : "exit status",
                   WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
     strbuf_free(&text);
 }
 
 /* Runs one child to its end. -1 when there could be none. */
-static int run_child(struct keeper *k, void (*run)(const struct session_start *start), struct session_start *start, const char *what)
+static int run_child(struct keeper *k, void (*run)(const struct session_start *start), struct session_start *start,
+                     const char *what)
 {
     int ends[2];
     pid_t pid;
@@ -398,14 +405,20 @@ static enum maildrop_status prepare(struct keeper *k, struct strbuf *why)
     if (status != MAILDROP_OK)
         return status;
     drop = &k->files.places.file[MAILFILE_DROP];
-    k->lock = maillock_new(drop->dir, drop->name, drop->shown, k->settings->mail_lock_mask, k->settings->no_atomic_open);
+    k->lock = maillock_new(drop->dir, drop->name, drop->shown, k->settings->mail_lock_mask,
+                           k->settings->no_atomic_open);
     return MAILDROP_OK;
 }
 
 int keeper_run(const struct keeper_start *start)
 {
-    struct keeper k = { .start = start, .settings = settings_clone(start->settings), .end = -1, .status = MEM_EXIT_STATUS,
-                        .files = { .lock = -1, .new_temp = -1, .open = { .drop = -1, .index = -1, .leftover = -1 } } };
+    struct keeper k = {
+        .start = start,
+        .settings = settings_clone(start->settings),
+        .end = -1,
+        .status = MEM_EXIT_STATUS,
+        .files = { .lock = -1, .new_temp = -1, .open = { .drop = -1, .index = -1, .leftover = -1 } },
+    };
     struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
     struct session_start session;
     enum maildrop_status status;
@@ -418,7 +431,8 @@ int keeper_run(const struct keeper_start *start)
     if (k.lock)
         maillock_close(&k.lock);
     keeper_files_close(&k.files);
-    log_write(LOG_DEBUG, "(v%s) Ending request from \"%s\" at (%s) %s", PACKAGE_VERSION, start->user->name, start->peer->host, start->peer->ip);
+    log_write(LOG_DEBUG, "(v%s) Ending request from \"%s\" at (%s) %s", PACKAGE_VERSION, start->user->name,
+              start->peer->host, start->peer->ip);
     strbuf_free(&why);
     settings_free(&k.settings);
     return k.status;

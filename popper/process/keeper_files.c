@@ -58,7 +58,8 @@ static int no_directory(const struct place *place, struct strbuf *why)
     return -1;
 }
 
-static int open_place(const struct keeper_files *f, const struct place *place, int flags, mode_t mode, mode_t forbidden, struct strbuf *why)
+static int open_place(const struct keeper_files *f, const struct place *place, int flags, mode_t mode, mode_t forbidden,
+                      struct strbuf *why)
 {
     struct file_rules rules = rules_for(f, forbidden);
     struct stat st;
@@ -75,7 +76,8 @@ static int open_place(const struct keeper_files *f, const struct place *place, i
 
 /* ---- at the start */
 
-/* On the index, so that a poll makes no other file; on the temp drop, where Qpopper locked, when there is no place for an index. */
+/* On the index, so that a poll makes no other file; on the temp drop, where Qpopper locked, when there is no place
+   for an index. */
 static enum maildrop_status take_session_lock(struct keeper_files *f, struct strbuf *why)
 {
     bool takeover = f->settings->takeover_idle > 0;
@@ -85,7 +87,8 @@ static enum maildrop_status take_session_lock(struct keeper_files *f, struct str
         result = sessionlock_take(&f->places.index, f->uid, takeover, &f->lock, why);
         f->open.index = f->lock;
         if (result == SESSIONLOCK_NONE)
-            log_write(errno == EACCES || errno == EROFS || errno == ENOENT ? LOG_INFO : LOG_WARNING, "no index: %s", why->data);
+            log_write(errno == EACCES || errno == EROFS || errno == ENOENT ? LOG_INFO : LOG_WARNING, "no index: %s",
+                      why->data);
     }
     if (result == SESSIONLOCK_NONE) {
         result = sessionlock_take(&f->places.file[MAILFILE_TEMPDROP], f->uid, takeover, &f->lock, why);
@@ -132,7 +135,8 @@ bool keeper_files_journal_exists(const struct keeper_files *f)
     return place->dir >= 0 && fstatat(place->dir, place->name, &st, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
-enum maildrop_status keeper_files_open(struct keeper_files *f, const struct settings *settings, const struct auth_user *user, struct strbuf *why)
+enum maildrop_status keeper_files_open(struct keeper_files *f, const struct settings *settings,
+                                       const struct auth_user *user, struct strbuf *why)
 {
     enum maildrop_status status;
 
@@ -160,7 +164,8 @@ bool keeper_files_same_drop(const struct keeper_files *f, struct strbuf *why)
 
     if (f->open.drop < 0)
         return true; /* there was none; what came meanwhile is the next session's */
-    if (found == 0 && fstat(f->open.drop, &open) == 0 && file_same(&open, &named) && open.st_nlink == 1 && open.st_uid == f->uid)
+    if (found == 0 && fstat(f->open.drop, &open) == 0 && file_same(&open, &named) && open.st_nlink == 1 &&
+        open.st_uid == f->uid)
         return true;
     strbuf_fail(why, "%s was replaced by another program while this session had it open; log in again", place->shown);
     return false;
@@ -175,7 +180,8 @@ static int refuse_request(int error, struct strbuf *why, const char *text)
     return -1;
 }
 
-/* A missing maildrop. In a spool where delivery agents of another uid and the spool's group write, it is the group's, too. */
+/* A missing maildrop. In a spool where delivery agents of another uid and the spool's group write, it is the
+   group's, too. */
 static int make_drop(struct keeper_files *f, struct strbuf *why)
 {
     const struct place *place = &f->places.file[MAILFILE_DROP];
@@ -184,7 +190,8 @@ static int make_drop(struct keeper_files *f, struct strbuf *why)
     mode_t before;
     int fd;
 
-    if (place->dir >= 0 && fstat(place->dir, &dir) == 0 && !place->in_home && (dir.st_mode & S_ISGID) && (dir.st_mode & S_IWGRP))
+    if (place->dir >= 0 && fstat(place->dir, &dir) == 0 && !place->in_home && (dir.st_mode & S_ISGID) &&
+        (dir.st_mode & S_IWGRP))
         mode = 0660;
     before = umask(0007);
     fd = open_place(f, place, O_RDWR | O_CREAT | O_EXCL, mode, S_IWOTH, why);
@@ -194,7 +201,8 @@ static int make_drop(struct keeper_files *f, struct strbuf *why)
     return fd;
 }
 
-/* Without a name where the file system can; else with a name of its own that goes at once, unless fast-update needs one. */
+/* Without a name where the file system can; else with a name of its own that goes at once, unless fast-update needs
+   one. */
 static int make_temp(struct keeper_files *f, struct strbuf *why)
 {
     const struct place *place = &f->places.file[MAILFILE_TEMPDROP];
@@ -238,7 +246,8 @@ static int make_new_temp(struct keeper_files *f, struct strbuf *why)
     return fd;
 }
 
-int keeper_files_serve_open(struct keeper_files *f, enum mailfile which, enum mailopen how, bool *keep_r, struct strbuf *why)
+int keeper_files_serve_open(struct keeper_files *f, enum mailfile which, enum mailopen how, bool *keep_r,
+                            struct strbuf *why)
 {
     int flags = how == MAILOPEN_NEW ? O_RDWR | O_CREAT | O_EXCL : O_RDWR;
 
@@ -283,6 +292,16 @@ int keeper_files_remove(struct keeper_files *f, enum mailfile which, struct strb
     return result;
 }
 
+/* For file systems that do not know RENAME_NOREPLACE. */
+static int rename_without_flag(const struct place *place, const char *name)
+{
+    if (faccessat(place->dir, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0) {
+        errno = EEXIST;
+        return -1;
+    }
+    return renameat(place->dir, place->name, place->dir, name);
+}
+
 /* NAME.orphan.TIME, with a number behind when that is taken. */
 static int set_journal_aside(struct keeper_files *f, struct strbuf *why)
 {
@@ -298,8 +317,8 @@ static int set_journal_aside(struct keeper_files *f, struct strbuf *why)
             snprintf(name, sizeof name, ".%s.orphan.%lld.%d", drop, (long long)time(NULL), i);
         hold_gid(place);
         result = renameat2(place->dir, place->name, place->dir, name, RENAME_NOREPLACE);
-        if (result < 0 && errno == EINVAL) /* a file system without that flag */
-            result = faccessat(place->dir, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0 ? -1 : renameat(place->dir, place->name, place->dir, name);
+        if (result < 0 && errno == EINVAL)
+            result = rename_without_flag(place, name);
         identity_drop_gid();
         if (result < 0 && errno != EEXIST && errno != EINVAL)
             break;
@@ -324,7 +343,8 @@ static int replace_drop(struct keeper_files *f, struct strbuf *why)
     hold_gid(drop);
     if (f->new_temp_name)
         result = renameat(temp->dir, f->new_temp_name, drop->dir, drop->name);
-    else if (linkat(AT_FDCWD, from, drop->dir, name, AT_SYMLINK_FOLLOW) < 0 || renameat(drop->dir, name, drop->dir, drop->name) < 0)
+    else if (linkat(AT_FDCWD, from, drop->dir, name, AT_SYMLINK_FOLLOW) < 0 ||
+             renameat(drop->dir, name, drop->dir, drop->name) < 0)
         result = -1;
     identity_drop_gid();
     if (result < 0)

@@ -1,8 +1,9 @@
 /*
- * keeper_files: the files of one user by their roles: what the keeper opens at the start and makes, removes and renames when the session asks.
+ * keeper_files: the files of one user by their roles: what the keeper opens at the start and makes, removes and renames
+ * when the session asks.
  *
- * Acts with the user's ids; the extra gid is held around single calls in directories that are root's choice, never in the user's home. Nothing is
- * followed, nothing is read.
+ * Acts with the user's ids; the extra gid is held around single calls in directories that are root's choice, never in
+ * the user's home. Nothing is followed, nothing is read.
  */
 #ifndef PROCESS_KEEPER_FILES_H
 #define PROCESS_KEEPER_FILES_H
@@ -27,20 +28,24 @@ struct keeper_files {
 };
 
 /* Finds everything, takes the session lock, opens what there is. OK, or what to tell the client. */
-enum maildrop_status keeper_files_open(struct keeper_files *f, const struct settings *settings, const struct auth_user *user, struct strbuf *why);
+enum maildrop_status keeper_files_open(struct keeper_files *f, const struct settings *settings,
+                                       const struct auth_user *user, struct strbuf *why);
 
 /* The maildrop's name still is the file that is open (or there is still none). */
 bool keeper_files_same_drop(const struct keeper_files *f, struct strbuf *why);
 
 bool keeper_files_journal_exists(const struct keeper_files *f);
 
-/* mailhost's open, remove, set_aside, sync_dir. The descriptor stays the keeper's when it is M (*keep_r), else it is the caller's. */
-int keeper_files_serve_open(struct keeper_files *f, enum mailfile which, enum mailopen how, bool *keep_r, struct strbuf *why);
+/* mailhost's open, remove, set_aside, sync_dir. The descriptor stays the keeper's when it is M (*keep_r), else it is
+   the caller's. */
+int keeper_files_serve_open(struct keeper_files *f, enum mailfile which, enum mailopen how, bool *keep_r,
+                            struct strbuf *why);
 int keeper_files_remove(struct keeper_files *f, enum mailfile which, struct strbuf *why);
 int keeper_files_set_aside(struct keeper_files *f, enum mailfile which, struct strbuf *why);
 int keeper_files_sync_dir(struct keeper_files *f, enum mailfile which, struct strbuf *why);
 
-/* Leaves an empty temp drop (keep-temp-drop), or removes the one that only carried the lock; closes everything, the session lock last. */
+/* Leaves an empty temp drop (keep-temp-drop), or removes the one that only carried the lock; closes everything, the
+   session lock last. */
 void keeper_files_close(struct keeper_files *f);
 
 #endif

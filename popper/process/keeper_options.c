@@ -26,7 +26,8 @@ static void report(void *context, const char *text)
 }
 
 /* Opened by path: all but the last component is root's choice or the user's own home. */
-static void read_file(struct settings *settings, const char *path, enum option_source source, const struct file_rules *rules)
+static void read_file(struct settings *settings, const char *path, enum option_source source,
+                      const struct file_rules *rules)
 {
     struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
     struct stat st;
@@ -51,10 +52,12 @@ static void read_home_file(struct settings *settings, const struct auth_user *us
     strbuf_free(&path);
 }
 
-/* It may set what users may not: in a spool where everybody can make files it must be root's. (Without root there is only one uid anyway.) */
+/* It may set what users may not: in a spool where everybody can make files it must be root's. (Without root there is
+   only one uid anyway.) */
 static void read_spool_file(struct settings *settings, const struct auth_user *user)
 {
-    const struct file_rules rules = { .owner = identity_privileged() ? 0 : user->uid, .root_may_own = true, .forbidden = 0022 };
+    const struct file_rules rules = { .owner = identity_privileged() ? 0 : user->uid, .root_may_own = true,
+        .forbidden = 0022 };
     struct strbuf path = STRBUF_INIT(PATH_BYTES);
     char *dir = places_spool_dir(settings, user->name);
 

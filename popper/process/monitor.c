@@ -1,12 +1,13 @@
 /*
  * monitor: see monitor.h.
  *
- * What may run as root, completely: main.c, process/startup.c, process/monitor.c, process/checker.c with what auth_check_password calls
- * (auth/auth.c, auth/auth_passwd.c, libcrypt, the name service), process/preauth.c and process/keeper.c up to their identity_become (process/privsep.c),
- * process/places.c (spool_gid, make_hash_dirs), protocol/stats.c, settings/, wire/peer.c, wire/privmsg.c, common/. After a login nothing runs as root.
+ * What may run as root, completely: main.c, process/startup.c, process/monitor.c, process/checker.c with what
+ * auth_check_password calls (auth/auth.c, auth/auth_passwd.c, libcrypt, the name service), process/preauth.c and
+ * process/keeper.c up to their identity_become (process/privsep.c), process/places.c (spool_gid, make_hash_dirs),
+ * protocol/stats.c, settings/, wire/peer.c, wire/privmsg.c, common/. After a login nothing runs as root.
  *
- * Rights of this role: those it was started with. It never reads from the client's descriptors. What preauth says counts as hostile: a table says which
- * requests are answered now; anything else ends the session.
+ * Rights of this role: those it was started with. It never reads from the client's descriptors. What preauth says
+ * counts as hostile: a table says which requests are answered now; anything else ends the session.
  */
 #include "process/monitor.h"
 
@@ -150,7 +151,8 @@ static enum monitor_next serve(struct monitor *mon, struct privmsg *m)
     enum monitor_next next;
 
     if (!row || m->fd >= 0) {
-        log_write(LOG_ERR, "the process that meets clients first asked for %s%s, which it may not now; the session from %s ends",
+        log_write(LOG_ERR,
+                  "the process that meets clients first asked for %s%s, which it may not now; the session from %s ends",
                   request_name(m->type), m->fd >= 0 ? " with a descriptor" : "", mon->peer.ip);
         return NEXT_END;
     }
@@ -159,7 +161,8 @@ static enum monitor_next serve(struct monitor *mon, struct privmsg *m)
     next = row->serve(mon, m);
     if (privmsg_complete(m))
         return next;
-    log_write(LOG_ERR, "the process that meets clients first sent a broken %s; the session from %s ends", request_name(m->type), mon->peer.ip);
+    log_write(LOG_ERR, "the process that meets clients first sent a broken %s; the session from %s ends",
+              request_name(m->type), mon->peer.ip);
     return NEXT_END;
 }
 
@@ -180,7 +183,8 @@ static enum monitor_next serve_all(struct monitor *mon)
         else if (got == 0)
             next = NEXT_GONE;
         else if (errno != EINTR) {
-            log_write(LOG_ERR, "the process that serves the login from %s: %s; it is ended", mon->peer.ip, strerror(errno));
+            log_write(LOG_ERR, "the process that serves the login from %s: %s; it is ended", mon->peer.ip,
+                      strerror(errno));
             next = NEXT_END;
         }
         privmsg_free(&m);
@@ -199,7 +203,8 @@ static bool reap_preauth(struct monitor *mon, enum monitor_next next)
     if (sandbox_killed(status, SANDBOX_PREAUTH, &text))
         log_write(LOG_CRIT, "client %s: %s", mon->peer.ip, text.data);
     else if (next == NEXT_GONE && WIFSIGNALED(status))
-        log_write(LOG_ERR, "the process that serves the login from %s was killed by signal %d (%s)", mon->peer.ip, WTERMSIG(status),
+        log_write(LOG_ERR, "the process that serves the login from %s was killed by signal %d (%s)", mon->peer.ip,
+                  WTERMSIG(status),
                   strsignal(WTERMSIG(status)));
     strbuf_free(&text);
     return well;
@@ -255,6 +260,7 @@ int monitor_run(const struct settings *settings)
     well = reap_preauth(&mon, next);
     if (next == NEXT_KEEPER)
         return become_keeper(&mon);
-    log_write(LOG_DEBUG, "(v%s) Ending request from \"%s\" at (%s) %s", PACKAGE_VERSION, mon.granted ? mon.user.name : "", mon.peer.host, mon.peer.ip);
+    log_write(LOG_DEBUG, "(v%s) Ending request from \"%s\" at (%s) %s", PACKAGE_VERSION,
+              mon.granted ? mon.user.name : "", mon.peer.host, mon.peer.ip);
     return well ? 0 : MEM_EXIT_STATUS;
 }

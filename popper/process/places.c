@@ -1,5 +1,6 @@
 /*
- * places: see places.h and the facts page 6.2. It never follows what a client said, and never creates anything but hash directories.
+ * places: see places.h and the facts page 6.2. It never follows what a client said, and never creates anything but hash
+ * directories.
  */
 #include "process/places.h"
 
@@ -128,12 +129,15 @@ void places_find(struct places *p, const struct settings *settings, const struct
 
     memset(p, 0, sizeof *p);
     find_drop(p, settings, user);
-    place_in(p, &p->file[MAILFILE_TEMPDROP], temp_dir, fill_pattern(settings->temp_name, user->name), temp_base == user->home);
+    place_in(p, &p->file[MAILFILE_TEMPDROP], temp_dir, fill_pattern(settings->temp_name, user->name),
+             temp_base == user->home);
     place_in(p, &p->index, index_dir, fill_pattern(settings->cache_name, user->name), index_base == user->home);
-    if (settings->check_old_spool_loc && (settings->hash_spool > 0 || settings->home_dir_mail || settings->home_dir_misc))
+    if (settings->check_old_spool_loc &&
+        (settings->hash_spool > 0 || settings->home_dir_mail || settings->home_dir_misc))
         place_in(p, &p->old_tempdrop, settings->spool_dir, fill_pattern(".%s.pop", user->name), false);
-    p->file[MAILFILE_POPBULL] = (struct place){ .dir = -1, .error = ENOENT, .name = mem_strdup(".popbull"), .shown = mem_strdup("~/.popbull"),
-                                                .in_home = true };
+    p->file[MAILFILE_POPBULL] = (struct place){
+        .dir = -1, .error = ENOENT, .name = mem_strdup(".popbull"), .shown = mem_strdup("~/.popbull"), .in_home = true,
+    };
     mem_free(temp_dir);
     mem_free(index_dir);
 }
@@ -214,7 +218,8 @@ void places_make_hash_dirs(const struct settings *settings, const char *user)
     if (stat(dir, &st) < 0 && errno == ENOENT) {
         fd = open(settings->spool_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (fd < 0 || fstat(fd, &st) < 0 || make_levels(fd, &st, settings->hash_spool, user) < 0)
-            log_write(LOG_WARNING, "hash directory %s of %s cannot be made: %s; make it with mode, owner and group of %s", dir, user,
+            log_write(LOG_WARNING,
+                      "hash directory %s of %s cannot be made: %s; make it with mode, owner and group of %s", dir, user,
                       strerror(errno), settings->spool_dir);
         if (fd >= 0)
             close(fd);
@@ -229,7 +234,8 @@ gid_t places_spool_gid(const struct settings *settings, const struct auth_user *
     /* With the maildrop in a home nothing that the user could point elsewhere may be touched with the spool's group. */
     if (settings->home_dir_mail || stat(settings->spool_dir, &st) < 0)
         return IDENTITY_NO_GID;
-    if ((st.st_mode & S_IWOTH) || !(st.st_mode & S_IWGRP) || st.st_gid == 0 || st.st_gid == user->gid || st.st_uid == user->uid)
+    if ((st.st_mode & S_IWOTH) || !(st.st_mode & S_IWGRP) || st.st_gid == 0 || st.st_gid == user->gid ||
+        st.st_uid == user->uid)
         return IDENTITY_NO_GID;
     return st.st_gid;
 }

@@ -1,8 +1,9 @@
 /*
- * places: where the files of one user are. The only room that makes names of files out of settings and a user (DESIGN section 2: names come from root's
- * settings and the passwd entry, never from a client).
+ * places: where the files of one user are. The only room that makes names of files out of settings and a user (DESIGN
+ * section 2: names come from root's settings and the passwd entry, never from a client).
  *
- * It opens directories with the rights of the caller (the keeper, who is the user by then) and decides nothing about what is in them.
+ * It opens directories with the rights of the caller (the keeper, who is the user by then) and decides nothing about
+ * what is in them.
  */
 #ifndef PROCESS_PLACES_H
 #define PROCESS_PLACES_H
@@ -25,7 +26,8 @@ struct place {
 struct places {
     struct place file[MAILFILE_COUNT];
     struct place index;
-    struct place old_tempdrop;  /* where a leftover may stand from the time before the spool moved; name NULL: nowhere */
+    /* where a leftover may stand from the time before the spool moved; name NULL: nowhere */
+    struct place old_tempdrop;
     struct {
         char *path;
         int fd;
@@ -41,12 +43,13 @@ void places_close(struct places *p);
 /* The directory of the maildrops of users like this one: spool-dir with its hash directories; the caller frees. */
 char *places_spool_dir(const struct settings *settings, const char *user);
 
-/* As root, before the keeper becomes the user: makes the missing hash directories below spool-dir, with its mode, owner and group
-   (option check-hash-dir). What fails is logged; opening the maildrop will say more. */
+/* As root, before the keeper becomes the user: makes the missing hash directories below spool-dir, with its mode,
+   owner and group (option check-hash-dir). What fails is logged; opening the maildrop will say more. */
 void places_make_hash_dirs(const struct settings *settings, const char *user);
 
-/* The group that the keeper must be able to hold, because only it lets the user's mail be created and removed in spool-dir; IDENTITY_NO_GID when
-   none is needed. Judged by owner and mode, before the keeper becomes the user; `places_writable` is the probe afterwards. */
+/* The group that the keeper must be able to hold, because only it lets the user's mail be created and removed in
+   spool-dir; IDENTITY_NO_GID when none is needed. Judged by owner and mode, before the keeper becomes the user;
+   `places_writable` is the probe afterwards. */
 gid_t places_spool_gid(const struct settings *settings, const struct auth_user *user);
 bool places_writable(const struct settings *settings);
 

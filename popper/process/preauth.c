@@ -1,9 +1,10 @@
 /*
  * preauth: see preauth.h.
  *
- * Rights of this role: none. Started by root it becomes the privsep user (configure --with-privsep-user), locked into an empty directory
- * (--with-privsep-path), in the sandbox; it holds the client's descriptors and one end of a privmsg pair, nothing else. It cannot open, signal or
- * connect to anything, and whatever it says to the monitor is checked there. Without root it keeps the uid, in the same sandbox.
+ * Rights of this role: none. Started by root it becomes the privsep user (configure --with-privsep-user), locked into
+ * an empty directory (--with-privsep-path), in the sandbox; it holds the client's descriptors and one end of a privmsg
+ * pair, nothing else. It cannot open, signal or connect to anything, and whatever it says to the monitor is checked
+ * there. Without root it keeps the uid, in the same sandbox.
  */
 #include "process/preauth.h"
 

@@ -21,9 +21,17 @@ static int log_end = -1;
 const char *request_name(uint32_t type)
 {
     static const char *const names[REQUEST_COUNT] = {
-        [REQUEST_LOG] = "LOG", [REQUEST_PASSWORD] = "PASSWORD", [REQUEST_HANDOVER] = "HANDOVER", [REQUEST_LOCK] = "LOCK",
-        [REQUEST_UNLOCK] = "UNLOCK", [REQUEST_LOCK_IS_OURS] = "LOCK_IS_OURS", [REQUEST_OPEN] = "OPEN", [REQUEST_REMOVE] = "REMOVE",
-        [REQUEST_SET_ASIDE] = "SET_ASIDE", [REQUEST_SYNC_DIR] = "SYNC_DIR", [REQUEST_DONE] = "DONE",
+        [REQUEST_LOG] = "LOG",
+        [REQUEST_PASSWORD] = "PASSWORD",
+        [REQUEST_HANDOVER] = "HANDOVER",
+        [REQUEST_LOCK] = "LOCK",
+        [REQUEST_UNLOCK] = "UNLOCK",
+        [REQUEST_LOCK_IS_OURS] = "LOCK_IS_OURS",
+        [REQUEST_OPEN] = "OPEN",
+        [REQUEST_REMOVE] = "REMOVE",
+        [REQUEST_SET_ASIDE] = "SET_ASIDE",
+        [REQUEST_SYNC_DIR] = "SYNC_DIR",
+        [REQUEST_DONE] = "DONE",
     };
 
     return type < REQUEST_COUNT && names[type] ? names[type] : "unknown";

@@ -1,6 +1,6 @@
 /*
- * request: what the processes of a session ask of each other, over privmsg: preauth of the monitor, the session and recovery of the keeper.
- * The asking side's stubs; the answering side's tables stand in monitor.c and keeper.c.
+ * request: what the processes of a session ask of each other, over privmsg: preauth of the monitor, the session and
+ * recovery of the keeper. The asking side's stubs; the answering side's tables stand in monitor.c and keeper.c.
  *
  * No request carries a path, a user name that is believed, or a descriptor. Whoever loses the other side ends at once.
  */
@@ -21,7 +21,8 @@ enum request {
     REQUEST_LOCK,         /* number updating; answer: number (enum maillock_result), text why */
     REQUEST_UNLOCK,       /* nothing; answer: nothing */
     REQUEST_LOCK_IS_OURS, /* nothing; answer: number */
-    REQUEST_OPEN,         /* number enum mailfile, number enum mailopen; answer: number errno, text why, the descriptor when errno is 0 */
+    /* number enum mailfile, number enum mailopen; answer: number errno, text why, the descriptor when errno is 0 */
+    REQUEST_OPEN,
     REQUEST_REMOVE,       /* number enum mailfile; answer: number errno, text why; so the next two */
     REQUEST_SET_ASIDE,
     REQUEST_SYNC_DIR,
@@ -35,11 +36,12 @@ const char *request_name(uint32_t type); /* for the log */
 /* Sends what log_write says over `end`, from now on. For processes that may open no socket. */
 void request_log_through(int end);
 
-/* Asks and waits for the answer (m is the question and then the answer). 0; or -1 when the other side is gone or answered nonsense. */
+/* Asks and waits for the answer (m is the question and then the answer). 0; or -1 when the other side is gone or
+   answered nonsense. */
 int request_ask(int end, struct privmsg *m);
 
-/* What a file's owner asks of the keeper: fills host (context included) so that the mail rooms' calls travel over `end`. shown: borrowed.
-   Signals wait from lock(updating) to unlock. */
+/* What a file's owner asks of the keeper: fills host (context included) so that the mail rooms' calls travel over
+   `end`. shown: borrowed. Signals wait from lock(updating) to unlock. */
 void request_mailhost(struct mailhost *host, int end, const char *shown);
 
 #endif

@@ -1,9 +1,10 @@
 /*
  * session: see session.h.
  *
- * Rights of this role: uid, gid and groups of the user, without the keeper's extra gid, in the sandbox: it opens nothing, and holds the client's
- * descriptors, the maildrop, the index, perhaps a leftover temp drop, and one end of a privmsg pair. Names, locks and log are the keeper's.
- * Its signals: SIGURG (another login asks it to go) and SIGTERM, SIGHUP, SIGINT (end without update); all wait during UPDATE.
+ * Rights of this role: uid, gid and groups of the user, without the keeper's extra gid, in the sandbox: it opens
+ * nothing, and holds the client's descriptors, the maildrop, the index, perhaps a leftover temp drop, and one end of a
+ * privmsg pair. Names, locks and log are the keeper's. Its signals: SIGURG (another login asks it to go) and SIGTERM,
+ * SIGHUP, SIGINT (end without update); all wait during UPDATE.
  */
 #include "process/session.h"
 
@@ -117,11 +118,13 @@ static void give_up_rights(const struct session_start *start)
         strbuf_free(&why);
         return;
     }
-    log_write(LOG_ERR, "%s at %s (%s): the session ends: %s", start->user, start->peer->host, start->peer->ip, why.data);
+    log_write(LOG_ERR, "%s at %s (%s): the session ends: %s", start->user, start->peer->host, start->peer->ip,
+              why.data);
     done(start, MEM_EXIT_STATUS);
 }
 
-/* The unread input comes from a process that met the client first; netio bounds it, the client owns its content anyway. */
+/* The unread input comes from a process that met the client first; netio bounds it, the client owns its content
+   anyway. */
 static void open_client(struct session *s)
 {
     const struct session_start *start = s->start;
@@ -129,8 +132,8 @@ static void open_client(struct session *s)
     s->io = netio_new(0, 1, COMMAND_LINE_MAX, OUTPUT_BYTES);
     netio_set_interrupt(s->io, &woken, interrupted, s);
     if (netio_prepend(s->io, start->unread, start->unread_count) < 0) {
-        log_write(LOG_ERR, "%s at %s (%s): more unread input than fits was handed over; the session ends", start->user, start->peer->host,
-                  start->peer->ip);
+        log_write(LOG_ERR, "%s at %s (%s): more unread input than fits was handed over; the session ends", start->user,
+                  start->peer->host, start->peer->ip);
         done(start, MEM_EXIT_STATUS);
     }
 }
@@ -172,8 +175,8 @@ static void say_interrupted(struct session *s)
 
     netio_set_timeout(s->io, LAST_WORD_SECONDS);
     if (s->taken_over) {
-        log_write(LOG_NOTICE, "%s at %s (%s): the session was idle and gave way to a new login; nothing was deleted", start->user,
-                  start->peer->host, start->peer->ip);
+        log_write(LOG_NOTICE, "%s at %s (%s): the session was idle and gave way to a new login; nothing was deleted",
+                  start->user, start->peer->host, start->peer->ip);
         refuse(s, REPLY_IN_USE, "Another session of yours has taken over; nothing was deleted");
     } else if (stop == SIGHUP) {
         refuse(s, REPLY_NONE, "SIGHUP or SIGPIPE flagged");
@@ -199,7 +202,8 @@ static int serve(struct session *s)
     if (status != MAILDROP_OK)
         return refuse_maildrop(s, status, why.data);
     opened = netio_now();
-    end = cmd_mail_serve(s->io, start->settings, start->peer, start->host, start->user, s->drop, interrupted, s, &update_ns);
+    end = cmd_mail_serve(s->io, start->settings, start->peer, start->host, start->user, s->drop, interrupted, s,
+                         &update_ns);
     maildrop_close(&s->drop);
     if (end == COMMAND_END_TAKEOVER || (end == COMMAND_END_IO && (stop || s->taken_over)))
         say_interrupted(s);
@@ -209,7 +213,10 @@ static int serve(struct session *s)
 
 _Noreturn void session_main(const struct session_start *start)
 {
-    struct session s = { .start = start, .client = { .user = start->user, .peer = start->peer, .timeout = start->settings->timeout } };
+    struct session s = {
+        .start = start,
+        .client = { .user = start->user, .peer = start->peer, .timeout = start->settings->timeout },
+    };
     int status;
 
     request_log_through(start->keeper);
@@ -256,6 +263,8 @@ _Noreturn void session_recover(const struct session_start *start)
     if (settled)
         log_write(LOG_NOTICE, "maildrop of %s: what an interrupted update left was settled at once", start->user);
     else
-        log_write(LOG_ERR, "maildrop of %s: an interrupted update could not be settled yet; the next login tries again: %s", start->user, why.data);
+        log_write(LOG_ERR,
+                  "maildrop of %s: an interrupted update could not be settled yet; the next login tries again: %s",
+                  start->user, why.data);
     done(start, settled ? 0 : MEM_EXIT_STATUS);
 }

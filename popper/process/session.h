@@ -1,5 +1,6 @@
 /*
- * session: the process that serves mail after the login, and the one that recovers when it died. See the rights at the head of session.c.
+ * session: the process that serves mail after the login, and the one that recovers when it died. See the rights at the
+ * head of session.c.
  */
 #ifndef PROCESS_SESSION_H
 #define PROCESS_SESSION_H
@@ -29,7 +30,8 @@ struct session_start {
 /* In a fresh child of the keeper: gives up what is left, serves descriptors 0 and 1, ends the process. */
 _Noreturn void session_main(const struct session_start *start);
 
-/* In a fresh child of the keeper: settles the journal that a dead session left, without a client. Uses settings, user, keeper, files. */
+/* In a fresh child of the keeper: settles the journal that a dead session left, without a client. Uses settings,
+   user, keeper, files. */
 _Noreturn void session_recover(const struct session_start *start);
 
 #endif

@@ -1,5 +1,6 @@
 /*
- * sessionlock: see sessionlock.h. It never trusts a pid that it read: the process is pinned by a pidfd and must still hold the lock then.
+ * sessionlock: see sessionlock.h. It never trusts a pid that it read: the process is pinned by a pidfd and must still
+ * hold the lock then.
  */
 #include "process/sessionlock.h"
 
@@ -62,7 +63,8 @@ static pid_t holder_of(int fd)
     return lock.l_pid;
 }
 
-/* A pidfd of the process that holds the lock, or -1: it had the lock before and after it was pinned, so it is the one. */
+/* A pidfd of the process that holds the lock, or -1: it had the lock before and after it was pinned, so it is the
+   one. */
 static int pin_holder(int fd, pid_t *pid_r)
 {
     pid_t pid = holder_of(fd);
@@ -98,7 +100,8 @@ static int ask_holder_to_go(int fd)
     if (pinned >= 0)
         close(pinned);
     if (result == 0 && pid > 0)
-        log_write(LOG_NOTICE, "took the maildrop over from process %ld, whose session was idle or has just ended", (long)pid);
+        log_write(LOG_NOTICE, "took the maildrop over from process %ld, whose session was idle or has just ended",
+                  (long)pid);
     return result;
 }
 
@@ -107,10 +110,12 @@ static bool still_named(const struct place *place, int fd)
 {
     struct stat here, named;
 
-    return fstat(fd, &here) == 0 && fstatat(place->dir, place->name, &named, AT_SYMLINK_NOFOLLOW) == 0 && file_same(&here, &named);
+    return fstat(fd, &here) == 0 && fstatat(place->dir, place->name, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
+           file_same(&here, &named);
 }
 
-enum sessionlock_result sessionlock_take(const struct place *place, uid_t owner, bool takeover, int *fd_r, struct strbuf *why)
+enum sessionlock_result sessionlock_take(const struct place *place, uid_t owner, bool takeover, int *fd_r,
+                                         struct strbuf *why)
 {
     struct stat st;
     int i;

@@ -1,14 +1,17 @@
 /*
- * startup: what a process that inetd started must put right before anything else: descriptors, umask, signals, environment.
+ * startup: what a process that inetd started must put right before anything else: descriptors, umask, signals,
+ * environment.
  */
 #ifndef PROCESS_STARTUP_H
 #define PROCESS_STARTUP_H
 
-/* Descriptors 0 to 2 valid and the rest closed, umask 077, signals and mask as new, SIGPIPE and SIGXFSZ ignored, the environment replaced by an
-   allow-list (TZ as given, PATH and LANG fixed). Ends the process (75) when that cannot be. */
+/* Descriptors 0 to 2 valid and the rest closed, umask 077, signals and mask as new, SIGPIPE and SIGXFSZ ignored, the
+   environment replaced by an allow-list (TZ as given, PATH and LANG fixed). Ends the process (75) when that cannot be.
+   */
 void startup_clean(void);
 
-/* Under inetd descriptor 2 is the client: once nothing is to be said there any more it becomes /dev/null. Also changes to /. */
+/* Under inetd descriptor 2 is the client: once nothing is to be said there any more it becomes /dev/null. Also
+   changes to /. */
 void startup_detach(void);
 
 #endif

@@ -1,7 +1,8 @@
 /*
- * netio: see netio.h. The input buffer is one block: [0, start) was consumed, [start, end) waits. A line is a piece of that block
- * whose line end became a NUL. A line over the limit keeps its first bytes at start; what follows is dropped as it comes.
- * On sockets the kernel keeps the time of read and send (SO_RCVTIMEO, SO_SNDTIMEO); otherwise, and shortly before a deadline, poll comes first.
+ * netio: see netio.h. The input buffer is one block: [0, start) was consumed, [start, end) waits. A line is a piece of
+ * that block whose line end became a NUL. A line over the limit keeps its first bytes at start; what follows is dropped
+ * as it comes. On sockets the kernel keeps the time of read and send (SO_RCVTIMEO, SO_SNDTIMEO); otherwise, and shortly
+ * before a deadline, poll comes first.
  */
 #include "wire/netio.h"
 
@@ -102,7 +103,8 @@ void netio_set_deadline(struct netio *io, int64_t monotonic_ns)
     io->deadline = monotonic_ns;
 }
 
-void netio_set_interrupt(struct netio *io, const volatile sig_atomic_t *flag, bool (*ends)(void *context), void *context)
+void netio_set_interrupt(struct netio *io, const volatile sig_atomic_t *flag, bool (*ends)(void *context),
+                         void *context)
 {
     io->interrupt = flag;
     io->ends = ends;
@@ -303,7 +305,8 @@ void netio_wipe_consumed(struct netio *io)
 
 /* ---- output */
 
-/* One piece out: the bytes that went, or -1 with errno. After poll a pipe takes PIPE_BUF bytes without blocking, not more. */
+/* One piece out: the bytes that went, or -1 with errno. After poll a pipe takes PIPE_BUF bytes without blocking, not
+   more. */
 static ssize_t write_some(struct netio *io, const char *bytes, size_t n, bool polled)
 {
     if (io->out_socket)
@@ -311,7 +314,8 @@ static ssize_t write_some(struct netio *io, const char *bytes, size_t n, bool po
     return write(io->out_fd, bytes, n < PIPE_BUF ? n : PIPE_BUF);
 }
 
-/* Moves at least one byte out before the limit: how many, or -1 with errno (ETIMEDOUT, EINTR when `ends` said so, ...). */
+/* Moves at least one byte out before the limit: how many, or -1 with errno (ETIMEDOUT, EINTR when `ends` said so,
+   ...). */
 static ssize_t write_before(struct netio *io, const char *bytes, size_t n, int64_t now)
 {
     int64_t limit = limit_of(io, now);

@@ -1,9 +1,11 @@
 /*
- * netio: the client's descriptors: lines in with a limit, bytes out through an outbuf, deadlines that no caller can forget.
+ * netio: the client's descriptors: lines in with a limit, bytes out through an outbuf, deadlines that no caller can
+ * forget.
  *
- * Works on sockets, pipes and terminals; never sets O_NONBLOCK (the descriptors are shared with inetd). On sockets the timeout is
- * SO_RCVTIMEO/SO_SNDTIMEO, set once, so that a lock-step command costs one read and one write; elsewhere poll(2) guards each call.
- * Output waits in the buffer only while another complete command is already buffered (pipelining): netio_line flushes before it reads.
+ * Works on sockets, pipes and terminals; never sets O_NONBLOCK (the descriptors are shared with inetd). On sockets the
+ * timeout is SO_RCVTIMEO/SO_SNDTIMEO, set once, so that a lock-step command costs one read and one write; elsewhere
+ * poll(2) guards each call. Output waits in the buffer only while another complete command is already buffered
+ * (pipelining): netio_line flushes before it reads.
  */
 #ifndef WIRE_NETIO_H
 #define WIRE_NETIO_H
@@ -19,7 +21,8 @@ enum netio_status {
     NETIO_LINE,        /* a line, without its CRLF or LF */
     NETIO_TOO_LONG,    /* a line over the limit was read to its LF and discarded; its first bytes are given */
     NETIO_EOF,         /* the client closed or half-closed; an unfinished last line is not a command */
-    NETIO_TIMEOUT,     /* nothing came for the idle timeout, or the total deadline passed, or the client did not take our output */
+    /* nothing came for the idle timeout, or the total deadline passed, or the client did not take our output */
+    NETIO_TIMEOUT,
     NETIO_ERROR,       /* reset or another error; errno says */
     NETIO_INTERRUPTED  /* the interrupt flag was set by a signal; nothing is lost, call again */
 };
@@ -32,10 +35,12 @@ void netio_close(struct netio **io); /* frees and wipes the buffers; the descrip
 
 void netio_set_timeout(struct netio *io, int seconds);               /* for each wait, in and out; 1..86400 */
 void netio_set_deadline(struct netio *io, int64_t monotonic_ns);     /* for everything together; 0: none */
-/* flag is looked at when a wait ends by EINTR, and before each wait. Input then returns NETIO_INTERRUPTED; output asks ends (may be NULL: go on)
-   and fails when it says true. Whoever answers resets the flag. */
-void netio_set_interrupt(struct netio *io, const volatile sig_atomic_t *flag, bool (*ends)(void *context), void *context);
-void netio_tune_socket(struct netio *io);                             /* TCP_NODELAY, keepalive (60 s + 3 x 20 s), TCP_USER_TIMEOUT; no-op elsewhere */
+/* flag is looked at when a wait ends by EINTR, and before each wait. Input then returns NETIO_INTERRUPTED; output
+   asks ends (may be NULL: go on) and fails when it says true. Whoever answers resets the flag. */
+void netio_set_interrupt(struct netio *io, const volatile sig_atomic_t *flag, bool (*ends)(void *context),
+                         void *context);
+/* TCP_NODELAY, keepalive (60 s + 3 x 20 s), TCP_USER_TIMEOUT; no-op elsewhere */
+void netio_tune_socket(struct netio *io);
 
 /* *line_r points into the buffer (valid until the next call, NUL-terminated, may hold NULs), *len_r its length. */
 enum netio_status netio_line(struct netio *io, char **line_r, size_t *len_r);
@@ -47,15 +52,16 @@ int netio_flush(struct netio *io);           /* 0, -1 client gone or deadline */
 int netio_settle(struct netio *io);
 bool netio_more_buffered(const struct netio *io); /* a complete line waits in the input buffer */
 
-/* What was read but not yet consumed: given on to the next process, which puts it in front (at most NETIO_UNREAD_MAX bytes). */
+/* What was read but not yet consumed: given on to the next process, which puts it in front (at most NETIO_UNREAD_MAX
+   bytes). */
 #define NETIO_UNREAD_MAX 8192
 size_t netio_unread(const struct netio *io, const char **bytes_r);
 int netio_prepend(struct netio *io, const void *bytes, size_t n); /* -1 when it does not fit */
 void netio_discard_input(struct netio *io);  /* STLS: what was pipelined in clear text is dropped and wiped */
 void netio_wipe_consumed(struct netio *io);  /* overwrites the consumed part of the buffer (a password stood there) */
 
-/* Waits until the monotonic time, reading nothing; 0 when it came, -1 as soon as the client hangs up (sockets: also when it half-closes,
-   which cannot be told from closing; pipes: when nobody reads our output any more). */
+/* Waits until the monotonic time, reading nothing; 0 when it came, -1 as soon as the client hangs up (sockets: also
+   when it half-closes, which cannot be told from closing; pipes: when nobody reads our output any more). */
 int netio_sleep_until(struct netio *io, int64_t monotonic_ns);
 
 int64_t netio_now(void);                      /* CLOCK_MONOTONIC in ns */

@@ -8,8 +8,11 @@
 #include <sys/socket.h>
 
 struct peer {
-    char host[256];        /* name for logs and policy; the address in text when there is no verified name; "unknown" for pipes and terminals */
-    char ip[64];           /* address in text without port; IPv4-mapped IPv6 as IPv4; "unknown" for pipes, terminals and local sockets */
+    /* name for logs and policy; the address in text when there is no verified name; "unknown" for pipes and
+       terminals */
+    char host[256];
+    /* address in text without port; IPv4-mapped IPv6 as IPv4; "unknown" for pipes, terminals and local sockets */
+    char ip[64];
     int port;
     bool local;            /* 127/8, ::1 */
     bool is_socket;

@@ -1,7 +1,8 @@
 /*
- * privmsg: see privmsg.h. A packet is a header (type, length of the body) and the body; the body is a row of items, each with a tag, so that
- * a get of another kind than the put is noticed: 'N' and 8 bytes, or 'B', a length, the bytes and a NUL.
- * Numbers are in host order: both ends are the same program on the same host. Nothing here knows what a type means.
+ * privmsg: see privmsg.h. A packet is a header (type, length of the body) and the body; the body is a row of items,
+ * each with a tag, so that a get of another kind than the put is noticed: 'N' and 8 bytes, or 'B', a length, the bytes
+ * and a NUL. Numbers are in host order: both ends are the same program on the same host. Nothing here knows what a type
+ * means.
  */
 #include "wire/privmsg.h"
 
@@ -176,7 +177,10 @@ static int wait_for_room(int end)
 int privmsg_send(int end, const struct privmsg *m)
 {
     struct header header = { .type = m->type, .length = (uint32_t)m->body.len };
-    struct iovec part[2] = { { .iov_base = &header, .iov_len = sizeof header }, { .iov_base = m->body.data, .iov_len = m->body.len } };
+    struct iovec part[2] = {
+        { .iov_base = &header, .iov_len = sizeof header },
+        { .iov_base = m->body.data, .iov_len = m->body.len },
+    };
     struct msghdr msg = { .msg_iov = part, .msg_iovlen = 2 };
     _Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int))];
 
@@ -259,7 +263,8 @@ int privmsg_receive(int end, struct privmsg *m, int timeout_ms)
         return n == 0 || error == ECONNRESET ? 0 : -1;
     }
     one = detach(&msg, &m->fd);
-    if (!one || (msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) || (size_t)n < sizeof header || header.length != (size_t)n - sizeof header)
+    if (!one || (msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) || (size_t)n < sizeof header ||
+        header.length != (size_t)n - sizeof header)
         return broken(m);
     m->type = header.type;
     m->body.len = header.length;

@@ -1,7 +1,8 @@
 /*
  * privmsg: the only way between the processes of a session: typed, bounded messages over a SOCK_SEQPACKET socketpair,
- * at most one descriptor each. Whoever receives treats the other side as hostile: every get checks what is left, and a message with
- * too little, too much, an unexpected type or descriptor ends the conversation (the connection that broke, not only the request).
+ * at most one descriptor each. Whoever receives treats the other side as hostile: every get checks what is left, and a
+ * message with too little, too much, an unexpected type or descriptor ends the conversation (the connection that broke,
+ * not only the request).
  */
 #ifndef WIRE_PRIVMSG_H
 #define WIRE_PRIVMSG_H
@@ -41,13 +42,14 @@ const char *privmsg_get_text(struct privmsg *m, size_t max);
 /* True when all gets fit and nothing is left over. */
 bool privmsg_complete(const struct privmsg *m);
 
-/* 0, or -1 when the other side is gone (errno EPIPE), has not read for PRIVMSG_SEND_MS (ETIMEDOUT), or the message is too large (EMSGSIZE).
-   Goes on after EINTR; SIGPIPE never comes. */
+/* 0, or -1 when the other side is gone (errno EPIPE), has not read for PRIVMSG_SEND_MS (ETIMEDOUT), or the message
+   is too large (EMSGSIZE). Goes on after EINTR; SIGPIPE never comes. */
 #define PRIVMSG_SEND_MS 30000
 int privmsg_send(int end, const struct privmsg *m);
 
-/* m need not be initialised; it is empty unless 1 is returned. 1 a message, 0 the other side closed, -1 error or timeout (errno ETIMEDOUT) or broken message (EBADMSG). timeout_ms -1: no limit.
-   EINTR is reported (errno EINTR) so that callers can look at their flags. */
+/* m need not be initialised; it is empty unless 1 is returned. 1 a message, 0 the other side closed, -1 error or
+   timeout (errno ETIMEDOUT) or broken message (EBADMSG). timeout_ms -1: no limit. EINTR is reported (errno EINTR) so
+   that callers can look at their flags. */
 int privmsg_receive(int end, struct privmsg *m, int timeout_ms);
 
 #endif

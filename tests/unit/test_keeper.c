@@ -1,4 +1,5 @@
-/* keeper: what a hostile session may ask, with real files; and the files by role. session and recovery are this test's own. */
+/* keeper: what a hostile session may ask, with real files; and the files by role. session and recovery are this
+   test's own. */
 #include "tests/unit/unit.h"
 
 #include <errno.h>
@@ -29,7 +30,9 @@ static void (*recovery)(const struct session_start *start, const struct mailhost
 
 /* ---- session and recovery, as the test wants them. What they find out they say through the log. */
 
-static _Noreturn void run(const struct session_start *start, void (*what)(const struct session_start *, const struct mailhost *))
+typedef void deed(const struct session_start *start, const struct mailhost *host);
+
+static _Noreturn void run(const struct session_start *start, deed *what)
 {
     struct mailhost host;
     struct privmsg m;
@@ -134,7 +137,8 @@ static void assert_no_log(const char *part)
 static void look_at_files(const struct session_start *start, const struct mailhost *host)
 {
     (void)host;
-    log_write(LOG_INFO, "drop %d index %d leftover %d journal %d status %d shown %s", start->files.drop >= 0, start->files.index >= 0,
+    log_write(LOG_INFO, "drop %d index %d leftover %d journal %d status %d shown %s", start->files.drop >= 0,
+              start->files.index >= 0,
               start->files.leftover >= 0, start->files.journal, (int)start->status, start->files.shown);
     log_write(LOG_INFO, "why: %s", start->why);
 }
@@ -207,7 +211,8 @@ START_TEST(a_maildrop_that_is_not_right_is_refused)
     ck_assert_int_eq(system(command), 0);
     act = look_at_files;
     keep();
-    ck_assert_msg(strstr(caught.data, "drop 0 index 1 leftover 0 journal 0 status 3") != NULL, "%s: %s", refusals[_i].name, caught.data);
+    ck_assert_msg(strstr(caught.data, "drop 0 index 1 leftover 0 journal 0 status 3") != NULL, "%s: %s",
+                  refusals[_i].name, caught.data);
     assert_log(refusals[_i].why);
 }
 END_TEST
@@ -230,7 +235,8 @@ static void use_everything(const struct session_start *start, const struct mailh
     log_write(LOG_INFO, "journal twice: %d %s", again, strerror(errno));
     log_write(LOG_INFO, "sync: %d", host->sync_dir(NULL, MAILFILE_JOURNAL, &why));
     temp = host->open(NULL, MAILFILE_TEMPDROP, MAILOPEN_NEW, &why);
-    log_write(LOG_INFO, "temp drop: %d links %d", temp >= 0 && write(temp, "t", 1) == 1, fstat(temp, &st) == 0 ? (int)st.st_nlink : -1);
+    result = fstat(temp, &st) == 0 ? (int)st.st_nlink : -1;
+    log_write(LOG_INFO, "temp drop: %d links %d", temp >= 0 && write(temp, "t", 1) == 1, result);
     popbull = host->open(NULL, MAILFILE_POPBULL, MAILOPEN_EXISTING, &why);
     log_write(LOG_INFO, "popbull: %d %s", popbull, strerror(errno));
     result = host->remove(NULL, MAILFILE_DROP, &why);
@@ -426,11 +432,15 @@ static const struct {
     void (*act)(const struct session_start *start, const struct mailhost *host);
     const char *log;
 } misdeeds[] = {
-    { "a request of preauth", asks_for_a_password, "err the session of alice asked for PASSWORD, which it may not now; it is ended" },
-    { "a file that does not exist", asks_for_file_99, "err the session of alice asked for OPEN, but brokenly; it is ended" },
+    { "a request of preauth", asks_for_a_password,
+        "err the session of alice asked for PASSWORD, which it may not now; it is ended" },
+    { "a file that does not exist", asks_for_file_99,
+        "err the session of alice asked for OPEN, but brokenly; it is ended" },
     { "a request cut short", asks_for_half, "err the session of alice asked for OPEN, but brokenly; it is ended" },
-    { "removing without the lock", removes_without_lock, "err the session of alice asked for REMOVE, which it may not now; it is ended" },
-    { "going on after DONE", goes_on_after_done, "err the session of alice asked for LOCK, which it may not now; it is ended" },
+    { "removing without the lock", removes_without_lock,
+        "err the session of alice asked for REMOVE, which it may not now; it is ended" },
+    { "going on after DONE", goes_on_after_done,
+        "err the session of alice asked for LOCK, which it may not now; it is ended" },
     { "garbage", sends_garbage, "err session of alice ended without a word (signal 9)" },
     { "dying", dies, "err session of alice ended without a word (signal 11)" },
 };
@@ -508,7 +518,8 @@ END_TEST
 static void say_settings(const struct session_start *start, const struct mailhost *host)
 {
     (void)host;
-    log_write(LOG_INFO, "timeout %d server-mode %d spool %s", start->settings->timeout, start->settings->server_mode, start->files.shown);
+    log_write(LOG_INFO, "timeout %d server-mode %d spool %s", start->settings->timeout, start->settings->server_mode,
+              start->files.shown);
 }
 
 START_TEST(option_files_of_the_user)

@@ -1,4 +1,5 @@
-/* monitor and checker: what a hostile preauth may ask, and what a broken password check may answer. preauth, keeper and auth are this test's own. */
+/* monitor and checker: what a hostile preauth may ask, and what a broken password check may answer. preauth, keeper
+   and auth are this test's own. */
 #include "tests/unit/unit.h"
 
 #include <fcntl.h>
@@ -48,7 +49,8 @@ bool auth_canonical_name(const struct settings *settings, const char *given, cha
     return true;
 }
 
-enum auth_verdict auth_check_password(const struct settings *settings, const char *given, const char *password, struct auth_user *user_r,
+enum auth_verdict auth_check_password(const struct settings *settings, const char *given, const char *password,
+                                      struct auth_user *user_r,
                                       struct strbuf *reason)
 {
     (void)settings;
@@ -279,19 +281,29 @@ static const struct {
     { "linger after the handover", lingers_after_handover, 42, true, NULL },
     { "QUIT", says_quit, 0, false, NULL },
     { "wrong password", is_wrong, 0, false,
-      "notice [AUTH] Failed attempted login to alice from host (unknown) unknown\ninfo alice at unknown (unknown): -ERR [AUTH] login refused: wrong password\n" },
-    { "a second guess", guesses_again, 75, false, "err the process that meets clients first asked for PASSWORD, which it may not now" },
-    { "handover without login", hands_over_without_login, 75, false, "err the process that meets clients first asked for HANDOVER, which it may not now" },
-    { "handover after a refusal", hands_over_after_refusal, 75, false, "err the process that meets clients first asked for HANDOVER" },
-    { "too much input", hands_over_too_much, 75, false, "err the process that meets clients first sent a broken HANDOVER" },
-    { "a request of the session", asks_for_a_lock, 75, false, "err the process that meets clients first asked for LOCK, which it may not now" },
-    { "a request that does not exist", asks_for_nonsense, 75, false, "err the process that meets clients first asked for unknown" },
-    { "a request cut short", forgets_the_password, 75, false, "err the process that meets clients first sent a broken PASSWORD" },
-    { "a descriptor", sends_a_descriptor, 75, false, "err the process that meets clients first asked for LOG with a descriptor" },
+      "notice [AUTH] Failed attempted login to alice from host (unknown) unknown\n"
+      "info alice at unknown (unknown): -ERR [AUTH] login refused: wrong password\n" },
+    { "a second guess", guesses_again, 75, false,
+        "err the process that meets clients first asked for PASSWORD, which it may not now" },
+    { "handover without login", hands_over_without_login, 75, false,
+        "err the process that meets clients first asked for HANDOVER, which it may not now" },
+    { "handover after a refusal", hands_over_after_refusal, 75, false,
+        "err the process that meets clients first asked for HANDOVER" },
+    { "too much input", hands_over_too_much, 75, false,
+        "err the process that meets clients first sent a broken HANDOVER" },
+    { "a request of the session", asks_for_a_lock, 75, false,
+        "err the process that meets clients first asked for LOCK, which it may not now" },
+    { "a request that does not exist", asks_for_nonsense, 75, false,
+        "err the process that meets clients first asked for unknown" },
+    { "a request cut short", forgets_the_password, 75, false,
+        "err the process that meets clients first sent a broken PASSWORD" },
+    { "a descriptor", sends_a_descriptor, 75, false,
+        "err the process that meets clients first asked for LOG with a descriptor" },
     { "a flood of records", floods_the_log, 0, false, "info spam\n" },
     { "a faked record", fakes_a_login_record, 0, false, "notice x\\x0a(v5) POP login" },
     { "killed", is_killed, 75, false, "err the process that serves the login from unknown was killed by signal 9" },
-    { "closed, but there", closes_its_end_and_lingers, 75, false, "err the process that serves the login from unknown was killed by signal 9" },
+    { "closed, but there", closes_its_end_and_lingers, 75, false,
+        "err the process that serves the login from unknown was killed by signal 9" },
 };
 
 static int count(const char *text, const char *part)

@@ -32,7 +32,8 @@ START_TEST(addresses)
     bool v4 = cases[_i].family == AF_INET;
     struct peer p;
 
-    ck_assert_int_eq(inet_pton(cases[_i].family, cases[_i].given, v4 ? (void *)&in.sin_addr : (void *)&in6.sin6_addr), 1);
+    ck_assert_int_eq(inet_pton(cases[_i].family, cases[_i].given, v4 ? (void *)&in.sin_addr : (void *)&in6.sin6_addr),
+                     1);
     if (v4)
         peer_of_address(&p, (struct sockaddr *)&in, sizeof in);
     else

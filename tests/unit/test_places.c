@@ -26,15 +26,23 @@ static const struct {
     { "temp-dir=/t cache-dir=/c", "alice", "/s/alice", "/s/.alice.journal", "/t/.alice.pop", "/c/.alice.cache", NULL },
     { "temp-name=drop-%s cache-name=%s.idx", "al", "/s/al", "/s/.al.journal", "/s/drop-al", "/s/al.idx", NULL },
     /* The facts page's example: maida is o. */
-    { "hash-spool=1", "maida", "/s/o/maida", "/s/o/.maida.journal", "/s/o/.maida.pop", "/s/o/.maida.cache", "/s/.maida.pop" },
-    { "hash-spool=1 check-old-spool-loc=false", "maida", "/s/o/maida", "/s/o/.maida.journal", "/s/o/.maida.pop", "/s/o/.maida.cache", NULL },
-    { "hash-spool=2", "alice", "/s/a/l/alice", "/s/a/l/.alice.journal", "/s/a/l/.alice.pop", "/s/a/l/.alice.cache", "/s/.alice.pop" },
+    { "hash-spool=1", "maida", "/s/o/maida", "/s/o/.maida.journal", "/s/o/.maida.pop", "/s/o/.maida.cache",
+        "/s/.maida.pop" },
+    { "hash-spool=1 check-old-spool-loc=false", "maida", "/s/o/maida", "/s/o/.maida.journal", "/s/o/.maida.pop",
+        "/s/o/.maida.cache", NULL },
+    { "hash-spool=2", "alice", "/s/a/l/alice", "/s/a/l/.alice.journal", "/s/a/l/.alice.pop", "/s/a/l/.alice.cache",
+        "/s/.alice.pop" },
     { "hash-spool=2", "a", "/s/a/a/a", "/s/a/a/.a.journal", "/s/a/a/.a.pop", "/s/a/a/.a.cache", "/s/.a.pop" },
-    { "home-dir-mail=.mail", "alice", "/h/.mail", "/h/..mail.journal", "/s/.alice.pop", "/s/.alice.cache", "/s/.alice.pop" },
-    { "home-dir-mail=Mail/inbox", "alice", "/h/Mail/inbox", "/h/Mail/.inbox.journal", "/s/.alice.pop", "/s/.alice.cache", "/s/.alice.pop" },
-    { "home-dir-mail=.mail home-dir-misc=true", "alice", "/h/.mail", "/h/..mail.journal", "/h/.alice.pop", "/h/.alice.cache", "/s/.alice.pop" },
-    { "home-dir-misc=true temp-dir=/t", "alice", "/s/alice", "/s/.alice.journal", "/t/.alice.pop", "/t/.alice.cache", "/s/.alice.pop" },
-    { "home-dir-mail=.mail hash-spool=1", "maida", "/h/o/.mail", "/h/o/..mail.journal", "/s/o/.maida.pop", "/s/o/.maida.cache", "/s/.maida.pop" },
+    { "home-dir-mail=.mail", "alice", "/h/.mail", "/h/..mail.journal", "/s/.alice.pop", "/s/.alice.cache",
+        "/s/.alice.pop" },
+    { "home-dir-mail=Mail/inbox", "alice", "/h/Mail/inbox", "/h/Mail/.inbox.journal", "/s/.alice.pop",
+        "/s/.alice.cache", "/s/.alice.pop" },
+    { "home-dir-mail=.mail home-dir-misc=true", "alice", "/h/.mail", "/h/..mail.journal", "/h/.alice.pop",
+        "/h/.alice.cache", "/s/.alice.pop" },
+    { "home-dir-misc=true temp-dir=/t", "alice", "/s/alice", "/s/.alice.journal", "/t/.alice.pop", "/t/.alice.cache",
+        "/s/.alice.pop" },
+    { "home-dir-mail=.mail hash-spool=1", "maida", "/h/o/.mail", "/h/o/..mail.journal", "/s/o/.maida.pop",
+        "/s/o/.maida.cache", "/s/.maida.pop" },
 };
 
 static struct settings *settings_of(const char *set, const char *spool)
@@ -51,7 +59,8 @@ static struct settings *settings_of(const char *set, const char *spool)
         if (!value)
             continue;
         *value++ = '\0';
-        ck_assert_msg(settings_set(settings, options_find(word, strlen(word)), value, OPTION_FILE, "test", &why) == 0, "%s", why.data);
+        ck_assert_msg(settings_set(settings, options_find(word, strlen(word)), value, OPTION_FILE, "test", &why) == 0,
+                      "%s", why.data);
     }
     return settings;
 }
@@ -176,7 +185,8 @@ END_TEST
 
 static struct place lock_place(void)
 {
-    return (struct place){ .dir = open(dir, O_RDONLY | O_DIRECTORY), .name = (char *)"lock", .shown = (char *)"SPOOL/lock" };
+    return (struct place){ .dir = open(dir, O_RDONLY | O_DIRECTORY), .name = (char *)"lock",
+        .shown = (char *)"SPOOL/lock" };
 }
 
 static volatile sig_atomic_t asked;
