@@ -16,13 +16,15 @@ void dropplan_init(struct dropplan *p)
     mboxplan_init(&p->plan);
     msglist_init(&p->next);
     p->missing = "";
-    strbuf_init(&p->header, WRITEBACK_MAX + 1024);
+    strbuf_init(&p->first, WRITEBACK_MAX);
+    strbuf_init(&p->header, 2 * WRITEBACK_MAX + 1024);
 }
 
 void dropplan_free(struct dropplan *p)
 {
     mboxplan_free(&p->plan);
     msglist_free(&p->next);
+    strbuf_free(&p->first);
     strbuf_free(&p->header);
 }
 
@@ -52,13 +54,29 @@ bool dropplan_needs_header(const struct message *m)
     return (m->flags & MSG_UID_STORED) == 0 || (m->flags & (MSG_RETRIEVED | MSG_SEEN)) == MSG_RETRIEVED;
 }
 
+/* What shall stand in place of the header, in p->header: 1; 0 when it stays; -1 and why. */
+static int new_header(struct dropplan *p, int fd, const struct message *m, const char *id, bool write_back,
+                      struct strbuf *why)
+{
+    bool insert = p->first.len > 0 && p->next.count == 0 && (m->source != MSGSRC_DROP || m->offset > 0);
+    int rewritten = 0;
+
+    if (write_back && dropplan_needs_header(m))
+        rewritten = writeback_header(fd, m, id, &p->header, why);
+    else if (insert)
+        rewritten = writeback_plain(fd, m, &p->header, why);
+    if (rewritten == 1 && insert)
+        writeback_insert(&p->header, p->first.data);
+    return rewritten;
+}
+
 static int add_message(struct dropplan *p, int fd, const struct msglist *list, const struct message *m, bool write_back,
                        struct strbuf *why)
 {
     const char *id = msglist_uid(list, m);
+    int rewritten = new_header(p, fd, m, id, write_back, why);
     struct message next = *m;
     uint64_t header = 0;
-    int rewritten = write_back && dropplan_needs_header(m) ? writeback_header(fd, m, id, &p->header, why) : 0;
 
     if (rewritten < 0)
         return -1;

@@ -17,6 +17,7 @@ struct dropplan {
     struct mboxplan plan;
     struct msglist next;     /* MSGSRC_DROP with the new offsets; MSG_TOUCHED: header rewritten, sizes to be learnt */
     const char *missing;     /* line ends that must stand between the message added last and another: often "" */
+    struct strbuf first; /* a field that the first message must carry, if it was not the first one of M; often empty */
     struct strbuf header;    /* working memory */
 };
 

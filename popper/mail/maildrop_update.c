@@ -19,6 +19,7 @@
 #include "mail/mboxupdate.h"
 #include "mail/refind.h"
 #include "mail/uidl.h"
+#include "mail/writeback.h"
 
 #define TRIES 3 /* of planning again, when somebody delivers without our locks */
 
@@ -168,11 +169,24 @@ static enum maildrop_status look(struct maildrop *d, struct found *f, struct str
 
 /* ---- what it shall be */
 
+/* When the message goes that carries X-IMAPbase, another must, or the ids of all others would change with the next
+   scan. */
+static int keep_imapbase(const struct maildrop *d, const struct found *f, struct dropplan *p, struct strbuf *why)
+{
+    const struct message *first = f->listed > 0 ? maildrop_messages(d) : f->news.messages;
+
+    if (d->rules.format != UIDL_DOVECOT || d->imap_validity == 0 || f->listed + f->news.count == 0)
+        return 0;
+    return writeback_imapbase(d->drop, first, &p->first, why);
+}
+
 static int plan(struct maildrop *d, const struct found *f, struct dropplan *p, struct strbuf *why)
 {
     bool write_back = wants_write_back(d);
     size_t settled;
 
+    if (keep_imapbase(d, f, p, why) != 0)
+        return -1;
     if (d->leftover >= 0 && dropplan_add(p, d->leftover, d->leftover_size, &d->list, 0, d->first, write_back, why) != 0)
         return -1;
     if (dropplan_add(p, d->drop, f->size, &d->list, d->first, d->first + f->listed, write_back, why) != 0

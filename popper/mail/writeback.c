@@ -79,10 +79,10 @@ static void rewrite(struct rewriting *w, const char *text, size_t n, size_t from
     strbuf_add(w->out, text + at, n - at);
 }
 
-int writeback_header(int fd, const struct message *m, const char *uid, struct strbuf *header, struct strbuf *why)
+/* 1: the header is in *header; 0: too long; -1 and why. */
+int writeback_plain(int fd, const struct message *m, struct strbuf *header, struct strbuf *why)
 {
     uint64_t n = msglist_header_len(m);
-    struct rewriting w = { .out = header, .line_end = "\n", .seen = (m->flags & (MSG_SEEN | MSG_RETRIEVED)) != 0 };
     char *text;
     ssize_t got;
 
@@ -91,14 +91,66 @@ int writeback_header(int fd, const struct message *m, const char *uid, struct st
         return 0;
     text = mem_resize(NULL, n, 1);
     got = filecalls_read(fd, text, n, (off_t)m->offset);
-    if (got == (ssize_t)n) {
-        if (m->from_len > 1 && text[m->from_len - 2] == '\r')
-            w.line_end = "\r\n";
-        rewrite(&w, text, n, m->from_len, uid);
-    }
+    if (got == (ssize_t)n)
+        strbuf_add(header, text, n);
     mem_free(text);
     if (got == (ssize_t)n)
         return header->cut ? 0 : 1;
     return strbuf_fail(why, "cannot read a message's header: %s",
                        got < 0 ? strerror(errno) : "the file has become shorter");
+}
+
+int writeback_header(int fd, const struct message *m, const char *uid, struct strbuf *header, struct strbuf *why)
+{
+    struct rewriting w = { .out = header, .line_end = "\n", .seen = (m->flags & (MSG_SEEN | MSG_RETRIEVED)) != 0 };
+    struct strbuf text = STRBUF_INIT(WRITEBACK_MAX);
+    int result = writeback_plain(fd, m, &text, why);
+
+    strbuf_reset(header);
+    if (result == 1) {
+        if (m->from_len > 1 && text.data[m->from_len - 2] == '\r')
+            w.line_end = "\r\n";
+        rewrite(&w, text.data, text.len, m->from_len, uid);
+        result = !header->cut;
+    }
+    strbuf_free(&text);
+    return result;
+}
+
+void writeback_insert(struct strbuf *header, const char *field)
+{
+    struct strbuf whole = STRBUF_INIT(header->max);
+    size_t first = line_length(header->data, header->len);
+
+    strbuf_add(&whole, header->data, first);
+    strbuf_adds(&whole, field);
+    strbuf_add(&whole, header->data + first, header->len - first);
+    strbuf_reset(header);
+    strbuf_add(header, whole.data, whole.len);
+    strbuf_free(&whole);
+}
+
+int writeback_imapbase(int fd, const struct message *m, struct strbuf *field, struct strbuf *why)
+{
+    struct strbuf header = STRBUF_INIT(WRITEBACK_MAX);
+    int result = writeback_plain(fd, m, &header, why);
+    size_t length;
+
+    strbuf_reset(field);
+    for (size_t at = 0; result == 1 && at < header.len && field->len == 0; at += length) {
+        const char *line = header.data + at;
+        enum headerfield what = headerfield_of(line, header.len - at);
+
+        length = line_length(line, header.len - at);
+        if (what == HEADERFIELD_X_IMAPBASE || what == HEADERFIELD_X_IMAP) {
+            size_t name = headerfield_name_length(what);
+
+            strbuf_adds(field, "X-IMAPbase:");
+            strbuf_add(field, line + name, length - name);
+        }
+    }
+    if (field->len > 0 && field->data[field->len - 1] != '\n')
+        strbuf_addc(field, '\n');
+    strbuf_free(&header);
+    return result < 0 ? -1 : 0;
 }

@@ -17,4 +17,15 @@
    -1 with why when fd cannot be read. */
 int writeback_header(int fd, const struct message *m, const char *uid, struct strbuf *header, struct strbuf *why);
 
+/* The same, but the header as it stands. */
+int writeback_plain(int fd, const struct message *m, struct strbuf *header, struct strbuf *why);
+
+/* Puts a field, with its line end, right after the first line of a header. */
+void writeback_insert(struct strbuf *header, const char *field);
+
+/* The X-IMAPbase field of m, on which the ids of uidl-format dovecot rest and which only the first message of a
+   maildrop carries; made of X-IMAP where that is what there is. Empty when there is none, or the header is too long.
+   0, or -1 and why. */
+int writeback_imapbase(int fd, const struct message *m, struct strbuf *field, struct strbuf *why);
+
 #endif

@@ -993,6 +993,37 @@ START_TEST(status_headers_are_written_back)
 }
 END_TEST
 
+START_TEST(ids_of_an_imap_server_survive_the_first_message)
+{
+    settings->uidl_format = UIDL_DOVECOT;
+    put_drop(PARTS(
+        "From x@y Sat Nov 22 10:00:00 2025\nX-IMAPbase: 1700000000 0000000003 $Junk\nX-UID: 1\nSubject: one\n\none\n\n",
+        "From x@y Sat Nov 22 10:00:00 2025\nX-UID: 2\nSubject: two\n\ntwo\n\n",
+        "From x@y Sat Nov 22 10:00:00 2025\nX-UID: 3\nSubject: three\n\nthree\n\n"));
+    for (int i = 0; i < 2; i++) {
+        older_by = 10;
+        with_index = i;
+        login();
+        ck_assert_uint_eq(visible(), (size_t)(3 - i));
+        ck_assert_str_eq(id((uint64_t)(3 - i)), "000000036553f100");
+        delete(1);
+        quit();
+        if (i == 0)
+            assert_file(LOCALHOST_DROP,
+                        PARTS("From x@y Sat Nov 22 10:00:00 2025\nX-IMAPbase: 1700000000 0000000003 $Junk\nX-UID: "
+                              "2\nSubject: two\n\ntwo\n\n",
+                              "From x@y Sat Nov 22 10:00:00 2025\nX-UID: 3\nSubject: three\n\nthree\n\n"));
+        else
+            assert_file(LOCALHOST_DROP, PARTS("From x@y Sat Nov 22 10:00:00 2025\nX-IMAPbase: 1700000000 0000000003 "
+                                              "$Junk\nX-UID: 3\nSubject: three\n\nthree\n\n"));
+    }
+    login();
+    ck_assert_int_eq(h.locked, 0);
+    assert_body(1, "three");
+    ck_assert_str_eq(id(1), "000000036553f100");
+}
+END_TEST
+
 START_TEST(headers_are_not_touched_without_the_option)
 {
     settings->update_status_headers = false;
@@ -1052,6 +1083,7 @@ int main(void)
     tcase_add_test(rest, a_leftover_without_a_maildrop_makes_one);
     tcase_add_test(rest, a_leftover_that_is_no_mail_is_left_alone);
     tcase_add_test(rest, status_headers_are_written_back);
+    tcase_add_test(rest, ids_of_an_imap_server_survive_the_first_message);
     tcase_add_test(rest, headers_are_not_touched_without_the_option);
     return unit_main(suite);
 }

@@ -96,6 +96,34 @@ START_TEST(long_headers_stay)
 }
 END_TEST
 
+static const struct base {
+    const char *name, *header, *want;
+} bases[] = {
+    { "none", FROM "Subject: x\n\n", "" },
+    { "there", FROM "Subject: x\nx-imapbase: 17 5 $Junk\nTo: y\n\n", "X-IMAPbase: 17 5 $Junk\n" },
+    { "of an internal message", FROM "X-IMAP: 17 5\n\n", "X-IMAPbase: 17 5\n" },
+    { "the last line, without an end", FROM "X-IMAP: 17 5", "X-IMAPbase: 17 5\n" },
+};
+
+START_TEST(imapbase)
+{
+    const struct base *c = &bases[_i];
+    struct strbuf out = STRBUF_INIT(1000), why = STRBUF_INIT(STRBUF_WHY_MAX);
+    struct message m = message(c->header, strlen(c->header));
+
+    put(c->header, strlen(c->header));
+    ck_assert_int_eq(writeback_imapbase(drop, &m, &out, &why), 0);
+    ck_assert_msg(strcmp(out.data, c->want) == 0, "%s: %s", c->name, out.data);
+    ck_assert_int_eq(writeback_plain(drop, &m, &out, &why), 1);
+    ck_assert_str_eq(out.data, c->header);
+    writeback_insert(&out, "New: 1\n");
+    ck_assert_mem_eq(out.data, FROM "New: 1\n", strlen(FROM) + 7);
+    ck_assert_str_eq(out.data + strlen(FROM) + 7, c->header + strlen(FROM));
+    strbuf_free(&out);
+    close(drop);
+}
+END_TEST
+
 START_TEST(a_short_file_is_an_error)
 {
     struct strbuf out = STRBUF_INIT(WRITEBACK_MAX), why = STRBUF_INIT(STRBUF_WHY_MAX);
@@ -116,6 +144,7 @@ int main(void)
 
     tcase_add_loop_test(tc, headers, 0, sizeof cases / sizeof *cases);
     tcase_add_test(tc, long_headers_stay);
+    tcase_add_loop_test(tc, imapbase, 0, sizeof bases / sizeof *bases);
     tcase_add_test(tc, a_short_file_is_an_error);
     suite_add_tcase(suite, tc);
     return unit_main(suite);
