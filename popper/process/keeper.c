@@ -30,6 +30,7 @@
 #include "process/request.h"
 #include "process/sandbox.h"
 #include "process/session.h"
+#include "process/xmit.h"
 #include "wire/privmsg.h"
 
 #define REFRESH_MS 30000      /* how often a held dot lock is touched */
@@ -43,6 +44,7 @@ struct keeper {
     struct keeper_files files;
     struct maillock *lock;
     int end;                    /* our end to the child */
+    int letter;                 /* file of XTND XMIT, -1 */
     unsigned records;
     bool done;                  /* the child said how it ends */
     bool gone;                  /* it closed its end */
@@ -206,6 +208,36 @@ static void serve_sync_dir(struct keeper *k, struct privmsg *m)
     serve_file(k, m, keeper_files_sync_dir);
 }
 
+static void serve_xmit_open(struct keeper *k, struct privmsg *m)
+{
+    struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
+    int fd;
+
+    (void)m;
+    if (k->letter >= 0)
+        close(k->letter);
+    errno = EPERM;
+    k->letter = k->settings->xmit ? keeper_files_make_xmit(&k->files, &why) : strbuf_fail(&why, "xmit is off");
+    fd = k->letter;
+    answer_file(k, fd < 0 ? (errno ? errno : EIO) : 0, &why, fd);
+    strbuf_free(&why);
+}
+
+static void serve_xmit_send(struct keeper *k, struct privmsg *m)
+{
+    struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
+    int result = strbuf_fail(&why, "there is no message");
+
+    (void)m;
+    if (k->letter >= 0) {
+        result = xmit_send(k->settings, k->start->user, k->letter, &why);
+        close(k->letter);
+        k->letter = -1;
+    }
+    answer_file(k, result < 0 ? EIO : 0, &why, -1);
+    strbuf_free(&why);
+}
+
 static void serve_done(struct keeper *k, struct privmsg *m)
 {
     k->status = privmsg_get_number(m) == 0 ? 0 : MEM_EXIT_STATUS;
@@ -234,6 +266,8 @@ static const struct row rows[] = {
     { REQUEST_REMOVE, WHEN_LOCKED, serve_remove },
     { REQUEST_SET_ASIDE, WHEN_LOCKED, serve_set_aside },
     { REQUEST_SYNC_DIR, WHEN_OPEN, serve_sync_dir },
+    { REQUEST_XMIT_OPEN, WHEN_OPEN, serve_xmit_open },
+    { REQUEST_XMIT_SEND, WHEN_OPEN, serve_xmit_send },
     { REQUEST_DONE, WHEN_EVER, serve_done },
 };
 
@@ -416,6 +450,7 @@ int keeper_run(const struct keeper_start *start)
         .start = start,
         .settings = settings_clone(start->settings),
         .end = -1,
+        .letter = -1,
         .status = MEM_EXIT_STATUS,
         .files = { .lock = -1, .new_temp = -1, .open = { .drop = -1, .index = -1, .leftover = -1 } },
     };
@@ -428,6 +463,8 @@ int keeper_run(const struct keeper_start *start)
     session = session_start_of(&k, status, &why);
     if (run_child(&k, session_main, &session, "session") == 0)
         recover(&k);
+    if (k.letter >= 0)
+        close(k.letter);
     if (k.lock)
         maillock_close(&k.lock);
     keeper_files_close(&k.files);

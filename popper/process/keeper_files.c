@@ -201,9 +201,8 @@ static int make_drop(struct keeper_files *f, struct strbuf *why)
     return fd;
 }
 
-/* Without a name where the file system can; else with a name of its own that goes at once, unless fast-update needs
-   one. */
-static int make_temp(struct keeper_files *f, struct strbuf *why)
+/* Without a name where the file system can; else with a name of its own that goes at once, unless it is to be kept. */
+static int make_temp(struct keeper_files *f, bool keep_name, struct strbuf *why)
 {
     const struct place *place = &f->places.file[MAILFILE_TEMPDROP];
     char name[NAME_BYTES];
@@ -224,19 +223,19 @@ static int make_temp(struct keeper_files *f, struct strbuf *why)
     hold_gid(place);
     unlinkat(place->dir, name, 0);
     fd = openat(place->dir, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-    if (fd >= 0 && !f->settings->fast_update)
+    if (fd >= 0 && !keep_name)
         unlinkat(place->dir, name, 0);
     identity_drop_gid();
     if (fd < 0)
         strbuf_fail(why, "%s.%ld cannot be made: %s", place->shown, (long)getpid(), strerror(errno));
-    else if (f->settings->fast_update && !f->new_temp_name)
+    else if (keep_name && !f->new_temp_name)
         f->new_temp_name = mem_strdup(name);
     return fd;
 }
 
 static int make_new_temp(struct keeper_files *f, struct strbuf *why)
 {
-    int fd = make_temp(f, why);
+    int fd = make_temp(f, f->settings->fast_update, why);
 
     if (fd >= 0 && f->settings->fast_update) {
         if (f->new_temp >= 0)
@@ -269,6 +268,11 @@ int keeper_files_serve_open(struct keeper_files *f, enum mailfile which, enum ma
     default:
         return refuse_request(EINVAL, why, "there is no such file");
     }
+}
+
+int keeper_files_make_xmit(struct keeper_files *f, struct strbuf *why)
+{
+    return make_temp(f, false, why);
 }
 
 int keeper_files_remove(struct keeper_files *f, enum mailfile which, struct strbuf *why)

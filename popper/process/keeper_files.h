@@ -44,6 +44,10 @@ int keeper_files_remove(struct keeper_files *f, enum mailfile which, struct strb
 int keeper_files_set_aside(struct keeper_files *f, enum mailfile which, struct strbuf *why);
 int keeper_files_sync_dir(struct keeper_files *f, enum mailfile which, struct strbuf *why);
 
+/* A new file without a name in temp-dir for a message of XTND XMIT. The descriptor, owned by the caller, or -1 with
+   errno and why. */
+int keeper_files_make_xmit(struct keeper_files *f, struct strbuf *why);
+
 /* Leaves an empty temp drop (keep-temp-drop), or removes the one that only carried the lock; closes everything, the
    session lock last. */
 void keeper_files_close(struct keeper_files *f);

@@ -31,6 +31,8 @@ const char *request_name(uint32_t type)
         [REQUEST_REMOVE] = "REMOVE",
         [REQUEST_SET_ASIDE] = "SET_ASIDE",
         [REQUEST_SYNC_DIR] = "SYNC_DIR",
+        [REQUEST_XMIT_OPEN] = "XMIT_OPEN",
+        [REQUEST_XMIT_SEND] = "XMIT_SEND",
         [REQUEST_DONE] = "DONE",
     };
 
@@ -169,23 +171,53 @@ static int file_answer(struct privmsg *m, struct strbuf *why)
     return -1;
 }
 
+/* Sends the question, takes the descriptor out of the answer. */
+static int ask_for_descriptor(struct privmsg *m, struct strbuf *why)
+{
+    int fd;
+
+    if (request_ask(asking.end, m) < 0)
+        return keeper_lost(why);
+    if (file_answer(m, why) < 0)
+        return -1;
+    fd = m->fd;
+    m->fd = -1;
+    privmsg_free(m);
+    return fd >= 0 ? fd : keeper_lost(why);
+}
+
 static int ask_open(void *context, enum mailfile which, enum mailopen how, struct strbuf *why)
 {
     struct privmsg m;
-    int fd;
 
     (void)context;
     privmsg_init(&m, REQUEST_OPEN);
     privmsg_put_number(&m, which);
     privmsg_put_number(&m, how);
+    return ask_for_descriptor(&m, why);
+}
+
+int request_xmit_open(void *context, struct strbuf *why)
+{
+    struct privmsg m;
+
+    (void)context;
+    privmsg_init(&m, REQUEST_XMIT_OPEN);
+    return ask_for_descriptor(&m, why);
+}
+
+int request_xmit_send(void *context, struct strbuf *why)
+{
+    struct privmsg m;
+
+    (void)context;
+    privmsg_init(&m, REQUEST_XMIT_SEND);
     if (request_ask(asking.end, &m) < 0)
         return keeper_lost(why);
     if (file_answer(&m, why) < 0)
         return -1;
-    fd = m.fd;
-    m.fd = -1;
     privmsg_free(&m);
-    return fd >= 0 ? fd : keeper_lost(why);
+    return 0;
 }
 
 static int ask_about(enum request type, enum mailfile which, struct strbuf *why)

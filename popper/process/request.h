@@ -26,6 +26,8 @@ enum request {
     REQUEST_REMOVE,       /* number enum mailfile; answer: number errno, text why; so the next two */
     REQUEST_SET_ASIDE,
     REQUEST_SYNC_DIR,
+    REQUEST_XMIT_OPEN,    /* nothing; answer as OPEN: a new file for a message of XTND XMIT */
+    REQUEST_XMIT_SEND,    /* nothing; answer as REMOVE: mail-command has run on that file */
     REQUEST_DONE,         /* number exit status; no answer */
     REQUEST_COUNT,
     REQUEST_ANSWER = 1000
@@ -43,5 +45,9 @@ int request_ask(int end, struct privmsg *m);
 /* What a file's owner asks of the keeper: fills host (context included) so that the mail rooms' calls travel over
    `end`. shown: borrowed. Signals wait from lock(updating) to unlock. */
 void request_mailhost(struct mailhost *host, int end, const char *shown);
+
+/* transaction.h's xmit_open and xmit_send over the same end as the mailhost. */
+int request_xmit_open(void *context, struct strbuf *why);
+int request_xmit_send(void *context, struct strbuf *why);
 
 #endif

@@ -195,6 +195,12 @@ static int serve(struct session *s)
     const struct session_start *start = s->start;
     struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
     int64_t opened, began = netio_now(), update_ns = 0;
+    const struct transaction_asks asks = {
+        .context = s,
+        .interrupted = interrupted,
+        .xmit_open = request_xmit_open,
+        .xmit_send = request_xmit_send,
+    };
     enum maildrop_status status;
     enum command_end end;
 
@@ -202,8 +208,7 @@ static int serve(struct session *s)
     if (status != MAILDROP_OK)
         return refuse_maildrop(s, status, why.data);
     opened = netio_now();
-    end = cmd_mail_serve(s->io, start->settings, start->peer, start->host, start->user, s->drop, interrupted, s,
-                         &update_ns);
+    end = cmd_mail_serve(s->io, start->settings, start->peer, start->host, start->user, s->drop, &asks, &update_ns);
     maildrop_close(&s->drop);
     if (end == COMMAND_END_TAKEOVER || (end == COMMAND_END_IO && (stop || s->taken_over)))
         say_interrupted(s);

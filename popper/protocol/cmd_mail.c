@@ -10,38 +10,17 @@
 #include "common/log.h"
 #include "mail/msgsend.h"
 #include "protocol/capa.h"
+#include "protocol/cmd_xtnd.h"
 #include "protocol/stats.h"
-
-struct transaction {
-    struct netio *io;
-    const struct settings *settings;
-    const struct peer *peer;
-    const char *host;
-    const char *user;
-    struct maildrop *drop;
-    struct msglist *list;
-    bool (*interrupted)(void *context);
-    void *context;
-    bool broken;       /* the maildrop cannot be read any more: no UPDATE, whatever the options say */
-    uint64_t lines;    /* of the TOP being answered */
-    uint64_t number;   /* of the message being sent */
-    int64_t update_ns;
-};
+#include "protocol/transaction.h"
 
 /* ---- message numbers */
 
-/* Where commands that take a message look it up: their wording for what is missing differs (facts 4.1). */
-struct wording {
-    const char *missing;
-    const char *deleted;
-};
+const struct transaction_wording transaction_plain_wording = { "does not exist", "has been deleted" };
+const struct transaction_wording transaction_uidl_wording = { "out of range", "is marked for deletion" };
 
-static const struct wording plain_wording = { "does not exist", "has been deleted" };
-static const struct wording uidl_wording = { "out of range", "is marked for deletion" };
-
-/* The undeleted message that text names; NULL when there is none and the answer says why. */
-static struct message *find_message(const struct transaction *t, const char *text, const struct wording *wording,
-                                    uint64_t *number_r, struct answer *answer)
+struct message *transaction_find(const struct transaction *t, const char *text, const struct transaction_wording *wording, uint64_t *number_r,
+                                 struct answer *answer)
 {
     struct strbuf shown = STRBUF_INIT(COMMAND_SHOWN_MAX * 4 + 3);
     struct message *m = NULL;
@@ -67,7 +46,7 @@ static struct message *find_message(const struct transaction *t, const char *tex
 static struct message *find_plain(const struct transaction *t, const struct command *command, uint64_t *number_r,
                                   struct answer *answer)
 {
-    return find_message(t, command->args[0], &plain_wording, number_r, answer);
+    return transaction_find(t, command->args[0], &transaction_plain_wording, number_r, answer);
 }
 
 /* ---- STAT LIST UIDL LAST */
@@ -127,7 +106,7 @@ static enum command_event run_uidl(void *state, const struct command *command, s
         command_say(answer, "uidl command accepted.");
         return COMMAND_OK_BODY;
     }
-    m = find_message(t, command->args[0], &uidl_wording, &number, answer);
+    m = transaction_find(t, command->args[0], &transaction_uidl_wording, &number, answer);
     if (!m)
         return COMMAND_ERR;
     return command_say(answer, "%" PRIu64 " %s", number, msglist_uid(t->list, m));
@@ -165,8 +144,7 @@ static enum command_event run_last(void *state, const struct command *command, s
 
 /* ---- RETR TOP */
 
-/* To be called before the +OK: the text must be there. Not COMMAND_OK: the answer says why, and the session ends. */
-static enum command_event make_ready(struct transaction *t, struct answer *answer)
+enum command_event transaction_ready(struct transaction *t, struct answer *answer)
 {
     struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
     enum maildrop_status status = maildrop_ready(t->drop, &why);
@@ -179,6 +157,14 @@ static enum command_event make_ready(struct transaction *t, struct answer *answe
     return COMMAND_ERR_END;
 }
 
+enum command_event transaction_broke(struct transaction *t, uint64_t number, const struct strbuf *why)
+{
+    t->broken = true;
+    log_write(LOG_ERR, "%s at %s (%s): message %" PRIu64 " broke off, the session ends without changing the maildrop: %s",
+              t->user, t->peer->host, t->peer->ip, number, why->data);
+    return COMMAND_CLOSE;
+}
+
 static enum command_event send_message(struct transaction *t, uint64_t lines, struct outbuf *out)
 {
     struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
@@ -186,10 +172,7 @@ static enum command_event send_message(struct transaction *t, uint64_t lines, st
 
     if (maildrop_send(t->drop, m, lines, out, &why) == MAILDROP_OK)
         return COMMAND_OK;
-    t->broken = true;
-    log_write(LOG_ERR,
-              "%s at %s (%s): message %" PRIu64 " broke off, the session ends without changing the maildrop: %s",
-              t->user, t->peer->host, t->peer->ip, t->number, why.data);
+    transaction_broke(t, t->number, &why);
     strbuf_free(&why);
     return COMMAND_CLOSE;
 }
@@ -201,7 +184,7 @@ static enum command_event run_retr(void *state, const struct command *command, s
 
     if (!m)
         return COMMAND_ERR;
-    if (make_ready(t, answer) != COMMAND_OK)
+    if (transaction_ready(t, answer) != COMMAND_OK)
         return COMMAND_ERR_END;
     command_say(answer, "%" PRIu64 " octets", m->octets);
     return COMMAND_OK_BODY;
@@ -232,7 +215,7 @@ static enum command_event run_top(void *state, const struct command *command, st
         strbuf_free(&shown);
         return COMMAND_ERR;
     }
-    if (make_ready(t, answer) != COMMAND_OK)
+    if (transaction_ready(t, answer) != COMMAND_OK)
         return COMMAND_ERR_END;
     command_say(answer, "Message follows");
     return COMMAND_OK_BODY;
@@ -372,7 +355,7 @@ static bool was_interrupted(void *state)
 {
     const struct transaction *t = state;
 
-    return t->interrupted && t->interrupted(t->context);
+    return t->asks->interrupted && t->asks->interrupted(t->asks->context);
 }
 
 static const struct command_row rows[] = {
@@ -384,7 +367,9 @@ static const struct command_row rows[] = {
     { "RSET", 0, 0, 0, "RSET", run_rset, NULL },
     { "TOP", 2, 2, 0, "TOP msg lines", run_top, body_top },
     { "UIDL", 0, 1, 0, "UIDL [msg]", run_uidl, body_uidl },
+    { "EUIDL", 0, 1, 0, "EUIDL [msg]", cmd_xtnd_run_euidl, cmd_xtnd_body_euidl },
     { "LAST", 0, 0, 0, "LAST", run_last, NULL },
+    { "XTND", 1, 3, 0, "XTND XLST header [msg], XTND XMIT", cmd_xtnd_run, cmd_xtnd_body },
     { "CAPA", 0, 0, 0, "CAPA", run_capa, body_capa },
     { "QUIT", 0, 0, 0, "QUIT", run_quit, NULL },
     { 0 },
@@ -423,7 +408,7 @@ static void update_on_abort(struct transaction *t)
 
 enum command_end cmd_mail_serve(struct netio *io, const struct settings *settings, const struct peer *peer,
                                 const char *host, const char *user, struct maildrop *drop,
-                                bool (*interrupted)(void *context), void *context, int64_t *update_ns_r)
+                                const struct transaction_asks *asks, int64_t *update_ns_r)
 {
     struct transaction t = {
         .io = io,
@@ -433,8 +418,8 @@ enum command_end cmd_mail_serve(struct netio *io, const struct settings *setting
         .user = user,
         .drop = drop,
         .list = maildrop_list(drop),
-        .interrupted = interrupted,
-        .context = context,
+        .asks = asks,
+        .xmit = -1,
     };
     struct command_client client = { .user = user, .peer = peer, .timeout = settings->timeout };
     enum command_end end;

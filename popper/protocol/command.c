@@ -219,7 +219,7 @@ static enum command_event run_line(struct serving *s, char *line, size_t len, co
 
 /* Writes what the event asks for. Returns the event, or COMMAND_CLOSE when a body broke off. */
 static enum command_event reply_event(struct serving *s, enum command_event event, const struct command_row *row,
-                                      const struct command *command, const struct answer *answer)
+                                      const struct command *command, struct answer *answer)
 {
     struct outbuf *out = netio_out(s->io);
 
@@ -228,6 +228,12 @@ static enum command_event reply_event(struct serving *s, enum command_event even
     case COMMAND_QUIT:
         reply_ok(out, answer->text.data);
         break;
+    case COMMAND_OK_AGAIN:
+        reply_ok(out, answer->text.data);
+        if (!row || netio_flush(s->io) < 0)
+            return COMMAND_CLOSE;
+        strbuf_reset(&answer->text);
+        return reply_event(s, row->run(s->state, command, answer), row, command, answer);
     case COMMAND_OK_BODY:
         reply_ok(out, answer->text.data);
         if (row && row->body(s->state, command, out) == COMMAND_CLOSE)
@@ -329,6 +335,7 @@ static bool event_ends(const struct serving *s, enum command_event event, enum c
     switch (event) {
     case COMMAND_OK:
     case COMMAND_OK_BODY:
+    case COMMAND_OK_AGAIN:
     case COMMAND_ERR:
         if (failed)
             *end_r = end_output_lost(s);

@@ -31,6 +31,8 @@
 enum command_event {
     COMMAND_OK,         /* +OK answer */
     COMMAND_OK_BODY,    /* +OK answer, then row->body, then the dot */
+    COMMAND_OK_AGAIN,   /* +OK answer, which is flushed; then run is called again (the arguments are gone), reads what the client
+                           sends on, and its event is replied to */
     COMMAND_ERR,        /* -ERR [code] answer */
     COMMAND_ERR_END,    /* -ERR [code] answer, then this state's process ends the session */
     COMMAND_QUIT,       /* +OK answer, then the session ends */

@@ -248,6 +248,14 @@ static char *find_line_end(struct netio *io)
     return NULL;
 }
 
+/* Nobody reads on before the client has what was said. */
+static enum netio_status flush_first(struct netio *io)
+{
+    if (netio_flush(io) == 0)
+        return NETIO_LINE;
+    return errno == ETIMEDOUT ? NETIO_TIMEOUT : errno == EINTR ? NETIO_INTERRUPTED : NETIO_ERROR;
+}
+
 enum netio_status netio_line(struct netio *io, char **line_r, size_t *len_r)
 {
     *line_r = (char *)"";
@@ -258,12 +266,33 @@ enum netio_status netio_line(struct netio *io, char **line_r, size_t *len_r)
 
         if (lf)
             return finish_line(io, (size_t)(lf - io->buf), line_r, len_r);
-        if (netio_flush(io) < 0)
-            return errno == ETIMEDOUT ? NETIO_TIMEOUT : errno == EINTR ? NETIO_INTERRUPTED : NETIO_ERROR;
-        status = read_more(io);
+        status = flush_first(io);
+        if (status == NETIO_LINE)
+            status = read_more(io);
         if (status != NETIO_LINE)
             return status;
     }
+}
+
+enum netio_status netio_bytes(struct netio *io, const char **bytes_r, size_t *n_r)
+{
+    enum netio_status status = NETIO_LINE;
+
+    if (io->start == io->end) {
+        status = flush_first(io);
+        if (status == NETIO_LINE)
+            status = read_more(io);
+    }
+    *bytes_r = io->buf + io->start;
+    *n_r = io->end - io->start;
+    io->start = io->scanned = io->end;
+    return status;
+}
+
+void netio_give_back(struct netio *io, size_t n)
+{
+    io->start -= n;
+    io->scanned = io->start;
 }
 
 bool netio_more_buffered(const struct netio *io)

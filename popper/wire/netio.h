@@ -45,6 +45,11 @@ void netio_tune_socket(struct netio *io);
 /* *line_r points into the buffer (valid until the next call, NUL-terminated, may hold NULs), *len_r its length. */
 enum netio_status netio_line(struct netio *io, char **line_r, size_t *len_r);
 
+/* Text that is not lines of commands (XTND XMIT): at least one byte of what is buffered or comes with one read, valid until the next call.
+   NETIO_LINE, or why there is none. netio_give_back returns the last n of them to the input. Not in the middle of a line over the limit. */
+enum netio_status netio_bytes(struct netio *io, const char **bytes_r, size_t *n_r);
+void netio_give_back(struct netio *io, size_t n);
+
 struct outbuf *netio_out(struct netio *io);
 int netio_flush(struct netio *io);           /* 0, -1 client gone or deadline */
 /* Flushes and, where the client is on TCP, waits until its machine has acknowledged everything: then it did not vanish

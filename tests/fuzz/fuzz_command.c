@@ -75,6 +75,8 @@ static void look_at_replies(const char *heard)
     }
 }
 
+static const struct transaction_asks no_asks;
+
 static void serve_mail(struct netio *io, const struct settings *settings)
 {
     struct maildrop drop = { .list = { .count = 0 } };
@@ -86,7 +88,7 @@ static void serve_mail(struct netio *io, const struct settings *settings)
     m.flags = MSG_HIDDEN;
     msglist_add(&drop.list, &m, "uid-3");
     msglist_number(&drop.list);
-    cmd_mail_serve(io, settings, &peer, "pop.example", "alice", &drop, NULL, NULL, NULL);
+    cmd_mail_serve(io, settings, &peer, "pop.example", "alice", &drop, &no_asks, NULL);
     msglist_free(&drop.list);
 }
 

@@ -102,10 +102,13 @@ static bool interrupted(void *context)
     return taken_over;
 }
 
+static const struct transaction_asks asks = { .context = &taken_over, .interrupted = interrupted };
+static const struct transaction_asks no_asks;
+
 static enum command_end serve(const char *said)
 {
     fake_say(io, said);
-    return cmd_mail_serve(io, &settings, &peer, "pop.example", "alice", &drop, interrupted, &taken_over, NULL);
+    return cmd_mail_serve(io, &settings, &peer, "pop.example", "alice", &drop, &asks, NULL);
 }
 
 static const struct {
@@ -228,7 +231,7 @@ START_TEST(quit_updates_after_the_stats_line)
 
     drop.update_takes = 2;
     fake_say(io, "DELE 1\r\nDELE 3\r\nQUIT\r\nSTAT\r\n");
-    ck_assert_int_eq(cmd_mail_serve(io, &settings, &peer, "pop.example", "alice", &drop, NULL, NULL, &update_ns),
+    ck_assert_int_eq(cmd_mail_serve(io, &settings, &peer, "pop.example", "alice", &drop, &no_asks, &update_ns),
                      COMMAND_END_QUIT);
     ck_assert_str_eq(fake_heard(io), HELLO "+OK Message 1 has been deleted.\r\n+OK Message 3 has been "
                                            "deleted.\r\n" BYE);

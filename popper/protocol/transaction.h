@@ -1,0 +1,62 @@
+/*
+ * transaction: what the rooms of the TRANSACTION state (cmd_mail, cmd_xtnd) know of the session, and how they look up a message.
+ * The functions are cmd_mail's.
+ */
+#ifndef PROTOCOL_TRANSACTION_H
+#define PROTOCOL_TRANSACTION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "mail/maildrop.h"
+#include "protocol/command.h"
+#include "settings/options.h"
+#include "wire/peer.h"
+
+/* What the state asks of the process that may do it. */
+struct transaction_asks {
+    void *context;
+    /* Session to end (command.h); may be NULL. */
+    bool (*interrupted)(void *context);
+    /* XTND XMIT: a new empty file for a message, owned by the caller, or -1 and why. NULL: there is no XMIT. */
+    int (*xmit_open)(void *context, struct strbuf *why);
+    /* Hands the file made last to mail-command and waits: 0 sent, -1 and why. */
+    int (*xmit_send)(void *context, struct strbuf *why);
+};
+
+struct transaction {
+    struct netio *io;
+    const struct settings *settings;
+    const struct peer *peer;
+    const char *host;
+    const char *user;
+    struct maildrop *drop;
+    struct msglist *list;
+    const struct transaction_asks *asks;
+    bool broken;       /* the maildrop cannot be read any more: no UPDATE, whatever the options say */
+    uint64_t lines;    /* of the TOP being answered */
+    uint64_t number;   /* of the message being sent; 0: all of them */
+    int xmit;          /* the file that XTND XMIT fills, -1 */
+    int64_t update_ns;
+};
+
+/* Where commands that take a message look it up: their wording for what is missing differs (facts 4.1). */
+struct transaction_wording {
+    const char *missing;
+    const char *deleted;
+};
+
+extern const struct transaction_wording transaction_plain_wording;
+extern const struct transaction_wording transaction_uidl_wording;
+
+/* The undeleted message that text names; NULL when there is none and the answer says why. */
+struct message *transaction_find(const struct transaction *t, const char *text, const struct transaction_wording *wording, uint64_t *number_r,
+                                 struct answer *answer);
+
+/* To be called before the +OK: the text must be there. Not COMMAND_OK: the answer says why, and the session ends. */
+enum command_event transaction_ready(struct transaction *t, struct answer *answer);
+
+/* A message broke off while it was sent: logged, no UPDATE. Returns COMMAND_CLOSE. */
+enum command_event transaction_broke(struct transaction *t, uint64_t number, const struct strbuf *why);
+
+#endif
