@@ -249,7 +249,6 @@ POPPER_PART([XMANGLE (GMime)], [WITH_GMIME], [no], [ (not yet)])
 POPPER_PART([standalone mode], [WITH_STANDALONE], [no], [ (not yet)])
 POPPER_PART([PROXY protocol], [WITH_PROXY], [no], [ (not yet)])
 POPPER_PART([names of clients (resolver)], [WITH_RESOLVER], [no], [ (not yet)])
-POPPER_PART([XTND XMIT], [WITH_XTND], [no], [ (not yet)])
 ])
 
 # POPPER_SUMMARY: the table at the end of configure.

@@ -31,13 +31,13 @@
 enum command_event {
     COMMAND_OK,         /* +OK answer */
     COMMAND_OK_BODY,    /* +OK answer, then row->body, then the dot */
-    COMMAND_OK_AGAIN,   /* +OK answer, which is flushed; then run is called again (the arguments are gone), reads what the client
-                           sends on, and its event is replied to */
     COMMAND_ERR,        /* -ERR [code] answer */
     COMMAND_ERR_END,    /* -ERR [code] answer, then this state's process ends the session */
     COMMAND_QUIT,       /* +OK answer, then the session ends */
     COMMAND_NEXT_STATE, /* nothing is written: the next state's process answers (login succeeded) */
-    COMMAND_CLOSE      /* nothing more can be said: end at once. Who returns it logged why, unless the client is gone */
+    COMMAND_CLOSE,      /* nothing more can be said: end at once. Who returns it logged why, unless the client is gone */
+    COMMAND_OK_AGAIN    /* +OK answer, which is flushed; then run is called again (the arguments are gone), reads what the
+                           client sends on, and its event is replied to */
 };
 
 /* How command_serve ended. All output is flushed where there still is a client. */

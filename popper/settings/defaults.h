@@ -153,9 +153,6 @@
 #ifndef WITH_TLS
 #define WITH_TLS 0
 #endif
-#ifndef WITH_XTND
-#define WITH_XTND 0
-#endif
 #ifndef APOP_OWNER
 #define APOP_OWNER "pop"
 #endif

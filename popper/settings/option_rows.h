@@ -90,7 +90,7 @@ OPTION_MNEM(log_facility, int, "log-facility", CLASS_INIT, FEATURE_NONE, DEFAULT
 OPTION_STRING(log_login, "log-login", CLASS_INIT, FEATURE_NONE, DEFAULT_LOG_LOGIN, "text",
     "Record written for each login. %0 is the version, %1 the user, %2 the host name and %3 the address of the client; at "
     "most four of them. Set to \"\" nothing is written.", .check = check_log_login)
-OPTION_STRING(mail_command, "mail-command", CLASS_USER, FEATURE_XTND, DEFAULT_MAIL_COMMAND, "file",
+OPTION_STRING(mail_command, "mail-command", CLASS_USER, FEATURE_NONE, DEFAULT_MAIL_COMMAND, "file",
     "Program that sends the mail of XTND XMIT. It is run as the user with the arguments -t -i -oem.", .check = check_path)
 OPTION_INT(mail_lock_check, "mail-lock-check", CLASS_ANY, FEATURE_NONE, 5000, 1, INT32_MAX,
     "After how many messages of an update it is looked whether the lock needs refreshing.", .letter = 'L', .argument = "messages")
@@ -195,7 +195,7 @@ OPTION_BOOL(user_options, "user-options", CLASS_USER, FEATURE_NONE, 0,
     "Reads options from .qpopper-options in the home directory after the login.", .letter = 'u')
 OPTION_BOOL(uw_kluge, "UW-kluge", CLASS_ANY, FEATURE_NONE, DEFAULT_UW_KLUGE,
     "Hides the message that IMAP servers of the University of Washington keep at the start of a maildrop.", .alias = "UW-kludge")
-OPTION_BOOL(xmit, "xmit", CLASS_USER, FEATURE_XTND, 1,
+OPTION_BOOL(xmit, "xmit", CLASS_USER, FEATURE_NONE, 1,
     "Lets clients send mail by XTND XMIT.")
 
 #undef OPTION_BOOL

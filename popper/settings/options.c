@@ -96,7 +96,6 @@ static const struct {
     [FEATURE_STANDALONE] = {"standalone", "start popper from inetd or systemd", WITH_STANDALONE},
     [FEATURE_PROXY] = {"PROXY", "this version does not have it yet", WITH_PROXY},
     [FEATURE_RESOLVER] = {"resolver", "this version does not have it yet", WITH_RESOLVER},
-    [FEATURE_XTND] = {"XTND", "this version does not have it yet", WITH_XTND},
     [FEATURE_SSLPLUS] = {"SSL-Plus", "use tls-server-cert-file with OpenSSL", false},
 };
 

@@ -30,7 +30,6 @@ enum feature {
     FEATURE_STANDALONE, /* listening by itself */
     FEATURE_PROXY,      /* the PROXY protocol header */
     FEATURE_RESOLVER,   /* names of client addresses */
-    FEATURE_XTND,       /* XTND XMIT */
     FEATURE_SSLPLUS, /* never built: a library of Qpopper's time */
     FEATURE_COUNT
 };

@@ -3,6 +3,7 @@
  * ends in CRLF; no record has control characters; what is asked about a login is not empty. The first byte chooses:
  * even before login, odd after it.
  */
+#include <fcntl.h>
 #include <string.h>
 
 #include "common/log.h"
@@ -75,7 +76,20 @@ static void look_at_replies(const char *heard)
     }
 }
 
-static const struct transaction_asks no_asks;
+/* XTND XMIT's message goes to /dev/null. */
+static int xmit_open(void *context, struct strbuf *why)
+{
+    (void)context, (void)why;
+    return open("/dev/null", O_WRONLY | O_CLOEXEC);
+}
+
+static int xmit_send(void *context, struct strbuf *why)
+{
+    (void)context;
+    return strbuf_fail(why, "no such mailbox");
+}
+
+static const struct transaction_asks mail_asks = { .xmit_open = xmit_open, .xmit_send = xmit_send };
 
 static void serve_mail(struct netio *io, const struct settings *settings)
 {
@@ -88,7 +102,7 @@ static void serve_mail(struct netio *io, const struct settings *settings)
     m.flags = MSG_HIDDEN;
     msglist_add(&drop.list, &m, "uid-3");
     msglist_number(&drop.list);
-    cmd_mail_serve(io, settings, &peer, "pop.example", "alice", &drop, &no_asks, NULL);
+    cmd_mail_serve(io, settings, &peer, "pop.example", "alice", &drop, &mail_asks, NULL);
     msglist_free(&drop.list);
 }
 

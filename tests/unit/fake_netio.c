@@ -172,6 +172,20 @@ enum netio_status netio_line(struct netio *io, char **line_r, size_t *len_r)
     return too_long ? NETIO_TOO_LONG : NETIO_LINE;
 }
 
+enum netio_status netio_bytes(struct netio *io, const char **bytes_r, size_t *n_r)
+{
+    *bytes_r = io->script.data + io->at;
+    *n_r = io->script.len - io->at;
+    outbuf_flush(&io->out);
+    io->at = io->script.len;
+    return *n_r > 0 ? NETIO_LINE : io->then;
+}
+
+void netio_give_back(struct netio *io, size_t n)
+{
+    io->at -= n;
+}
+
 struct outbuf *netio_out(struct netio *io)
 {
     return &io->out;

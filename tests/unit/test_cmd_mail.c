@@ -155,7 +155,7 @@ static const struct {
               "IMPLEMENTATION Qpopper-version-5.0.0\r\n.\r\n" },
     { "USER bob", "-ERR \"USER\" is not possible in this state: you are logged in already.\r\n" },
     { "PASS sesame", "-ERR \"PASS\" is not possible in this state: you are logged in already.\r\n" },
-    { "XTND XMIT", "-ERR Unknown command: \"XTND\".\r\n" },
+    { "XTND XMIT", "-ERR XTND XMIT is not available on this server.\r\n" },
     { "DELE 2\r\nDELE 2", "+OK Message 2 has been deleted.\r\n-ERR Message 2 has been deleted.\r\n" },
     { "DELE 2\r\nRETR 2", "+OK Message 2 has been deleted.\r\n-ERR Message 2 has been deleted.\r\n" },
     { "DELE 2\r\nTOP 2 1", "+OK Message 2 has been deleted.\r\n-ERR Message 2 has been deleted.\r\n" },
