@@ -36,12 +36,12 @@ static enum journal_finished stop(struct strbuf *why, const struct mailhost *hos
 /* ---- COMMIT */
 
 int journal_seal(struct journal *journal, int drop_fd, struct journal_commit *commit, const struct journal_plan *plan,
-                 uint64_t samples_to, size_t samples, bool *doubt_r, struct strbuf *why)
+                 size_t samples, bool *doubt_r, struct strbuf *why)
 {
     struct stat st;
 
     *doubt_r = false;
-    if (journal_append_samples(journal, drop_fd, commit->first, samples_to, samples) != 0 ||
+    if ((samples > 0 && journal_append_samples(journal, drop_fd, commit->first, commit->old_end, samples) != 0) ||
         journal_append_plan(journal, plan) != 0 || journal_identify(drop_fd, &st, &commit->identity) != 0 ||
         journal_sum_before(drop_fd, commit->first, &commit->before) != 0 ||
         journal_sum_before(drop_fd, commit->first + commit->moved, &commit->moved_sum) != 0 ||
@@ -164,7 +164,6 @@ static int keep_new_mail(struct journal *journal, int drop_fd, uint64_t size, st
     struct journal_plan plan = { 0 };
     char end[2];
     size_t end_len, newlines;
-    size_t samples;
     uint64_t start, at, length, room;
     bool in_journal, doubt;
     int result;
@@ -177,11 +176,8 @@ static int keep_new_mail(struct journal *journal, int drop_fd, uint64_t size, st
     length = size - start;
     if (filecalls->fsync(drop_fd) != 0)
         return strbuf_fail(why, "cannot sync new mail: %s", strerror(errno));
-    samples = JOURNAL_SAMPLES_MAX / JOURNAL_SAMPLE;
-    room = journal_data_room(newlines + length) + journal_room(0, JOURNAL_SAMPLES_MAX, journal->plan.count + 2, 0);
+    room = journal_data_room(newlines + length) + journal_room(0, 0, journal->plan.count + 2, 0);
     in_journal = filecalls->reserve(journal->fd, (off_t)journal->end, (off_t)room) == 0;
-    if (!in_journal)
-        samples /= 16;
     if (journal_append_data(journal, newlines + (in_journal ? length : 0), &at) != 0 ||
         filecalls_write(journal->fd, "\n\n", newlines, (off_t)at) != 0 ||
         (in_journal && filecalls_copy(drop_fd, (off_t)start, journal->fd, (off_t)(at + newlines), length) != 0))
@@ -191,10 +187,13 @@ static int keep_new_mail(struct journal *journal, int drop_fd, uint64_t size, st
         journal_add_segment(&plan, at, newlines + (in_journal ? length : 0), false);
     if (!in_journal)
         journal_add_segment(&plan, start, length, true);
+    if (commit.loose_to == 0)
+        commit.loose_from = commit.new_end;
+    commit.loose_to = commit.new_end + JOURNAL_NONCE;
     commit.old_end = size;
     commit.new_end += newlines + length;
     commit.moved = journal->moved;
-    result = journal_seal(journal, drop_fd, &commit, &plan, size, samples, &doubt, why);
+    result = journal_seal(journal, drop_fd, &commit, &plan, 0, &doubt, why);
     mem_free(plan.segments);
     if (result == 0)
         log_write(LOG_NOTICE, "mail that arrived during an update (%llu bytes) was kept", (unsigned long long)length);

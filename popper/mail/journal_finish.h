@@ -23,10 +23,11 @@ enum journal_finished journal_finish(struct journal *journal, int drop_fd, const
                                      struct strbuf *why);
 
 /* Writes the last records before a COMMIT and the COMMIT itself, durably. `commit` has first, old_end, new_end, moved
-   and what goes along; the rest is filled in. 0; or -1 with why: nothing is committed, unless the sync of the COMMIT
-   failed (*doubt_r). */
+   and what goes along; the rest is filled in. samples: how many pieces of M are taken; 0: those of the last COMMIT
+   stay, for what M holds by now may be half copied, and not what the disk holds. 0; or -1 with why: nothing is
+   committed, unless the sync of the COMMIT failed (*doubt_r). */
 int journal_seal(struct journal *journal, int drop_fd, struct journal_commit *commit, const struct journal_plan *plan,
-                 uint64_t samples_to, size_t samples, bool *doubt_r, struct strbuf *why);
+                 size_t samples, bool *doubt_r, struct strbuf *why);
 
 /* How many line ends are lacking before the next message when what stands before it ends in these n (0 to 2) bytes. */
 size_t journal_lacking(const char *end, size_t n);

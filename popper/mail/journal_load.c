@@ -131,6 +131,8 @@ static bool load_commit(struct journal *journal, struct slot *slot)
     commit.popbull = slot_get(slot);
     commit.leftover_inode = slot_get(slot);
     commit.leftover_size = slot_get(slot);
+    commit.loose_from = slot_get(slot);
+    commit.loose_to = slot_get(slot);
     if (commit.old_end > OFFSET_MAX || commit.new_end > commit.old_end || commit.first > commit.new_end ||
         commit.moved > commit.new_end - commit.first || !plan_fits(journal, &commit, journal->end))
         return false;

@@ -202,7 +202,7 @@ static int append_missing(struct journal *journal, int drop_fd, uint64_t size, c
     else if (journal_extend(drop_fd, size, intent.intent_end) != 0)
         result = stop(host, why, "cannot make it longer");
     if (result == 0)
-        result = journal_seal(journal, drop_fd, &commit, &plan, size, 0, &doubt, why);
+        result = journal_seal(journal, drop_fd, &commit, &plan, JOURNAL_SAMPLES_MAX / JOURNAL_SAMPLE, &doubt, why);
     mem_free(plan.segments);
     return result;
 }

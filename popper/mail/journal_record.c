@@ -216,6 +216,8 @@ int journal_append_commit(struct journal *journal, const struct journal_commit *
     slot_put(&slot, commit->popbull);
     slot_put(&slot, commit->leftover_inode);
     slot_put(&slot, commit->leftover_size);
+    slot_put(&slot, commit->loose_from);
+    slot_put(&slot, commit->loose_to);
     if (append(journal, &slot, RECORD_COMMIT, 0) != 0)
         return -1;
     journal_adopt_commit(journal, commit);

@@ -70,12 +70,13 @@ struct journal_plan {
 struct journal_commit {
     struct journal_identity identity;
     uint64_t first, old_end, new_end;
-    uint64_t moved;     /* bytes of T that stood in M already when this record was written */
-    uint64_t before;    /* hash of the bytes before first */
-    uint64_t moved_sum; /* hash of the bytes before first + moved */
-    uint64_t data_sum;  /* of the DATA so far, see journal_data_sum */
-    bool orphan;        /* J is set aside in the end, not removed */
-    bool more;          /* when M is right, mail of this J is still to be looked for in M (journal_orphan) */
+    uint64_t moved;                /* bytes of T that stood in M already when this record was written */
+    uint64_t before;               /* hash of the bytes before first */
+    uint64_t moved_sum;            /* hash of the bytes before first + moved */
+    uint64_t data_sum;             /* of the DATA so far, see journal_data_sum */
+    uint64_t loose_from, loose_to; /* where the nonces of earlier COMMITs of this journal may stand in M */
+    bool orphan;                   /* J is set aside in the end, not removed */
+    bool more;                     /* when M is right, mail of this J is still to be looked for in M (journal_orphan) */
     bool set_popbull;
     uint64_t popbull;
     uint64_t leftover_inode, leftover_size; /* of the temp drop whose mail went into T; 0: none */
@@ -86,7 +87,7 @@ struct journal_extent {
     uint64_t offset, length;
 };
 
-/* Pieces of M as it was, by which recovery sees whether somebody else changed it. */
+/* Pieces of M as it was before anything was copied, by which recovery sees whether somebody else changed it. */
 struct journal_samples {
     struct journal_extent pieces; /* in J; length 0: none */
     uint64_t from, to;            /* the range of M they stand for */

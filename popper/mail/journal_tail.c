@@ -214,6 +214,11 @@ static ssize_t own_bytes(const struct journal *journal, int drop_fd, uint64_t at
     return (ssize_t)part;
 }
 
+static bool is_loose(const struct journal *journal, uint64_t at)
+{
+    return at >= journal->commit.loose_from && at < journal->commit.loose_to;
+}
+
 /* Every byte of a sample is either as it was or as we would write it. */
 static int sample_matches(const struct journal *journal, int drop_fd, uint64_t at, const unsigned char *old, size_t n)
 {
@@ -229,7 +234,7 @@ static int sample_matches(const struct journal *journal, int drop_fd, uint64_t a
         if (part < 0)
             return -1;
         for (size_t k = 0; known && k < (size_t)part; k++)
-            if (now[i + k] != old[i + k] && (none || now[i + k] != own[k]))
+            if (now[i + k] != old[i + k] && (none || now[i + k] != own[k]) && !is_loose(journal, at + i + k))
                 return 0;
         i += (size_t)part;
     }

@@ -25,7 +25,7 @@ int journal_sum_before(int drop_fd, uint64_t at, uint64_t *sum_r);
 int journal_tail_read(const struct journal *journal, int drop_fd, uint64_t pos, void *bytes, size_t n);
 
 /* How many bytes of T from pos on may be copied at once without writing where bytes lie that are still to be moved.
-   *in_place_r: they stand there already. At least 1 while pos is before the end of T. */
+ *in_place_r: they stand there already. At least 1 while pos is before the end of T. */
 uint64_t journal_tail_batch(const struct journal *journal, uint64_t pos, bool *in_place_r);
 
 /* Copies n bytes of T from pos on over M (no more than journal_tail_batch says). -1 with errno. */

@@ -72,8 +72,8 @@ static int extended(const struct journal_intent *intent, int drop_fd, uint64_t *
 }
 
 /* Mail stands behind the newlines: it moves down by an update whose journal is this one. */
-static enum journal_undone close_gap(struct journal *journal, int drop_fd, uint64_t start, size_t newlines,
-                                     uint64_t size, const struct mailhost *host, struct strbuf *why)
+static enum journal_undone close_gap(struct journal *journal, int drop_fd, uint64_t end, uint64_t start,
+                                     size_t newlines, uint64_t size, const struct mailhost *host, struct strbuf *why)
 {
     struct journal_commit commit = { .first = journal->intent.old_end,
                                      .old_end = size,
@@ -84,6 +84,10 @@ static enum journal_undone close_gap(struct journal *journal, int drop_fd, uint6
     int result;
 
     commit.new_end = commit.first + newlines + (size - start);
+    if (journal_extend(drop_fd, journal->intent.old_end, end) != 0) { /* so that the disk holds what the samples say */
+        strbuf_fail(why, "cannot undo a broken update of %s: %s", journal_shown(host), strerror(errno));
+        return JOURNAL_UNDO_FAILED;
+    }
     if (journal_append_data(journal, newlines + (size - start), &at) != 0 ||
         filecalls_write(journal->fd, "\n\n", newlines, (off_t)at) != 0 ||
         filecalls_copy(drop_fd, (off_t)start, journal->fd, (off_t)(at + newlines), size - start) != 0) {
@@ -92,7 +96,7 @@ static enum journal_undone close_gap(struct journal *journal, int drop_fd, uint6
         return JOURNAL_UNDO_FAILED;
     }
     journal_add_segment(&plan, at, newlines + (size - start), false);
-    result = journal_seal(journal, drop_fd, &commit, &plan, size, JOURNAL_SAMPLES_MAX / JOURNAL_SAMPLE, &doubt, why);
+    result = journal_seal(journal, drop_fd, &commit, &plan, JOURNAL_SAMPLES_MAX / JOURNAL_SAMPLE, &doubt, why);
     mem_free(plan.segments);
     if (result != 0 || journal_finish(journal, drop_fd, host, why) != JOURNAL_FINISHED)
         return JOURNAL_UNDO_FAILED;
@@ -128,5 +132,5 @@ enum journal_undone journal_undo(struct journal *journal, int drop_fd, const str
         return failed(host, why);
     if (start < old_end + newlines || start - old_end == newlines)
         return JOURNAL_UNDONE;
-    return close_gap(journal, drop_fd, start, newlines, size, host, why);
+    return close_gap(journal, drop_fd, end, start, newlines, size, host, why);
 }

@@ -200,8 +200,8 @@ static int commit(struct update *u)
     if (note_leftover(u, &record) != 0)
         return strbuf_fail(u->why, "cannot look at the old temp drop beside %s: %s", journal_shown(u->host),
                            strerror(errno));
-    result = journal_seal(&u->journal, u->drop_fd, &record, &u->layout.plan, u->size, tightness[u->tight].samples,
-                          &doubt, u->why);
+    result = journal_seal(&u->journal, u->drop_fd, &record, &u->layout.plan, tightness[u->tight].samples, &doubt,
+                          u->why);
     if (result != 0 && doubt)
         u->commit_at = u->journal.phase == JOURNAL_COMMITTED ? u->journal.end - JOURNAL_SLOT : u->journal.end;
     return result;

@@ -96,11 +96,33 @@ unsigned judge_forms(const struct judge *judge, struct simdisk *disk)
         return FORM_NONE;
     oracle_read((const char *)file->now.bytes, file->now.size, &reading);
     if (reads_as(&reading, &expect->before, judge->delivered) && leftover == expect->leftover &&
-        (!expect->popbull || popbull == SCENARIO_POPBULL_BEFORE))
+        (!expect->popbull || popbull == SCENARIO_POPBULL_BEFORE || judge->popbull_may_lag))
         forms |= FORM_BEFORE;
     if (reads_as(&reading, &expect->after, judge->delivered) && !leftover &&
         (!expect->popbull || popbull == SCENARIO_POPBULL_AFTER || judge->popbull_may_lag))
         forms |= FORM_AFTER;
+    return forms;
+}
+
+unsigned judge_forms_begin(const struct judge *judge, struct simdisk *disk)
+{
+    const struct simfile *file = sim_file(disk, SIM_DROP);
+    const struct letters *lists[] = { &judge->expect.before, &judge->expect.after };
+    unsigned forms = FORM_NONE;
+
+    for (size_t k = 0; file != NULL && k < 2; k++) {
+        size_t at = 0;
+        bool fits = true;
+
+        for (size_t i = 0; fits && i < lists[k]->count; i++) {
+            const struct strbuf *text = letter_text(lists[k]->letters[i].serial, lists[k]->letters[i].form);
+
+            fits = file->now.size - at >= text->len && memcmp(file->now.bytes + at, text->data, text->len) == 0;
+            at += text->len;
+        }
+        if (fits)
+            forms |= k == 0 ? FORM_BEFORE : FORM_AFTER;
+    }
     return forms;
 }
 

@@ -27,6 +27,9 @@ struct judge {
 /* Which forms the disk's current state fits: exactly the letters in order, with nothing between, before or behind. */
 unsigned judge_forms(const struct judge *judge, struct simdisk *disk);
 
+/* Which forms M's first messages fit, whatever follows them. */
+unsigned judge_forms_begin(const struct judge *judge, struct simdisk *disk);
+
 /* Recovery on the disk, as the next login would run it. */
 enum journal_settled judge_recover(struct simdisk *disk, struct strbuf *why);
 

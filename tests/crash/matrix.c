@@ -3,7 +3,7 @@
  * call; the disk then holds every mixture of what was not synced (crashes.h); mail is delivered or not; recovery runs,
  * is itself stopped at every call, and runs again. Prints TAP and how many cases it ran.
  *
- * matrix [--long] [--stop-at-first] [SCENARIO-NUMBER]
+ * matrix [--long] [--stop-at-first] [PART OF A SCENARIO'S NAME]
  */
 #include "config.h"
 
@@ -49,104 +49,110 @@ static bool see(struct seen *seen, uint64_t hash)
     }
 }
 
-struct matrix {
-    struct judge judge;
-    struct simdisk start, work, inner, last;
-    struct seen seen;
-    struct crashes_limits outer_limits, inner_limits;
-    unsigned inner_every; /* recovery is stopped in every so manieth state */
-    bool power_lost;      /* the states come from a power failure, not from a kill */
-    unsigned allowed;
-    unsigned inner_allowed;
-    bool deliver_more;
+#define DEPTHS 3 /* the update is stopped, its recovery, and the recovery of that */
+
+struct depth {
+    struct simdisk state, stopped, recovered;
+    struct crashes_limits limits; /* of what a stop at this depth leaves */
+    unsigned every;               /* recovery of every so manieth state is stopped; 0: of none */
 };
 
-static uint64_t state_key(const struct matrix *m, const struct simdisk *disk, unsigned allowed)
-{
-    uint64_t extra[4] = { m->judge.delivered, allowed, m->power_lost, m->judge.popbull_may_lag };
+struct matrix {
+    struct judge judge;
+    struct simdisk start, work, ended;
+    struct crashes_limits limits; /* of what a stop of the update leaves */
+    struct seen seen;
+    struct depth depths[DEPTHS];
+    unsigned error_every; /* in place of `every` while errors are injected */
+};
 
-    return digest_sum64(sim_hash(disk), extra, sizeof extra);
+/* What is known of a state. */
+struct state_of {
+    struct matrix *m;
+    unsigned depth;
+    unsigned allowed;
+    bool power_lost; /* it comes from a power failure, not from a kill: nothing is pending */
+    bool deliver;    /* another letter comes before recovery */
+};
+
+/* ---- recovery, and recovery that is stopped */
+
+static void judge_state(struct state_of of, const struct simdisk *disk);
+
+static void visit_state(struct simdisk *disk, void *context)
+{
+    struct state_of of = *(struct state_of *)context;
+    struct judge *judge = &of.m->judge;
+    unsigned delivered = judge->delivered;
+
+    if (of.deliver)
+        judge->delivered += scenario_deliver(disk, SERIAL_DELIVERED + delivered);
+    judge_state(of, disk);
+    judge->delivered = delivered;
 }
 
-/* ---- recovery that is stopped */
-
-static void judge_inner(struct simdisk *disk, void *context)
+/* All that may be of a disk when the machine or the process stops as it is now. */
+static void visit_ends(struct state_of of, struct simdisk *stopped, const struct crashes_limits *limits)
 {
-    struct matrix *m = context;
-    unsigned delivered = m->judge.delivered;
-
-    if (!see(&m->seen, state_key(m, disk, m->inner_allowed)))
-        return;
-    if (m->deliver_more)
-        m->judge.delivered += scenario_deliver(disk, SERIAL_DELIVERED + delivered);
-    judge_after_recovery(&m->judge, disk, m->inner_allowed);
-    m->judge.delivered = delivered;
+    of.power_lost = true;
+    crashes_each(stopped, limits, visit_state, &of);
+    of.power_lost = false;
+    sim_restart(stopped, false);
+    visit_state(stopped, &of);
 }
 
-/* The state is m->inner; recovery of it takes `calls` calls and leads to one of `forms`. */
-static void stop_recovery(struct matrix *m, unsigned calls, unsigned forms)
+/* Recovery of the state takes `calls` calls. */
+static void stop_recovery(struct state_of of, unsigned calls)
 {
+    struct matrix *m = of.m;
+    struct depth *depth = &m->depths[of.depth];
     struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
     size_t where = strlen(m->judge.where);
 
-    m->inner_allowed = m->power_lost ? forms : m->allowed;
+    of.depth++;
     for (unsigned n = 1; n <= calls; n++) {
         snprintf(m->judge.where + where, sizeof m->judge.where - where, ", recovery stopped after call %u", n);
-        sim_copy(&m->last, &m->inner);
-        m->last.stop_after = n;
-        judge_recover(&m->last, &why);
-        m->deliver_more = n % 3 == 0;
-        crashes_each(&m->last, &m->inner_limits, judge_inner, m);
-        sim_restart(&m->last, false);
-        judge_inner(&m->last, m);
+        sim_copy(&depth->stopped, &depth->state);
+        depth->stopped.stop_after = n;
+        judge_recover(&depth->stopped, &why);
+        of.deliver = n % 3 == of.depth % 3;
+        visit_ends(of, &depth->stopped, &depth->limits);
     }
     m->judge.where[where] = '\0';
     strbuf_free(&why);
 }
 
-/* ---- a state after a crash or kill */
-
-static void judge_state(struct matrix *m, const struct simdisk *state)
+static void judge_state(struct state_of of, const struct simdisk *disk)
 {
-    uint64_t key = state_key(m, state, m->allowed);
-    unsigned forms, calls;
+    struct matrix *m = of.m;
+    struct depth *depth = &m->depths[of.depth];
+    uint64_t extra[4] = { m->judge.delivered, of.allowed, of.power_lost, m->judge.popbull_may_lag };
+    uint64_t key = digest_sum64(sim_hash(disk), extra, sizeof extra);
+    unsigned forms;
 
     if (!see(&m->seen, key))
         return;
-    sim_copy(&m->inner, state);
-    sim_copy(&m->last, state);
-    forms = judge_after_recovery(&m->judge, &m->last, m->allowed);
-    calls = m->last.calls;
-    if (m->inner_every > 0 && key / 2 % m->inner_every == 0)
-        stop_recovery(m, calls, forms & m->allowed);
+    sim_copy(&depth->state, disk);
+    sim_copy(&depth->recovered, disk);
+    forms = judge_after_recovery(&m->judge, &depth->recovered, of.allowed);
+    if (of.power_lost && (forms & of.allowed) != 0)
+        of.allowed &= forms; /* what was decided stays so */
+    if (of.depth + 1 < DEPTHS && depth->every > 0 && key / 2 % depth->every == 0)
+        stop_recovery(of, depth->recovered.calls);
 }
 
-static void judge_crash(struct simdisk *disk, void *context)
-{
-    struct matrix *m = context;
-    size_t where = strlen(m->judge.where);
-
-    judge_state(m, disk);
-    snprintf(m->judge.where + where, sizeof m->judge.where - where, ", mail delivered");
-    m->judge.delivered = scenario_deliver(disk, SERIAL_DELIVERED);
-    judge_state(m, disk);
-    m->judge.delivered = 0;
-    m->judge.where[where] = '\0';
-}
-
-/* All that may be of the disk when the machine or the process stops as m->work is now. */
+/* The update was stopped or has ended, and m->work is what it left: with and without mail. */
 static void judge_all_ends(struct matrix *m, unsigned allowed)
 {
+    struct state_of of = { .m = m, .allowed = allowed };
     size_t where = strlen(m->judge.where);
 
-    m->allowed = allowed;
-    m->power_lost = true;
-    snprintf(m->judge.where + where, sizeof m->judge.where - where, ", power lost");
-    crashes_each(&m->work, &m->outer_limits, judge_crash, m);
-    m->power_lost = false;
-    snprintf(m->judge.where + where, sizeof m->judge.where - where, ", killed");
-    sim_restart(&m->work, false);
-    judge_crash(&m->work, m);
+    for (int mail = 0; mail < 2; mail++) {
+        of.deliver = mail > 0;
+        snprintf(m->judge.where + where, sizeof m->judge.where - where, "%s", mail ? ", mail delivered" : "");
+        sim_copy(&m->ended, &m->work);
+        visit_ends(of, &m->ended, &m->limits);
+    }
     m->judge.where[where] = '\0';
 }
 
@@ -201,38 +207,66 @@ static void stops(struct matrix *m, unsigned calls, struct strbuf *why)
     }
 }
 
+/* What the update says must be so, whatever failed. */
+static void judge_result(struct matrix *m, enum mboxupdate_result result, const struct strbuf *why)
+{
+    if (result != MBOXUPDATE_DONE && why->len == 0)
+        judge_fail(&m->judge, &m->work, "no reason given");
+    if (result == MBOXUPDATE_FAILED && (judge_forms(&m->judge, &m->work) & FORM_BEFORE) == 0)
+        judge_fail(&m->judge, &m->work, "said to be as it was");
+    if (result == MBOXUPDATE_DONE && (judge_forms(&m->judge, &m->work) & FORM_AFTER) == 0)
+        judge_fail(&m->judge, &m->work, "said to be done");
+}
+
+static enum mboxupdate_result update_with_error(struct matrix *m, unsigned fail_at, int error, unsigned stop_after,
+                                                struct strbuf *why)
+{
+    restart_from(m);
+    m->work.fail_at = fail_at;
+    m->work.fail_errno = error;
+    m->work.stop_after = stop_after;
+    strbuf_reset(why);
+    return update(m, why);
+}
+
+/* The machine stops while the update cleans up after an error, or goes on in spite of it. */
+static void stops_after_error(struct matrix *m, unsigned fail_at, unsigned calls, struct strbuf *why)
+{
+    for (unsigned stop = 1; stop < calls; stop++) {
+        update_with_error(m, fail_at, EIO, stop, why);
+        if (m->work.failed == '\0')
+            continue;
+        snprintf(m->judge.where, sizeof m->judge.where, "call %u fails, stopped after %u", fail_at, stop);
+        judge_all_ends(m, FORM_EITHER);
+    }
+}
+
 /* Every call fails once, with every error. */
 static void errors_in_update(struct matrix *m, struct strbuf *why)
 {
     static const int kinds[] = { EIO, ENOSPC, EDQUOT };
-    unsigned inner_every = m->inner_every;
+    unsigned every = m->depths[0].every;
 
-    m->inner_every = 0;
     m->judge.popbull_may_lag = true;
     for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
         for (unsigned n = 1;; n++) {
-            enum mboxupdate_result result;
+            enum mboxupdate_result result = update_with_error(m, n, kinds[k], 0, why);
+            unsigned calls = m->work.calls;
+            char failed = m->work.failed;
 
-            restart_from(m);
-            m->work.fail_at = n;
-            m->work.fail_errno = kinds[k];
-            result = update(m, why);
-            if (m->work.all_calls < n)
+            if (failed == '\0')
                 break;
-            snprintf(m->judge.where, sizeof m->judge.where, "call %u fails with %s, result %d", n, strerror(kinds[k]),
-                     result);
-            if (result != MBOXUPDATE_DONE && why->len == 0)
-                judge_fail(&m->judge, &m->work, "no reason given");
-            if (result == MBOXUPDATE_FAILED && (judge_forms(&m->judge, &m->work) & FORM_BEFORE) == 0)
-                judge_fail(&m->judge, &m->work, "said to be as it was");
-            if (result == MBOXUPDATE_DONE && (judge_forms(&m->judge, &m->work) & FORM_AFTER) == 0)
-                judge_fail(&m->judge, &m->work, "said to be done");
+            snprintf(m->judge.where, sizeof m->judge.where, "call %u (%c) fails with %s, result %d", n, failed,
+                     strerror(kinds[k]), result);
+            judge_result(m, result, why);
+            m->depths[0].every = result == MBOXUPDATE_UNSETTLED && k == 0 ? m->error_every : 0;
             judge_all_ends(m, allowed_after(result));
-            strbuf_reset(why);
+            if (k == 0 && (failed == 'f' || failed == 'D'))
+                stops_after_error(m, n, calls, why);
         }
     }
     m->judge.popbull_may_lag = false;
-    m->inner_every = inner_every;
+    m->depths[0].every = every;
 }
 
 /* Recovery hits an error at every call, and is run again. */
@@ -247,20 +281,20 @@ static void errors_in_recovery(struct matrix *m, unsigned calls, unsigned every,
         for (unsigned n = 1;; n++) {
             enum journal_settled settled;
 
-            sim_copy(&m->inner, &m->work);
-            m->inner.fail_at = n;
-            m->inner.fail_errno = n % 2 == 0 ? EIO : ENOSPC;
-            settled = judge_recover(&m->inner, why);
-            if (m->inner.all_calls < n)
+            sim_copy(&m->depths[0].state, &m->work);
+            m->depths[0].state.fail_at = n;
+            m->depths[0].state.fail_errno = n % 2 == 0 ? EIO : ENOSPC;
+            settled = judge_recover(&m->depths[0].state, why);
+            if (m->depths[0].state.all_calls < n)
                 break;
             snprintf(m->judge.where, sizeof m->judge.where,
                      "stopped after call %u, recovery's call %u fails, settled %d", stop, n,
                      settled == JOURNAL_SETTLED);
-            sim_copy(&m->last, &m->inner);
-            sim_restart(&m->last, true);
-            judge_after_recovery(&m->judge, &m->last, FORM_EITHER);
-            sim_restart(&m->inner, false);
-            judge_after_recovery(&m->judge, &m->inner, FORM_EITHER);
+            sim_copy(&m->depths[0].recovered, &m->depths[0].state);
+            sim_restart(&m->depths[0].recovered, true);
+            judge_after_recovery(&m->judge, &m->depths[0].recovered, FORM_EITHER);
+            sim_restart(&m->depths[0].state, false);
+            judge_after_recovery(&m->judge, &m->depths[0].state, FORM_EITHER);
         }
     }
     m->judge.popbull_may_lag = false;
@@ -269,7 +303,7 @@ static void errors_in_recovery(struct matrix *m, unsigned calls, unsigned every,
 /* ---- mail that arrives while we work, from somebody who does not honour our locks */
 
 static unsigned deliver_before;
-static bool delivered_now, update_grows;
+static bool delivered_now, update_grows, delivered_loosely;
 
 static void deliver_meanwhile(struct simdisk *disk, const char *what, int file)
 {
@@ -279,28 +313,35 @@ static void deliver_meanwhile(struct simdisk *disk, const char *what, int file)
         return;
     if (on_drop && (strcmp(what, "truncate") == 0 || (strcmp(what, "write") == 0 && update_grows)))
         return; /* nobody can win this race without locks */
-    delivered_now = scenario_deliver(disk, SERIAL_DELIVERED);
+    delivered_now = (delivered_loosely ? scenario_deliver_loosely : scenario_deliver)(disk, SERIAL_DELIVERED);
 }
 
-static bool grows(const struct matrix *m)
+static size_t size_of(const struct letters *letters)
 {
-    size_t before = 0, after = 0;
+    size_t size = 0;
 
-    for (size_t i = 0; i < m->judge.expect.before.count; i++)
-        before += letter_text(m->judge.expect.before.letters[i].serial, m->judge.expect.before.letters[i].form)->len;
-    for (size_t i = 0; i < m->judge.expect.after.count; i++)
-        after += letter_text(m->judge.expect.after.letters[i].serial, m->judge.expect.after.letters[i].form)->len;
-    return after > before;
+    for (size_t i = 0; i < letters->count; i++)
+        size += letter_text(letters->letters[i].serial, letters->letters[i].form)->len;
+    return size;
+}
+
+/* Of the maildrop before and after. */
+static size_t sizes(const struct matrix *m, size_t *after_r)
+{
+    *after_r = size_of(&m->judge.expect.after);
+    return size_of(&m->judge.expect.before);
 }
 
 static void deliveries_meanwhile(struct matrix *m, unsigned calls, unsigned stop_every, struct strbuf *why)
 {
-    unsigned inner_every = m->inner_every;
+    unsigned every = m->depths[0].every;
+    size_t after;
 
-    m->inner_every = 0;
-    update_grows = grows(m);
+    m->depths[0].every = 0;
+    update_grows = sizes(m, &after) < after;
     for (unsigned n = 1; n <= calls; n++) {
         for (unsigned stop = 0; stop <= calls + 12; stop += stop == 0 ? n + 1 : stop_every) {
+            struct state_of of = { .m = m };
             enum mboxupdate_result result;
 
             restart_from(m);
@@ -313,28 +354,108 @@ static void deliveries_meanwhile(struct matrix *m, unsigned calls, unsigned stop
             snprintf(m->judge.where, sizeof m->judge.where,
                      "mail without locks before call %u, stopped after %u, result %d", n, stop, result);
             m->judge.delivered = delivered_now;
-            m->allowed = stop > 0 && m->work.stopped ? FORM_EITHER : allowed_after(result);
+            of.allowed = stop > 0 && m->work.stopped ? FORM_EITHER : allowed_after(result);
+            of.power_lost = m->work.stopped;
             sim_restart(&m->work, m->work.stopped);
-            judge_state(m, &m->work);
+            judge_state(of, &m->work);
             m->judge.delivered = 0;
             if (!delivered_now)
                 break;
         }
     }
-    m->inner_every = inner_every;
+    m->depths[0].every = every;
+}
+
+/* The mail was not synced by who brought it: the crash may have torn it. The old mail is whole all the same, and nobody
+ * takes M for another file. */
+static void judge_but_for_delivered(struct simdisk *disk, void *context)
+{
+    struct matrix *m = context;
+    struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
+    enum journal_settled settled;
+
+    sim_copy(&m->depths[0].recovered, disk);
+    settled = judge_recover(&m->depths[0].recovered, &why);
+    m->judge.cases++;
+    if (settled != JOURNAL_SETTLED)
+        judge_fail(&m->judge, &m->depths[0].recovered, "recovery does not settle: %s", why.data);
+    else if (m->depths[0].recovered.now[SIM_ORPHAN] >= 0)
+        judge_fail(&m->judge, &m->depths[0].recovered, "an orphan was made");
+    else if (judge_forms_begin(&m->judge, &m->depths[0].recovered) == FORM_NONE)
+        judge_fail(&m->judge, &m->depths[0].recovered, "does not begin with either form");
+    strbuf_free(&why);
+}
+
+/* Mail by somebody who neither locks nor syncs, then the machine stops. */
+static void loose_deliveries(struct matrix *m, unsigned calls, unsigned every, struct strbuf *why)
+{
+    const struct crashes_limits limits = { 1, 2 };
+
+    delivered_loosely = true;
+    for (unsigned n = 1; n <= calls; n += every) {
+        for (unsigned stop = n + 1; stop <= calls + 12; stop++) {
+            restart_from(m);
+            m->work.before_call = deliver_meanwhile;
+            m->work.stop_after = stop;
+            deliver_before = n;
+            delivered_now = false;
+            update(m, why);
+            m->work.before_call = NULL;
+            if (!delivered_now || !m->work.stopped)
+                break;
+            snprintf(m->judge.where, sizeof m->judge.where,
+                     "mail without lock and sync before call %u, stopped after %u", n, stop);
+            crashes_each(&m->work, &limits, judge_but_for_delivered, m);
+        }
+    }
+    delivered_loosely = false;
 }
 
 static void broken_dot_lock(struct matrix *m, struct strbuf *why)
 {
     enum mboxupdate_result result;
+    size_t after;
 
     restart_from(m);
     m->work.lock_lost = true;
     result = update(m, why);
     snprintf(m->judge.where, sizeof m->judge.where, "dot lock broken, result %d", result);
-    m->allowed = result == MBOXUPDATE_DONE ? FORM_AFTER : FORM_EITHER;
-    sim_restart(&m->work, false);
-    judge_state(m, &m->work);
+    if (result == MBOXUPDATE_DONE && strchr(m->start.kinds, 'N') != NULL && sizes(m, &after) > after)
+        judge_fail(&m->judge, &m->work, "cut although the dot lock was broken");
+    judge_all_ends(m, allowed_after(result));
+}
+
+/* The next session deletes the last message, which takes a cut and no journal: whatever the first left unsynced must
+ * not undo that. */
+static void second_session(struct matrix *m, struct strbuf *why)
+{
+    struct expectation *expect = &m->judge.expect;
+    struct letter last;
+    size_t size;
+
+    if (expect->after.count < 2)
+        return;
+    last = expect->after.letters[expect->after.count - 1];
+    expect->before = expect->after;
+    expect->after.count--;
+    expect->leftover = false;
+    for (unsigned n = 0; n <= 2; n++) {
+        enum mboxupdate_result result;
+        struct mboxplan plan;
+
+        restart_from(m);
+        update(m, why);
+        m->work.stop_after = n > 0 ? m->work.calls + n : 0;
+        mboxplan_init(&plan);
+        size = sim_file(&m->work, SIM_DROP)->now.size;
+        mboxplan_add_range(&plan, sim_fd(&m->work, SIM_DROP), 0, size - letter_text(last.serial, last.form)->len);
+        result = mboxupdate_apply(sim_fd(&m->work, SIM_DROP), size, &plan, NULL, &sim_host, why);
+        mboxplan_free(&plan);
+        snprintf(m->judge.where, sizeof m->judge.where, "second session, stopped after call %u, result %d", n, result);
+        m->judge.popbull_may_lag = true;
+        judge_all_ends(m, result == MBOXUPDATE_DONE ? FORM_AFTER : FORM_EITHER);
+        m->judge.popbull_may_lag = false;
+    }
 }
 
 /* ---- the run */
@@ -357,8 +478,10 @@ static void run_scenario(struct matrix *m, const struct scenario *scenario, bool
     errors_in_update(m, &why);
     errors_in_recovery(m, calls, is_long ? 1 : 3, &why);
     deliveries_meanwhile(m, calls, is_long ? 1 : 5, &why);
+    loose_deliveries(m, calls, is_long ? 1 : 3, &why);
     broken_dot_lock(m, &why);
     foreign_programs(&m->judge, &m->start, calls, is_long);
+    second_session(m, &why);
     strbuf_free(&why);
 }
 
@@ -371,8 +494,8 @@ int main(int argc, char **argv)
 {
     struct matrix *m = mem_new(1, sizeof *m);
     bool is_long = false;
-    size_t from = 0, to = scenario_count;
-    unsigned long failed = 0;
+    const char *part = "";
+    unsigned long failed = 0, ran = 0;
 
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--long") == 0)
@@ -380,34 +503,41 @@ int main(int argc, char **argv)
         else if (strcmp(argv[i], "--stop-at-first") == 0)
             m->judge.stop_after_failures = 1;
         else
-            to = (from = strtoul(argv[i], NULL, 10)) + 1;
+            part = argv[i];
     }
     log_set_sink(ignore_log, NULL);
     filecalls = &sim_filecalls;
-    m->outer_limits = is_long ? (struct crashes_limits){ 10, 8 } : (struct crashes_limits){ 3, 2 };
-    m->inner_limits = is_long ? (struct crashes_limits){ 5, 3 } : (struct crashes_limits){ 1, 1 };
-    m->inner_every = is_long ? 4 : 40;
+    m->limits = is_long ? (struct crashes_limits){ 10, 8 } : (struct crashes_limits){ 3, 2 };
+    m->error_every = is_long ? 1 : 6;
     sim_init(&m->start);
     sim_init(&m->work);
-    sim_init(&m->inner);
-    sim_init(&m->last);
-    printf("1..%zu\n", to - from);
-    for (size_t i = from; i < to && i < scenario_count; i++) {
+    sim_init(&m->ended);
+    for (size_t i = 0; i < DEPTHS; i++) {
+        m->depths[i].limits = is_long ? (struct crashes_limits){ 5, 3 } : (struct crashes_limits){ 1, 1 };
+        m->depths[i].every = (is_long ? 4 : 40) * (i == 0 ? 1 : 10);
+        sim_init(&m->depths[i].state);
+        sim_init(&m->depths[i].stopped);
+        sim_init(&m->depths[i].recovered);
+    }
+    for (size_t i = 0; i < scenario_count; i++) {
         unsigned long cases = m->judge.cases;
 
+        if (strstr(scenarios[i].name, part) == NULL)
+            continue;
         m->judge.failures = 0;
         run_scenario(m, &scenarios[i], is_long);
-        printf("%s %zu - %s (%lu cases)\n", m->judge.failures == 0 ? "ok" : "not ok", i - from + 1, scenarios[i].name,
+        printf("%s %lu - %s (%lu cases)\n", m->judge.failures == 0 ? "ok" : "not ok", ++ran, scenarios[i].name,
                m->judge.cases - cases);
         fflush(stdout);
         failed += m->judge.failures > 0;
     }
+    printf("1..%lu\n", ran);
     printf("# %lu cases\n", m->judge.cases);
     sim_free(&m->start);
     sim_free(&m->work);
-    sim_free(&m->inner);
-    sim_free(&m->last);
+    sim_free(&m->depths[0].state);
+    sim_free(&m->depths[0].recovered);
     mem_free(m->seen.slots);
     mem_free(m);
-    return failed > 0;
+    return failed > 0 || ran == 0;
 }

@@ -39,6 +39,7 @@ const struct scenario scenarios[] = {
       .bulletins = 1,
       .arrived = 1,
       .move_above = FULL },
+    { .name = "a longer maildrop", .drop = "dkkkkkkkkkkkkkkk", .move_above = FULL },
     { .name = "short writes and interrupts",
       .drop = "kdkdk",
       .move_above = FULL,
@@ -181,7 +182,7 @@ enum mboxupdate_result scenario_update(const struct scenario *scenario, struct s
     return result;
 }
 
-bool scenario_deliver(struct simdisk *disk, unsigned serial)
+bool scenario_deliver_loosely(struct simdisk *disk, unsigned serial)
 {
     const struct strbuf *letter = letter_text(serial, LETTER_PLAIN);
     struct simfile *file;
@@ -195,6 +196,13 @@ bool scenario_deliver(struct simdisk *disk, unsigned serial)
     while ((size = file->now.size) > 0 && !(size > 1 && memcmp(file->now.bytes + size - 2, "\n\n", 2) == 0))
         sim_file_write(file, size, "\n", 1);
     sim_file_write(file, size, letter->data, letter->len);
-    sim_file_sync(file);
+    return true;
+}
+
+bool scenario_deliver(struct simdisk *disk, unsigned serial)
+{
+    if (!scenario_deliver_loosely(disk, serial))
+        return false;
+    sim_file_sync(sim_file(disk, SIM_DROP));
     return true;
 }

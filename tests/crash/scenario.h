@@ -56,5 +56,7 @@ enum mboxupdate_result scenario_update(const struct scenario *scenario, struct s
 /* A delivery agent that locks and syncs: appends a letter behind an empty line, which it makes where there is none.
    Makes M when there is none. False when the disk is too full. */
 bool scenario_deliver(struct simdisk *disk, unsigned serial);
+/* One that does not sync. */
+bool scenario_deliver_loosely(struct simdisk *disk, unsigned serial);
 
 #endif

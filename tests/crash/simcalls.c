@@ -30,6 +30,7 @@ static bool proceed(const char *what, int file, bool changes)
         sim->before_call(sim, what, file);
     if (++sim->all_calls == sim->fail_at) {
         errno = sim->fail_errno;
+        sim->failed = what[0];
         return false;
     }
     if (changes) {
@@ -62,6 +63,14 @@ static size_t shortened(size_t n)
     return sim->longest_write > 0 && n > sim->longest_write ? sim->longest_write : n;
 }
 
+/* Short writes end where pages, and so sectors, do. */
+static size_t shortened_write(size_t n, off_t at)
+{
+    size_t part = shortened(n), over = ((size_t)at + part) % SIM_SECTOR;
+
+    return part < n && over < part ? part - over : part;
+}
+
 static ssize_t sim_pread(int fd, void *buf, size_t n, off_t at)
 {
     struct simfile *file = of(fd);
@@ -83,7 +92,7 @@ static ssize_t sim_pwrite(int fd, const void *buf, size_t n, off_t at)
 
     if (interrupted() || !proceed("write", fd - SIM_FD, true))
         return -1;
-    n = shortened(n);
+    n = shortened_write(n, at);
     if (!sim_has_room(sim, file, (uint64_t)at + n)) {
         errno = ENOSPC;
         return -1;
@@ -102,7 +111,7 @@ static ssize_t sim_copy_range(int from, off_t from_at, int to, off_t to_at, size
         return -1;
     if ((uint64_t)from_at >= source->now.size)
         return 0;
-    n = shortened(source->now.size - (size_t)from_at < n ? source->now.size - (size_t)from_at : n);
+    n = shortened_write(source->now.size - (size_t)from_at < n ? source->now.size - (size_t)from_at : n, to_at);
     if (!sim_has_room(sim, of(to), (uint64_t)to_at + n)) {
         errno = ENOSPC;
         return -1;

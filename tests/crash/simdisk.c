@@ -105,6 +105,19 @@ static void clip_doomed(struct simfile *file, const struct simop *cut)
     }
 }
 
+/* Nor does what was written again. */
+static void overwrite_doomed(struct simfile *file, const struct simop *write)
+{
+    for (size_t i = 0; i < file->op_count; i++) {
+        struct simop *op = &file->ops[i];
+        uint64_t from = op->at > write->at ? op->at : write->at;
+        uint64_t to = op->at + op->n < write->at + write->n ? op->at + op->n : write->at + write->n;
+
+        if (op->doomed && op->order < write->order && from < to)
+            memcpy(op->bytes + (from - op->at), write->bytes + (from - write->at), (size_t)(to - from));
+    }
+}
+
 void sim_file_sync(struct simfile *file)
 {
     for (size_t i = 0; i < file->op_count; i++) {
@@ -112,12 +125,13 @@ void sim_file_sync(struct simfile *file)
 
         if (op->doomed)
             continue;
-        if (op->kind == SIM_WRITE)
+        if (op->kind == SIM_WRITE) {
             sim_bytes_write(&file->disk, op->at, op->bytes, op->n);
-        else
+            overwrite_doomed(file, op);
+        } else {
             sim_bytes_truncate(&file->disk, op->at);
-        if (op->kind == SIM_TRUNCATE)
             clip_doomed(file, op);
+        }
     }
     ops_clear(file, false);
 }
@@ -246,6 +260,7 @@ void sim_restart(struct simdisk *disk, bool power_lost)
     }
     disk->calls = disk->all_calls = disk->stop_after = disk->fail_at = 0;
     disk->stopped = false;
+    disk->failed = '\0';
     disk->lock_lost = false;
 }
 

@@ -71,6 +71,7 @@ struct simdisk {
     unsigned all_calls;  /* reads too */
     unsigned fail_at;    /* of all_calls; 0: none */
     int fail_errno;
+    char failed;    /* first letter of the call that failed; 0: none did */
     bool interrupt; /* EINTR once before every read and write */
     bool interrupted;
     bool lock_lost;
