@@ -199,6 +199,7 @@ AC_SUBST([GDBM_LIBS])
 AM_CONDITIONAL([GDBM], [test "$popper_gdbm" = yes])
 AS_CASE([$enable_apop/$popper_gdbm], [no/*], [popper_apop=no], [/*|*/yes], [popper_apop=$popper_gdbm],
   [AC_MSG_ERROR([--enable-apop needs gdbm: install libgdbm-dev])])
+AM_CONDITIONAL([APOP], [test "$popper_apop" = yes])
 POPPER_PART([APOP and SCRAM (gdbm)], [WITH_APOP], [$popper_apop], [])
 
 AC_ARG_WITH([pam], [AS_HELP_STRING([--with-pam@<:@=SERVICE@:>@], [PAM, and the default of pam-service (pop3)])])
