@@ -39,16 +39,23 @@ struct dotlock {
     char *shown; /* the maildrop's path for messages */
     char *name;  /* with .lock */
     bool use_link;
+    bool spare_gid;
     int fd;      /* our lock, while we hold it; else -1 */
 };
 
 /* ---- calls that change the directory, with the group that may */
 
+static void hold_gid(const struct dotlock *l)
+{
+    if (!l->spare_gid)
+        identity_hold_gid();
+}
+
 static int dir_create(const struct dotlock *l, const char *name)
 {
     int fd;
 
-    identity_hold_gid();
+    hold_gid(l);
     fd = openat(l->dirfd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     identity_drop_gid();
     return fd;
@@ -58,7 +65,7 @@ static int dir_link(const struct dotlock *l, const char *from, const char *to)
 {
     int result;
 
-    identity_hold_gid();
+    hold_gid(l);
     result = linkat(l->dirfd, from, l->dirfd, to, 0);
     identity_drop_gid();
     return result;
@@ -68,7 +75,7 @@ static int dir_rename(const struct dotlock *l, const char *from, const char *to)
 {
     int result;
 
-    identity_hold_gid();
+    hold_gid(l);
     result = renameat(l->dirfd, from, l->dirfd, to);
     identity_drop_gid();
     return result;
@@ -78,7 +85,7 @@ static int dir_unlink(const struct dotlock *l, const char *name)
 {
     int result;
 
-    identity_hold_gid();
+    hold_gid(l);
     result = unlinkat(l->dirfd, name, 0);
     identity_drop_gid();
     return result;
@@ -274,7 +281,7 @@ static int dir_rename_back(const struct dotlock *l, const char *from)
 {
     int result;
 
-    identity_hold_gid();
+    hold_gid(l);
     result = renameat2(l->dirfd, from, l->dirfd, l->name, RENAME_NOREPLACE);
     identity_drop_gid();
     return result;
@@ -370,6 +377,11 @@ struct dotlock *dotlock_new(int dirfd, const char *name, const char *shown, bool
     l->use_link = use_link;
     l->fd = -1;
     return l;
+}
+
+void dotlock_spare_gid(struct dotlock *l)
+{
+    l->spare_gid = true;
 }
 
 enum maillock_result dotlock_try(struct dotlock *l, struct strbuf *why)

@@ -20,6 +20,8 @@ struct dotlock;
 /* See maillock_new. Never fails. */
 struct dotlock *dotlock_new(int dirfd, const char *name, const char *shown, bool use_link);
 
+void dotlock_spare_gid(struct dotlock *l); /* see maillock_spare_gid */
+
 /* Makes it, or breaks a stale one and makes it; does not wait. MAILLOCK_OK; BUSY or ERROR and why. Breaking is
    logged. */
 enum maillock_result dotlock_try(struct dotlock *l, struct strbuf *why);

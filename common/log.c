@@ -36,12 +36,13 @@ static struct {
     pid_t pid;
     int fd;
     int trace;
+    int copy;            /* of the trace: a user's own */
     unsigned lost;       /* records that syslogd had no room for */
     log_sink *sink;
     void *context;
     char tag[TAG_MAX + 1];
     char socket_path[sizeof(((struct sockaddr_un *)0)->sun_path)];
-} self = { .fd = -1, .trace = -1, .facility = LOG_LOCAL0, .tag = "popper", .socket_path = "/dev/log" };
+} self = { .fd = -1, .trace = -1, .copy = -1, .facility = LOG_LOCAL0, .tag = "popper", .socket_path = "/dev/log" };
 
 /* What escaping needs to know of its output: where it may be cut without tearing a character. */
 struct text {
@@ -182,7 +183,7 @@ static void write_syslog(int priority, const struct tm *tm, const struct text *t
 }
 
 /* One write, so that the records of several processes do not mix. */
-static void write_trace(const struct timespec *now, const struct tm *tm, const struct text *t)
+static void write_trace(int trace, const struct timespec *now, const struct tm *tm, const struct text *t)
 {
     static const char failed[] =
         "the trace file cannot be written (disk full, quota or file size limit?); records are missing from it";
@@ -192,7 +193,7 @@ static void write_trace(const struct timespec *now, const struct tm *tm, const s
     n = snprintf(line, sizeof line, "%s %2d %02d:%02d:%02d.%03d %d [%ld] %s\n", months[tm->tm_mon], tm->tm_mday,
                  tm->tm_hour, tm->tm_min, tm->tm_sec, (int)(now->tv_nsec / 1000000), tm->tm_year + 1900, (long)self.pid,
                  t->bytes);
-    if (write(self.trace, line, (size_t)n) == n || self.trace_failed)
+    if (write(trace, line, (size_t)n) == n || self.trace_failed)
         return;
     self.trace_failed = true;
     if (self.open)
@@ -212,13 +213,15 @@ static void deliver(int priority, const struct text *t)
         self.in_sink = false;
         return;
     }
-    if (!self.open && self.trace < 0)
+    if (!self.open && self.trace < 0 && self.copy < 0)
         return;
     stamp_now(&now, &tm);
     if (self.open)
         write_syslog(priority, &tm, t);
     if (self.trace >= 0)
-        write_trace(&now, &tm, t);
+        write_trace(self.trace, &now, &tm, t);
+    if (self.copy >= 0)
+        write_trace(self.copy, &now, &tm, t);
 }
 
 static void set_tag(const char *argv0)
@@ -258,6 +261,7 @@ void log_close(void)
     socket_close();
     self.open = false;
     log_trace_close();
+    log_copy_close();
     errno = saved;
 }
 
@@ -272,7 +276,7 @@ void log_set_socket_path(const char *path)
     snprintf(self.socket_path, sizeof self.socket_path, "%s", path);
 }
 
-size_t log_descriptors(int fds_r[2])
+size_t log_descriptors(int fds_r[3])
 {
     size_t n = 0;
 
@@ -280,6 +284,8 @@ size_t log_descriptors(int fds_r[2])
         fds_r[n++] = self.fd;
     if (self.trace >= 0)
         fds_r[n++] = self.trace;
+    if (self.copy >= 0)
+        fds_r[n++] = self.copy;
     return n;
 }
 
@@ -293,7 +299,8 @@ bool log_debugging(void)
     return self.debug;
 }
 
-int log_trace_open(const char *path, struct strbuf *why)
+/* A trace file for appending, or -1 and why. */
+static int open_trace(const char *path, struct strbuf *why)
 {
     struct file_rules rules = { .owner = geteuid(), .root_may_own = true };
     struct stat st;
@@ -302,11 +309,20 @@ int log_trace_open(const char *path, struct strbuf *why)
     fd = file_open(AT_FDCWD, path, path, O_WRONLY | O_APPEND | O_CREAT, 0600, &rules, &st, why);
     if (fd < 0)
         return strbuf_fail(why, "trace file: %s", why->data);
-    log_trace_close();
     if (self.pid == 0)
         self.pid = getpid();
-    self.trace = fd;
     self.trace_failed = false;
+    return fd;
+}
+
+int log_trace_open(const char *path, struct strbuf *why)
+{
+    int fd = open_trace(path, why);
+
+    if (fd < 0)
+        return -1;
+    log_trace_close();
+    self.trace = fd;
     return 0;
 }
 
@@ -315,6 +331,24 @@ void log_trace_close(void)
     if (self.trace >= 0)
         close(self.trace);
     self.trace = -1;
+}
+
+int log_copy_open(const char *path, struct strbuf *why)
+{
+    int fd = open_trace(path, why);
+
+    if (fd < 0)
+        return -1;
+    log_copy_close();
+    self.copy = fd;
+    return 0;
+}
+
+void log_copy_close(void)
+{
+    if (self.copy >= 0)
+        close(self.copy);
+    self.copy = -1;
 }
 
 bool log_tracing(void)

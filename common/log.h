@@ -30,8 +30,8 @@ void log_set_facility(int facility);
    nowhere. */
 void log_close(void);
 
-/* The descriptors that log uses now, at most two, for callers that close all others. Returns how many. */
-size_t log_descriptors(int fds_r[2]);
+/* The descriptors that log uses now, at most three, for callers that close all others. Returns how many. */
+size_t log_descriptors(int fds_r[3]);
 
 /* For tests only: another socket in place of /dev/log, from the next connection on. */
 void log_set_socket_path(const char *path);
@@ -47,6 +47,10 @@ bool log_debugging(void);
 int log_trace_open(const char *path, struct strbuf *why);
 void log_trace_close(void);
 bool log_tracing(void);
+
+/* A second trace file, which somebody asked for who does not rule the first one: gets the same records. Opened likewise. */
+int log_copy_open(const char *path, struct strbuf *why);
+void log_copy_close(void);
 
 /* Hands every record (text already escaped and bounded, no newline) to fn instead of writing it. NULL ends that. What
    fn itself logs is dropped. */

@@ -144,6 +144,12 @@ struct maillock *maillock_new(int dirfd, const char *name, const char *shown, un
     return l;
 }
 
+void maillock_spare_gid(struct maillock *lock)
+{
+    if (lock->dot)
+        dotlock_spare_gid(lock->dot);
+}
+
 static enum maillock_result take_all(struct maillock *l, int fd, struct strbuf *why)
 {
     enum maillock_result result = MAILLOCK_OK;
@@ -206,6 +212,20 @@ enum maillock_result maillock_acquire(struct maillock *lock, int fd, int wait_ms
     }
     lock->held = result == MAILLOCK_OK;
     return result;
+}
+
+int maillock_take_too(struct maillock *lock, int fd, struct strbuf *why)
+{
+    int of_maildrop = lock->fd;
+    enum maillock_result result = MAILLOCK_OK;
+
+    lock->fd = fd;
+    if (lock->taken & MAILLOCK_FCNTL)
+        result = take_fcntl(lock, why);
+    if (result == MAILLOCK_OK && (lock->taken & MAILLOCK_FLOCK))
+        result = take_flock(lock, why);
+    lock->fd = of_maildrop;
+    return result == MAILLOCK_OK ? 0 : -1;
 }
 
 bool maillock_is_ours(struct maillock *lock)

@@ -40,10 +40,18 @@ int maillock_parse(const char *methods, unsigned *mask_r, struct strbuf *why);
    directory. Never fails. */
 struct maillock *maillock_new(int dirfd, const char *name, const char *shown, unsigned mask, bool use_link);
 
+/* The directory is one that its user rules: the extra gid is never held for it. */
+void maillock_spare_gid(struct maillock *lock);
+
 /* Takes all locks (BUSY when this handle has them already), trying for up to wait_ms milliseconds (0: once). fd is
    the descriptor of the maildrop, opened for writing, or -1 when the maildrop does not exist (then only the dot lock
    is taken). */
 enum maillock_result maillock_acquire(struct maillock *lock, int fd, int wait_ms, struct strbuf *why);
+
+/* While the handle is held: takes the kernel's locks on another file as well, one that is about to get the maildrop's
+   name. They go when its descriptors are closed or, once it has the descriptor number given to maillock_acquire, with
+   maillock_release. 0, or -1 and why. */
+int maillock_take_too(struct maillock *lock, int fd, struct strbuf *why);
 
 /* Whether the dot lock is still the file we made (someone may have broken it). True when no dot lock is used. */
 bool maillock_is_ours(struct maillock *lock);

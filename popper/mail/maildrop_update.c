@@ -10,12 +10,14 @@
 
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/log.h"
 #include "mail/dropplan.h"
 #include "mail/filecalls.h"
 #include "mail/mailindex.h"
 #include "mail/maildrop_state.h"
+#include "mail/mboxreplace.h"
 #include "mail/mboxupdate.h"
 #include "mail/refind.h"
 #include "mail/uidl.h"
@@ -180,6 +182,27 @@ static int keep_imapbase(const struct maildrop *d, const struct found *f, struct
     return writeback_imapbase(d->drop, first, &p->first, why);
 }
 
+/* A list as it goes into the plan; now and then it is looked whether the dot lock is still ours (option
+   mail-lock-check), which also lets others see that it is in use. */
+static int plan_list(struct maildrop *d, struct dropplan *p, int fd, uint64_t size, const struct msglist *list,
+                     size_t first, size_t end, bool write_back, struct strbuf *why)
+{
+    size_t step = (size_t)d->settings->mail_lock_check;
+
+    for (size_t next; first < end; first = next) {
+        next = end - first > step ? first + step : end;
+        if (dropplan_add(p, fd, size, list, first, next, write_back, why) != 0)
+            return -1;
+        if (next == end)
+            break;
+        if (!d->host->lock_is_ours(d->host->context))
+            return strbuf_fail(why, "another program broke the dot lock of the maildrop %s; nothing is deleted",
+                               d->shown);
+        log_write(LOG_DEBUG, "the dot lock of %s is still ours after %zu of %zu messages", d->shown, next, end);
+    }
+    return 0;
+}
+
 static int plan(struct maildrop *d, const struct found *f, struct dropplan *p, struct strbuf *why)
 {
     bool write_back = wants_write_back(d);
@@ -187,17 +210,53 @@ static int plan(struct maildrop *d, const struct found *f, struct dropplan *p, s
 
     if (keep_imapbase(d, f, p, why) != 0)
         return -1;
-    if (d->leftover >= 0 && dropplan_add(p, d->leftover, d->leftover_size, &d->list, 0, d->first, write_back, why) != 0)
+    if (d->leftover >= 0
+        && plan_list(d, p, d->leftover, d->leftover_size, &d->list, 0, d->first, write_back, why) != 0)
         return -1;
-    if (dropplan_add(p, d->drop, f->size, &d->list, d->first, d->first + f->listed, write_back, why) != 0
-        || dropplan_add(p, d->drop, f->size, &f->news, 0, f->known, write_back, why) != 0)
+    if (plan_list(d, p, d->drop, f->size, &d->list, d->first, d->first + f->listed, write_back, why) != 0
+        || plan_list(d, p, d->drop, f->size, &f->news, 0, f->known, write_back, why) != 0)
         return -1;
     settled = p->next.count;
     /* Status headers tell of messages that the client has seen: not of new mail, nor of what another program made. */
-    if (dropplan_add(p, d->drop, f->size, &f->news, f->known, f->news.count, false, why) != 0)
+    if (plan_list(d, p, d->drop, f->size, &f->news, f->known, f->news.count, false, why) != 0)
         return -1;
     uidl_resolve_duplicates(&p->next, settled);
     return 0;
+}
+
+/* ---- carrying it out */
+
+/* fast-update is for server mode, and for what costs more than a cut; what must happen together with the update needs
+   the journal. */
+static bool may_replace(const struct maildrop *d, const struct dropplan *p, const struct mboxupdate_along *along)
+{
+    return d->settings->fast_update && d->settings->server_mode && !along->leftover_consumed && !along->set_popbull
+           && mboxplan_first_change(&p->plan, d->drop) < p->plan.length;
+}
+
+static void adopt(struct maildrop *d, int fd)
+{
+    if (d->ours_to_close)
+        close(d->drop);
+    d->drop = fd;
+    d->ours_to_close = true;
+}
+
+static enum mboxupdate_result carry_out(struct maildrop *d, const struct found *f, const struct dropplan *p,
+                                        const struct mboxupdate_along *along, struct strbuf *why)
+{
+    enum mboxupdate_result result;
+    int fd;
+
+    if (may_replace(d, p, along)) {
+        result = mboxreplace_apply(d->drop, f->size, &p->plan, d->host, &fd, why);
+        if (fd >= 0)
+            adopt(d, fd);
+        if (result != MBOXUPDATE_FAILED)
+            return result;
+        log_write(LOG_NOTICE, "no fast-update: %s; the maildrop is updated the usual way", why->data);
+    }
+    return mboxupdate_apply(d->drop, f->size, &p->plan, along, d->host, why);
 }
 
 static void tell_index(struct maildrop *d, struct dropplan *p)
@@ -240,7 +299,7 @@ static enum maildrop_status try_update(struct maildrop *d, bool *again_r, struct
     if (status == MAILDROP_OK && plan(d, &f, &p, why) != 0)
         status = MAILDROP_TEMP;
     if (status == MAILDROP_OK) {
-        enum mboxupdate_result result = mboxupdate_apply(d->drop, f.size, &p.plan, &along, d->host, why);
+        enum mboxupdate_result result = carry_out(d, &f, &p, &along, why);
 
         if (result == MBOXUPDATE_DONE) {
             tell_index(d, &p);

@@ -46,7 +46,7 @@ static _Noreturn void check(const struct settings *settings, const char *name, c
 {
     struct auth_user user = { 0 };
     struct strbuf reason = STRBUF_INIT(REASON_MAX);
-    int keep[3] = { end };
+    int keep[4] = { end };
     size_t count = 1 + log_descriptors(keep + 1);
 
     /* Descriptor 2 is /dev/null; the client's are not for this process. */

@@ -178,7 +178,7 @@ static void serve_open(struct keeper *k, struct privmsg *m)
     strbuf_free(&why);
 }
 
-typedef int file_act(struct keeper_files *f, enum mailfile which, struct strbuf *why);
+typedef int file_act(struct keeper *k, enum mailfile which, struct strbuf *why);
 
 static void serve_file(struct keeper *k, struct privmsg *m, file_act *act)
 {
@@ -188,24 +188,39 @@ static void serve_file(struct keeper *k, struct privmsg *m, file_act *act)
 
     if (!privmsg_complete(m))
         return;
-    result = act(&k->files, which, &why);
+    result = act(k, which, &why);
     answer_file(k, result < 0 ? (errno ? errno : EIO) : 0, &why, -1);
     strbuf_free(&why);
 }
 
+static int remove_file(struct keeper *k, enum mailfile which, struct strbuf *why)
+{
+    return keeper_files_remove(&k->files, which, why);
+}
+
+static int set_file_aside(struct keeper *k, enum mailfile which, struct strbuf *why)
+{
+    return keeper_files_set_aside(&k->files, which, k->lock, why);
+}
+
+static int sync_directory(struct keeper *k, enum mailfile which, struct strbuf *why)
+{
+    return keeper_files_sync_dir(&k->files, which, why);
+}
+
 static void serve_remove(struct keeper *k, struct privmsg *m)
 {
-    serve_file(k, m, keeper_files_remove);
+    serve_file(k, m, remove_file);
 }
 
 static void serve_set_aside(struct keeper *k, struct privmsg *m)
 {
-    serve_file(k, m, keeper_files_set_aside);
+    serve_file(k, m, set_file_aside);
 }
 
 static void serve_sync_dir(struct keeper *k, struct privmsg *m)
 {
-    serve_file(k, m, keeper_files_sync_dir);
+    serve_file(k, m, sync_directory);
 }
 
 static void serve_xmit_open(struct keeper *k, struct privmsg *m)
@@ -412,7 +427,7 @@ static bool become_user(const struct keeper_start *start, struct strbuf *why)
     gid_t spool_gid = IDENTITY_NO_GID;
 
     if (identity_privileged()) {
-        places_make_hash_dirs(start->settings, user->name);
+        places_make_hash_dirs(start->settings, user);
         spool_gid = places_spool_gid(start->settings, user);
     }
     if (identity_become(user->is_virtual ? NULL : user->name, user->uid, user->gid, spool_gid, why) == 0) {
@@ -426,6 +441,17 @@ static bool become_user(const struct keeper_start *start, struct strbuf *why)
     return false;
 }
 
+/* What the options came to, for who wants to know why. */
+static void tell_places(const struct keeper *k)
+{
+    const struct places *p = &k->files.places;
+
+    log_write(LOG_DEBUG, "%s: maildrop %s%s, locks %s%s; index %s; temp drop %s", k->start->user->name,
+              p->file[MAILFILE_DROP].shown, k->settings->server_mode ? " in server mode" : "", k->settings->mail_locks,
+              k->settings->no_atomic_open ? " (dot lock by link)" : "",
+              k->files.open.index >= 0 ? p->index.shown : "none", p->file[MAILFILE_TEMPDROP].shown);
+}
+
 static enum maildrop_status prepare(struct keeper *k, struct strbuf *why)
 {
     enum maildrop_status status;
@@ -435,12 +461,16 @@ static enum maildrop_status prepare(struct keeper *k, struct strbuf *why)
         return MAILDROP_PERM;
     settings_free(&k->settings);
     k->settings = keeper_options_read(k->start->settings, k->start->user);
+    places_make_hash_dirs(k->settings, k->start->user);
     status = keeper_files_open(&k->files, k->settings, k->start->user, why);
     if (status != MAILDROP_OK)
         return status;
     drop = &k->files.places.file[MAILFILE_DROP];
     k->lock = maillock_new(drop->dir, drop->name, drop->shown, k->settings->mail_lock_mask,
                            k->settings->no_atomic_open);
+    if (drop->in_home) /* the user could point that directory elsewhere */
+        maillock_spare_gid(k->lock);
+    tell_places(k);
     return MAILDROP_OK;
 }
 
@@ -452,7 +482,7 @@ int keeper_run(const struct keeper_start *start)
         .end = -1,
         .letter = -1,
         .status = MEM_EXIT_STATUS,
-        .files = { .lock = -1, .new_temp = -1, .open = { .drop = -1, .index = -1, .leftover = -1 } },
+        .files = { .lock = -1, .next_drop = -1, .open = { .drop = -1, .index = -1, .leftover = -1 } },
     };
     struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
     struct session_start session;

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -120,10 +121,12 @@ static enum maildrop_status open_leftover(struct keeper_files *f, const struct p
     fd = open_place(f, place, O_RDONLY, 0, S_IRWXO, why);
     if (fd < 0)
         return errno == ENOENT ? MAILDROP_OK : status_of(errno);
-    if (fstat(fd, &st) == 0 && st.st_size > 0)
+    if (fstat(fd, &st) == 0 && st.st_size > 0) {
         f->open.leftover = fd;
-    else if (!f->lock_is_tempdrop) /* closing it would give the session lock away */
+        f->leftover = place;
+    } else if (!f->lock_is_tempdrop) { /* closing it would give the session lock away */
         close(fd);
+    }
     return MAILDROP_OK;
 }
 
@@ -140,7 +143,7 @@ enum maildrop_status keeper_files_open(struct keeper_files *f, const struct sett
 {
     enum maildrop_status status;
 
-    *f = (struct keeper_files){ .settings = settings, .uid = user->uid, .lock = -1, .new_temp = -1,
+    *f = (struct keeper_files){ .settings = settings, .uid = user->uid, .lock = -1, .next_drop = -1,
                                 .open = { .drop = -1, .index = -1, .leftover = -1 } };
     places_find(&f->places, settings, user);
     f->open.shown = f->places.file[MAILFILE_DROP].shown;
@@ -173,6 +176,19 @@ bool keeper_files_same_drop(const struct keeper_files *f, struct strbuf *why)
 
 /* ---- on request */
 
+/* A temp drop that is there already may be where it was before the spool moved. */
+static const struct place *place_of(const struct keeper_files *f, enum mailfile which)
+{
+    if (which == MAILFILE_TEMPDROP && f->leftover)
+        return f->leftover;
+    return &f->places.file[which];
+}
+
+static bool carries_lock(const struct keeper_files *f, const struct place *place)
+{
+    return f->lock_is_tempdrop && place == &f->places.file[MAILFILE_TEMPDROP];
+}
+
 static int refuse_request(int error, struct strbuf *why, const char *text)
 {
     strbuf_fail(why, "%s", text);
@@ -201,11 +217,22 @@ static int make_drop(struct keeper_files *f, struct strbuf *why)
     return fd;
 }
 
-/* Without a name where the file system can; else with a name of its own that goes at once, unless it is to be kept. */
-static int make_temp(struct keeper_files *f, bool keep_name, struct strbuf *why)
+static bool replaces(const struct keeper_files *f)
 {
-    const struct place *place = &f->places.file[MAILFILE_TEMPDROP];
-    char name[NAME_BYTES];
+    return f->settings->fast_update && f->settings->server_mode;
+}
+
+/* The name that a new maildrop has for the moment before it takes the maildrop's: one per maildrop, so that a crash
+   leaves one at most. */
+static void next_name(const struct keeper_files *f, char name_r[NAME_BYTES])
+{
+    snprintf(name_r, NAME_BYTES, ".%s.next", f->places.file[MAILFILE_DROP].name);
+}
+
+/* Without a name where the file system can; else with a name of its own that goes at once, unless it is to become the
+   maildrop. */
+static int make_unnamed(const struct place *place, const char *name, bool keep_name, struct strbuf *why)
+{
     int fd;
 
     if (place->dir < 0)
@@ -219,7 +246,6 @@ static int make_temp(struct keeper_files *f, bool keep_name, struct strbuf *why)
         strbuf_fail(why, "a temporary file beside %s cannot be made: %s", place->shown, strerror(errno));
         return -1;
     }
-    snprintf(name, sizeof name, "%s.%ld", place->name, (long)getpid());
     hold_gid(place);
     unlinkat(place->dir, name, 0);
     fd = openat(place->dir, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
@@ -227,21 +253,33 @@ static int make_temp(struct keeper_files *f, bool keep_name, struct strbuf *why)
         unlinkat(place->dir, name, 0);
     identity_drop_gid();
     if (fd < 0)
-        strbuf_fail(why, "%s.%ld cannot be made: %s", place->shown, (long)getpid(), strerror(errno));
-    else if (keep_name && !f->new_temp_name)
-        f->new_temp_name = mem_strdup(name);
+        strbuf_fail(why, "%s beside %s cannot be made: %s", name, place->shown, strerror(errno));
     return fd;
 }
 
-static int make_new_temp(struct keeper_files *f, struct strbuf *why)
+static int make_temp(struct keeper_files *f, struct strbuf *why)
 {
-    int fd = make_temp(f, f->settings->fast_update, why);
+    const struct place *place = &f->places.file[MAILFILE_TEMPDROP];
+    char name[NAME_BYTES];
 
-    if (fd >= 0 && f->settings->fast_update) {
-        if (f->new_temp >= 0)
-            close(f->new_temp);
-        f->new_temp = fcntl(fd, F_DUPFD_CLOEXEC, 3);
-    }
+    snprintf(name, sizeof name, "%s.%ld", place->name, (long)getpid());
+    return make_unnamed(place, name, false, why);
+}
+
+/* With fast-update the session makes a temp drop to replace M: beside M, since a rename does not leave its file
+   system. */
+static int make_next_drop(struct keeper_files *f, struct strbuf *why)
+{
+    char name[NAME_BYTES];
+    int fd;
+
+    next_name(f, name);
+    fd = make_unnamed(&f->places.file[MAILFILE_DROP], name, true, why);
+    if (fd < 0)
+        return -1;
+    if (f->next_drop >= 0)
+        close(f->next_drop);
+    f->next_drop = fcntl(fd, F_DUPFD_CLOEXEC, 3);
     return fd;
 }
 
@@ -259,9 +297,9 @@ int keeper_files_serve_open(struct keeper_files *f, enum mailfile which, enum ma
         return make_drop(f, why);
     case MAILFILE_TEMPDROP:
         if (how == MAILOPEN_NEW)
-            return make_new_temp(f, why);
-        *keep_r = f->lock_is_tempdrop; /* closing it would give the session lock away */
-        return open_place(f, &f->places.file[which], flags, 0600, S_IRWXO, why);
+            return replaces(f) ? make_next_drop(f, why) : make_temp(f, why);
+        *keep_r = carries_lock(f, place_of(f, which)); /* closing it would give the session lock away */
+        return open_place(f, place_of(f, which), flags, 0600, S_IRWXO, why);
     case MAILFILE_JOURNAL:
     case MAILFILE_POPBULL:
         return open_place(f, &f->places.file[which], flags, 0600, S_IWGRP | S_IWOTH, why);
@@ -272,19 +310,19 @@ int keeper_files_serve_open(struct keeper_files *f, enum mailfile which, enum ma
 
 int keeper_files_make_xmit(struct keeper_files *f, struct strbuf *why)
 {
-    return make_temp(f, false, why);
+    return make_temp(f, why);
 }
 
 int keeper_files_remove(struct keeper_files *f, enum mailfile which, struct strbuf *why)
 {
-    const struct place *place = &f->places.file[which];
+    const struct place *place = place_of(f, which);
     int result;
 
     if (which == MAILFILE_DROP)
         return refuse_request(EPERM, why, "a maildrop is never removed");
     if (place->dir < 0)
         return no_directory(place, why);
-    if (which == MAILFILE_TEMPDROP && f->lock_is_tempdrop)
+    if (carries_lock(f, place))
         return 0; /* it carries the session lock: emptied by the session, removed at the end */
     hold_gid(place);
     result = unlinkat(place->dir, place->name, 0);
@@ -333,46 +371,80 @@ static int set_journal_aside(struct keeper_files *f, struct strbuf *why)
     return 0;
 }
 
-/* The temp drop made last replaces M: only with fast-update, where the administrator gave up I2. */
-static int replace_drop(struct keeper_files *f, struct strbuf *why)
+/* Group and mode as M has them, and its locks. What cannot be carried over is a reason not to replace M. */
+static int make_like_drop(struct keeper_files *f, struct maillock *lock, struct strbuf *why)
 {
-    const struct place *drop = &f->places.file[MAILFILE_DROP], *temp = &f->places.file[MAILFILE_TEMPDROP];
-    char from[64], name[NAME_BYTES];
-    int result = 0;
+    const struct place *drop = &f->places.file[MAILFILE_DROP];
+    struct stat old, new;
+    int result;
 
-    if (!f->settings->fast_update || f->new_temp < 0)
-        return refuse_request(EPERM, why, "the maildrop is replaced with fast-update only");
-    snprintf(name, sizeof name, ".%s.%ld", drop->name, (long)getpid());
-    snprintf(from, sizeof from, "/proc/self/fd/%d", f->new_temp);
+    if (fstat(f->open.drop, &old) < 0 || fstat(f->next_drop, &new) < 0)
+        return strbuf_fail(why, "%s cannot be looked at: %s", drop->shown, strerror(errno));
     hold_gid(drop);
-    if (f->new_temp_name)
-        result = renameat(temp->dir, f->new_temp_name, drop->dir, drop->name);
-    else if (linkat(AT_FDCWD, from, drop->dir, name, AT_SYMLINK_FOLLOW) < 0 ||
-             renameat(drop->dir, name, drop->dir, drop->name) < 0)
-        result = -1;
+    result = new.st_gid == old.st_gid ? 0 : fchown(f->next_drop, (uid_t)-1, old.st_gid);
+    identity_drop_gid();
+    if (result < 0 || fchmod(f->next_drop, old.st_mode & 07777) < 0)
+        return strbuf_fail(why, "%s cannot be replaced: group and mode of its file cannot be given to another: %s",
+                           drop->shown, strerror(errno));
+    if (fgetxattr(f->open.drop, "system.posix_acl_access", NULL, 0) > 0) {
+        errno = EOPNOTSUPP;
+        return strbuf_fail(why, "%s cannot be replaced: it has an access control list", drop->shown);
+    }
+    return maillock_take_too(lock, f->next_drop, why);
+}
+
+/* By link and rename when the new file has no name yet: a link never takes the place of another. */
+static int give_name(const struct keeper_files *f, const char *name)
+{
+    const struct place *drop = &f->places.file[MAILFILE_DROP];
+    struct stat named, next;
+    char from[64];
+
+    if (fstatat(drop->dir, name, &named, AT_SYMLINK_NOFOLLOW) < 0 || fstat(f->next_drop, &next) < 0 ||
+        !file_same(&named, &next)) {
+        snprintf(from, sizeof from, "/proc/self/fd/%d", f->next_drop);
+        unlinkat(drop->dir, name, 0); /* a crash left it */
+        if (linkat(AT_FDCWD, from, drop->dir, name, AT_SYMLINK_FOLLOW) < 0)
+            return -1;
+    }
+    return renameat(drop->dir, name, drop->dir, drop->name);
+}
+
+/* Only with fast-update, where the administrator gave up I2. The descriptor keeps its number: locks are known by it. */
+static int replace_drop(struct keeper_files *f, struct maillock *lock, struct strbuf *why)
+{
+    const struct place *drop = &f->places.file[MAILFILE_DROP];
+    char name[NAME_BYTES];
+    int result;
+
+    if (!replaces(f) || f->next_drop < 0 || f->open.drop < 0)
+        return refuse_request(EPERM, why, "the maildrop is replaced with fast-update in server mode only");
+    if (make_like_drop(f, lock, why) < 0)
+        return -1;
+    next_name(f, name);
+    hold_gid(drop);
+    result = give_name(f, name);
     identity_drop_gid();
     if (result < 0)
         return strbuf_fail(why, "%s cannot be replaced: %s", drop->shown, strerror(errno));
-    mem_free(f->new_temp_name);
-    f->new_temp_name = NULL;
-    close(f->open.drop);
-    f->open.drop = f->new_temp;
-    f->new_temp = -1;
+    dup3(f->next_drop, f->open.drop, O_CLOEXEC);
+    close(f->next_drop);
+    f->next_drop = -1;
     return 0;
 }
 
-int keeper_files_set_aside(struct keeper_files *f, enum mailfile which, struct strbuf *why)
+int keeper_files_set_aside(struct keeper_files *f, enum mailfile which, struct maillock *lock, struct strbuf *why)
 {
     if (which == MAILFILE_JOURNAL)
         return set_journal_aside(f, why);
     if (which == MAILFILE_DROP)
-        return replace_drop(f, why);
+        return replace_drop(f, lock, why);
     return refuse_request(EINVAL, why, "this file is never set aside");
 }
 
 int keeper_files_sync_dir(struct keeper_files *f, enum mailfile which, struct strbuf *why)
 {
-    const struct place *place = &f->places.file[which];
+    const struct place *place = place_of(f, which);
 
     if (place->dir < 0)
         return no_directory(place, why);
@@ -407,16 +479,25 @@ static void leave_temp_drop(struct keeper_files *f)
     strbuf_free(&why);
 }
 
+/* It may have its name, where the file system makes none without. */
+static void forget_next_drop(struct keeper_files *f)
+{
+    const struct place *drop = &f->places.file[MAILFILE_DROP];
+    char name[NAME_BYTES];
+
+    next_name(f, name);
+    hold_gid(drop);
+    unlinkat(drop->dir, name, 0);
+    identity_drop_gid();
+    close(f->next_drop);
+}
+
 void keeper_files_close(struct keeper_files *f)
 {
     if (f->lock >= 0)
         leave_temp_drop(f);
-    if (f->new_temp_name) {
-        hold_gid(&f->places.file[MAILFILE_TEMPDROP]);
-        unlinkat(f->places.file[MAILFILE_TEMPDROP].dir, f->new_temp_name, 0);
-        identity_drop_gid();
-        mem_free(f->new_temp_name);
-    }
+    if (f->next_drop >= 0)
+        forget_next_drop(f);
     places_close(&f->places);
     if (f->open.drop >= 0)
         close(f->open.drop);

@@ -12,6 +12,7 @@
 #include <sys/types.h>
 
 #include "auth/auth.h"
+#include "common/maillock.h"
 #include "mail/maildrop.h"
 #include "process/places.h"
 #include "settings/options.h"
@@ -23,8 +24,8 @@ struct keeper_files {
     struct maildrop_files open; /* for the session */
     int lock;              /* holds the session lock; the index, or the temp drop where there is no index */
     bool lock_is_tempdrop;
-    int new_temp;          /* the temp drop made last, for fast-update; -1 none */
-    char *new_temp_name;   /* its name where the file system cannot make files without; NULL */
+    const struct place *leftover; /* where open.leftover was found; NULL none */
+    int next_drop;         /* what is to replace M with fast-update; -1 none */
 };
 
 /* Finds everything, takes the session lock, opens what there is. OK, or what to tell the client. */
@@ -36,12 +37,12 @@ bool keeper_files_same_drop(const struct keeper_files *f, struct strbuf *why);
 
 bool keeper_files_journal_exists(const struct keeper_files *f);
 
-/* mailhost's open, remove, set_aside, sync_dir. The descriptor stays the keeper's when it is M (*keep_r), else it is
-   the caller's. */
+/* mailhost's open, remove, set_aside (lock: M's, held), sync_dir. The descriptor stays the keeper's when it is M
+   (*keep_r), else it is the caller's. */
 int keeper_files_serve_open(struct keeper_files *f, enum mailfile which, enum mailopen how, bool *keep_r,
                             struct strbuf *why);
 int keeper_files_remove(struct keeper_files *f, enum mailfile which, struct strbuf *why);
-int keeper_files_set_aside(struct keeper_files *f, enum mailfile which, struct strbuf *why);
+int keeper_files_set_aside(struct keeper_files *f, enum mailfile which, struct maillock *lock, struct strbuf *why);
 int keeper_files_sync_dir(struct keeper_files *f, enum mailfile which, struct strbuf *why);
 
 /* A new file without a name in temp-dir for a message of XTND XMIT. The descriptor, owned by the caller, or -1 with

@@ -11,7 +11,6 @@
 #include <unistd.h>
 
 #include "common/file.h"
-#include "common/identity.h"
 #include "common/log.h"
 #include "common/mem.h"
 #include "process/places.h"
@@ -25,16 +24,17 @@ static void report(void *context, const char *text)
     log_write(LOG_NOTICE, "%s", text);
 }
 
-/* Opened by path: all but the last component is root's choice or the user's own home. */
-static void read_file(struct settings *settings, const char *path, enum option_source source,
-                      const struct file_rules *rules)
+/* name inside dir (AT_FDCWD: a path whose directory is the user's own home). */
+static void read_file(struct settings *settings, int dir, const char *name, const char *shown,
+                      enum option_source source, const struct file_rules *rules)
 {
     struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
     struct stat st;
-    int fd = file_open(AT_FDCWD, path, path, O_RDONLY, 0, rules, &st, &why);
+    int fd = file_open(dir, name, shown, O_RDONLY, 0, rules, &st, &why);
 
     if (fd >= 0) {
-        config_fd(settings, fd, path, source, report, NULL);
+        log_write(LOG_DEBUG, "options of the user are read from %s", shown);
+        config_fd(settings, fd, shown, source, report, NULL);
         close(fd);
     } else if (errno != ENOENT) {
         log_write(LOG_NOTICE, "options are not read: %s", why.data);
@@ -48,23 +48,31 @@ static void read_home_file(struct settings *settings, const struct auth_user *us
     struct strbuf path = STRBUF_INIT(PATH_BYTES);
 
     strbuf_addf(&path, "%s/.qpopper-options", user->home);
-    read_file(settings, path.data, OPTION_HOME, &rules);
+    read_file(settings, AT_FDCWD, path.data, path.data, OPTION_HOME, &rules);
     strbuf_free(&path);
 }
 
-/* It may set what users may not: in a spool where everybody can make files it must be root's. (Without root there is
-   only one uid anyway.) */
+/* It may set what users may not, so it must come from who rules the directory: in a spool where everybody can make
+   files that is root. */
 static void read_spool_file(struct settings *settings, const struct auth_user *user)
 {
-    const struct file_rules rules = { .owner = identity_privileged() ? 0 : user->uid, .root_may_own = true,
-        .forbidden = 0022 };
-    struct strbuf path = STRBUF_INIT(PATH_BYTES);
-    char *dir = places_spool_dir(settings, user->name);
+    struct file_rules rules = { .root_may_own = true, .forbidden = 0022 };
+    struct strbuf name = STRBUF_INIT(PATH_BYTES), shown = STRBUF_INIT(PATH_BYTES);
+    char *path = places_spool_dir(settings, user->name);
+    int dir = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    struct stat st;
 
-    strbuf_addf(&path, "%s/.%s.qpopper-options", dir, user->name);
-    read_file(settings, path.data, OPTION_SPOOL, &rules);
-    strbuf_free(&path);
-    mem_free(dir);
+    strbuf_addf(&name, ".%s.qpopper-options", user->name);
+    strbuf_addf(&shown, "%s/%s", path, name.data);
+    if (dir >= 0 && fstat(dir, &st) == 0) {
+        rules.owner = st.st_uid;
+        read_file(settings, dir, name.data, shown.data, OPTION_SPOOL, &rules);
+    }
+    if (dir >= 0)
+        close(dir);
+    strbuf_free(&name);
+    strbuf_free(&shown);
+    mem_free(path);
 }
 
 /* Whether this process, which is the user, is in the group. */

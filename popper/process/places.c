@@ -165,74 +165,92 @@ void places_close(struct places *p)
     p->opened_count = 0;
 }
 
-/* ---- as root, before */
+/* ---- hash directories */
 
-/* One level; mode first, owner last, so that nobody but root can use it before it is right. */
+/* One level below parent, opened; it must belong to the same owner. Mode last, so that nobody can use it before it is
+   right. */
 static int make_like(int parent, const char *name, const struct stat *like)
 {
-    int fd;
+    bool made = mkdirat(parent, name, 0700) == 0;
+    struct stat st;
+    int fd, error;
 
-    if (mkdirat(parent, name, 0700) < 0)
-        return errno == EEXIST ? 0 : -1;
+    if (!made && errno != EEXIST)
+        return -1;
     fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0 && errno == EACCES && !made) /* what is there may be for searching only */
+        fd = openat(parent, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0)
         return -1;
-    if (fchown(fd, like->st_uid, like->st_gid) < 0 || fchmod(fd, like->st_mode & 07777) < 0) {
-        int error = errno;
-
-        close(fd);
-        errno = error;
-        return -1;
-    }
-    return close(fd);
+    if (made && (fchown(fd, like->st_uid, like->st_gid) < 0 || fchmod(fd, like->st_mode & 07777) < 0))
+        error = errno;
+    else if (fstat(fd, &st) < 0 || st.st_uid != like->st_uid)
+        error = EPERM; /* somebody else's: nothing is made below it */
+    else
+        return fd;
+    close(fd);
+    if (made)
+        unlinkat(parent, name, AT_REMOVEDIR);
+    errno = error;
+    return -1;
 }
 
-static int make_levels(int spool, const struct stat *like, int hash_spool, const char *user)
+/* "a" or "a/b" below base. */
+static int make_levels(int base, const struct stat *like, const char *levels)
 {
-    struct strbuf path = STRBUF_INIT(16);
-    int result;
+    char first[2] = { levels[0], '\0' };
+    int upper = make_like(base, first, like), lower;
 
-    add_hash(&path, hash_spool, user);
-    if (hash_spool == 2) {
-        char first[2] = { user[0], '\0' };
-
-        result = make_like(spool, first, like);
-    } else {
-        result = 0;
-    }
-    if (result == 0)
-        result = make_like(spool, path.data + 1, like);
-    strbuf_free(&path);
-    return result;
+    if (upper < 0 || levels[1] == '\0')
+        return upper;
+    lower = make_like(upper, levels + 2, like);
+    close(upper);
+    return lower;
 }
 
-void places_make_hash_dirs(const struct settings *settings, const char *user)
+/* Root makes them wherever they are missing; the user only in directories of his own. */
+static void make_hash_dir(const char *base, int hash_spool, const char *user)
 {
-    char *dir;
-    struct stat st;
-    int fd;
+    struct strbuf levels = STRBUF_INIT(16);
+    struct stat like, there;
+    int fd, made = -1;
 
-    if (settings->hash_spool == 0 || !settings->check_hash_dir || settings->home_dir_mail)
-        return;
-    dir = places_spool_dir(settings, user);
-    if (stat(dir, &st) < 0 && errno == ENOENT) {
-        fd = open(settings->spool_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (fd < 0 || fstat(fd, &st) < 0 || make_levels(fd, &st, settings->hash_spool, user) < 0)
+    add_hash(&levels, hash_spool, user);
+    fd = open(base, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd >= 0 && fstat(fd, &like) == 0 && (geteuid() == 0 || like.st_uid == geteuid()) &&
+        fstatat(fd, levels.data + 1, &there, 0) < 0 && errno == ENOENT) {
+        made = make_levels(fd, &like, levels.data + 1);
+        if (made >= 0)
+            close(made);
+        else
             log_write(LOG_WARNING,
-                      "hash directory %s of %s cannot be made: %s; make it with mode, owner and group of %s", dir, user,
-                      strerror(errno), settings->spool_dir);
-        if (fd >= 0)
-            close(fd);
+                      "hash directory %s%s of %s cannot be made: %s; make it with mode, owner and group of %s", base,
+                      levels.data, user, strerror(errno), base);
     }
-    mem_free(dir);
+    if (fd >= 0)
+        close(fd);
+    strbuf_free(&levels);
+}
+
+void places_make_hash_dirs(const struct settings *settings, const struct auth_user *user)
+{
+    bool as_root = geteuid() == 0;
+    bool home = settings->home_dir_mail || settings->home_dir_misc;
+    const char *const bases[] = { settings->spool_dir, settings->temp_dir, settings->cache_dir,
+                                  home && !as_root ? user->home : NULL };
+
+    if (settings->hash_spool == 0 || !settings->check_hash_dir)
+        return;
+    for (size_t i = 0; i < sizeof bases / sizeof *bases; i++)
+        if (bases[i])
+            make_hash_dir(bases[i], settings->hash_spool, user->name);
 }
 
 gid_t places_spool_gid(const struct settings *settings, const struct auth_user *user)
 {
     struct stat st;
 
-    /* With the maildrop in a home nothing that the user could point elsewhere may be touched with the spool's group. */
-    if (settings->home_dir_mail || stat(settings->spool_dir, &st) < 0)
+    if (!settings->spool_dir || stat(settings->spool_dir, &st) < 0)
         return IDENTITY_NO_GID;
     if ((st.st_mode & S_IWOTH) || !(st.st_mode & S_IWGRP) || st.st_gid == 0 || st.st_gid == user->gid ||
         st.st_uid == user->uid)

@@ -43,9 +43,11 @@ void places_close(struct places *p);
 /* The directory of the maildrops of users like this one: spool-dir with its hash directories; the caller frees. */
 char *places_spool_dir(const struct settings *settings, const char *user);
 
-/* As root, before the keeper becomes the user: makes the missing hash directories below spool-dir, with its mode,
-   owner and group (option check-hash-dir). What fails is logged; opening the maildrop will say more. */
-void places_make_hash_dirs(const struct settings *settings, const char *user);
+/* Makes the missing directories of hash-spool below spool-dir, temp-dir and cache-dir, with mode, owner and group of
+   the directory that they are in (option check-hash-dir). To be called as root, and again as the user with his own
+   settings: then only in directories that are his, his home among them. Links are not followed. What fails is logged;
+   opening the maildrop will say more. */
+void places_make_hash_dirs(const struct settings *settings, const struct auth_user *user);
 
 /* The group that the keeper must be able to hold, because only it lets the user's mail be created and removed in
    spool-dir; IDENTITY_NO_GID when none is needed. Judged by owner and mode, before the keeper becomes the user;

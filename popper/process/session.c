@@ -131,6 +131,7 @@ static void open_client(struct session *s)
 
     s->io = netio_new(0, 1, COMMAND_LINE_MAX, OUTPUT_BYTES);
     netio_set_interrupt(s->io, &woken, interrupted, s);
+    netio_set_chunky(s->io, start->settings->chunky_writes == CHUNKY_ALWAYS);
     if (netio_prepend(s->io, start->unread, start->unread_count) < 0) {
         log_write(LOG_ERR, "%s at %s (%s): more unread input than fits was handed over; the session ends", start->user,
                   start->peer->host, start->peer->ip);

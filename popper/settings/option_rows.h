@@ -44,7 +44,8 @@ OPTION_BOOL(check_old_spool_loc, "check-old-spool-loc", CLASS_ANY, FEATURE_NONE,
 OPTION_BOOL(check_password_expired, "check-password-expired", CLASS_INIT, FEATURE_NONE, DEFAULT_CHECK_PASSWORD_EXPIRED,
     "Refuses users whose password has expired by the shadow file.")
 OPTION_MNEM(chunky_writes, enum chunky_writes, "chunky-writes", CLASS_ANY, FEATURE_NONE, DEFAULT_CHUNKY_WRITES, chunky_choices,
-    "When message text is collected into large writes. Otherwise each line is sent as it is made.")
+    "When what is sent to the client goes out in large writes. Otherwise each line after the login is a write of its own, for clients "
+    "that cannot take more.")
 OPTION_MNEM(clear_text_password, enum clear_text, "clear-text-password", CLASS_USER, FEATURE_NONE, CLEAR_TEXT_DEFAULT, clear_text_choices,
     "Who may send a password in clear text. default: users without a secret in apop-file; never: nobody; always: everybody; "
     "local: connections from 127.0.0.0/8 and ::1; tls or ssl: inside TLS only.", .letter = 'p')
@@ -62,8 +63,8 @@ OPTION_INT(failure_delay, "failure-delay", CLASS_INIT, FEATURE_NONE, 3, 0, 60,
     "Seconds from a password to the answer that it was refused. It is the same whatever the reason and the work.",
     .argument = "seconds")
 OPTION_BOOL(fast_update, "fast-update", CLASS_ANY, FEATURE_NONE, DEFAULT_FAST_UPDATE,
-    "Replaces the maildrop by rename in server mode. Only for hosts where nothing else opens maildrops: mail delivered by a "
-    "program that opened the old file first is lost.", .letter = 'F')
+    "Updates by writing a new file that takes the maildrop's name, in server mode. Half the writing, and as safe against crashes; but mail "
+    "delivered by a program that opened the old file before is lost, and what watches the file's inode is confused.", .letter = 'F')
 OPTION_BOOL(group_bulletins, "group-bulletins", CLASS_USER, FEATURE_BULLETINS, DEFAULT_GROUP_BULLETINS,
     "Shows a bulletin only to members of the group that is the second part of its name, between dots. ALL is everybody.")
 OPTION_STRING(group_no_server_mode, "group-no-server-mode", CLASS_USER, FEATURE_NONE, DEFAULT_GROUP_NO_SERVER_MODE, "group",
@@ -93,7 +94,7 @@ OPTION_STRING(log_login, "log-login", CLASS_INIT, FEATURE_NONE, DEFAULT_LOG_LOGI
 OPTION_STRING(mail_command, "mail-command", CLASS_USER, FEATURE_NONE, DEFAULT_MAIL_COMMAND, "file",
     "Program that sends the mail of XTND XMIT. It is run as the user with the arguments -t -i -oem.", .check = check_path)
 OPTION_INT(mail_lock_check, "mail-lock-check", CLASS_ANY, FEATURE_NONE, 5000, 1, INT32_MAX,
-    "After how many messages of an update it is looked whether the lock needs refreshing.", .letter = 'L', .argument = "messages")
+    "After how many messages of an update it is looked whether the dot lock is still ours. It is refreshed every 30 seconds anyway.", .letter = 'L', .argument = "messages")
 OPTION_STRING(mail_locks, "mail-locks", CLASS_USER, FEATURE_NONE, "dotlock,fcntl", "methods",
     "Locks taken on the maildrop, of dotlock, fcntl and flock. All programs of the host that change maildrops must have one in common.",
     .check = check_mail_locks)
@@ -180,7 +181,8 @@ OPTION_MNEM(tls_version, enum tls_version, "tls-version", CLASS_INIT, FEATURE_TL
 OPTION_BOOL(tls_workarounds, "tls-workarounds", CLASS_USER, FEATURE_TLS, 0,
     "Turns on the library's workarounds for faults of other implementations.")
 OPTION_STRING(tracefile, "tracefile", CLASS_ANY, FEATURE_NONE, NULL, "file",
-    "Appends every log record to this file, and turns debug on. Takes effect at once, so it should come first.",
+    "Appends every log record to this file, and turns debug on. Takes effect at once, so it should come first. In a user's option file it "
+    "is opened as the user and gets a copy of what the site logs.",
     .letter = 't', .check = check_path)
 OPTION_BOOL(trim_domain, "trim-domain", CLASS_USER, FEATURE_NONE, 0,
     "Cuts user names at the first @.", .letter = 'C')

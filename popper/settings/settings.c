@@ -293,19 +293,30 @@ static int may_set(const struct option_row *row, const char *value, enum option_
     return row->kind == KIND_MNEM || turns_off(row, value) ? 0 : need_feature(row->name, row->feature, why);
 }
 
-/* debug, tracefile and log-facility, for settings that rule this process. */
-static int act(struct settings *s, const struct option_row *row, struct strbuf *why)
+/* A user's trace file is a copy: he cannot take the records out of the site's. */
+static void close_trace(bool of_user)
 {
+    if (of_user)
+        log_copy_close();
+    else
+        log_trace_close();
+}
+
+/* debug, tracefile and log-facility, for settings that rule this process. */
+static int act(struct settings *s, const struct option_row *row, enum option_source source, struct strbuf *why)
+{
+    bool of_user = source == OPTION_HOME || source == OPTION_SPOOL;
+
     switch ((enum option_id)(row - option_rows)) {
     case OPTION_debug:
         log_set_debug(s->debug);
         if (!s->debug)
-            log_trace_close();
+            close_trace(of_user);
         return 0;
     case OPTION_tracefile:
         if (s->tracefile == NULL)
-            log_trace_close();
-        else if (log_trace_open(s->tracefile, why) < 0) {
+            close_trace(of_user);
+        else if ((of_user ? log_copy_open(s->tracefile, why) : log_trace_open(s->tracefile, why)) < 0) {
             put_text(s, row, NULL);
             return -1;
         }
@@ -328,7 +339,7 @@ static int done(struct settings *s, const struct option_row *row, enum option_so
     from->where = where == NULL ? NULL : mem_strdup(where);
     if (row - option_rows == OPTION_debug && !s->debug)
         put_text(s, &option_rows[OPTION_tracefile], NULL);
-    if (s->log_at_once && act(s, row, why) < 0)
+    if (s->log_at_once && act(s, row, source, why) < 0)
         return -1;
     if (row - option_rows != OPTION_tracefile || s->tracefile == NULL || s->debug)
         return 0;

@@ -31,6 +31,7 @@ struct netio {
     size_t line_max;
     bool skipping;       /* in the middle of a line over the limit */
     struct outbuf out;
+    bool line_by_line;
     int out_error;       /* errno of the first failed output */
     int timeout;         /* seconds */
     int64_t deadline;    /* 0: none */
@@ -109,6 +110,11 @@ void netio_set_interrupt(struct netio *io, const volatile sig_atomic_t *flag, bo
     io->interrupt = flag;
     io->ends = ends;
     io->ends_context = context;
+}
+
+void netio_set_chunky(struct netio *io, bool on)
+{
+    io->line_by_line = !on;
 }
 
 static void set_option(int fd, int level, int name, int value)
@@ -383,12 +389,20 @@ static ssize_t write_before(struct netio *io, const char *bytes, size_t n, int64
     }
 }
 
+/* How much of it goes out in one write. */
+static size_t piece_of(const struct netio *io, const char *bytes, size_t n)
+{
+    const char *end = io->line_by_line ? memchr(bytes, '\n', n) : NULL;
+
+    return end ? (size_t)(end - bytes) + 1 : n;
+}
+
 static int drain(void *context, const char *bytes, size_t n)
 {
     struct netio *io = context;
 
     while (n > 0) {
-        ssize_t done = write_before(io, bytes, n, netio_now());
+        ssize_t done = write_before(io, bytes, piece_of(io, bytes, n), netio_now());
 
         if (done < 0) {
             io->out_error = errno;

@@ -41,6 +41,8 @@ void netio_set_interrupt(struct netio *io, const volatile sig_atomic_t *flag, bo
                          void *context);
 /* TCP_NODELAY, keepalive (60 s + 3 x 20 s), TCP_USER_TIMEOUT; no-op elsewhere */
 void netio_tune_socket(struct netio *io);
+/* Off: each line of output is a write of its own. On (the default): what waits in the buffer goes out at once. */
+void netio_set_chunky(struct netio *io, bool on);
 
 /* *line_r points into the buffer (valid until the next call, NUL-terminated, may hold NULs), *len_r its length. */
 enum netio_status netio_line(struct netio *io, char **line_r, size_t *len_r);

@@ -351,6 +351,7 @@ START_TEST(fast_update_replaces_the_maildrop)
 
     put("alice", "mail");
     settings->fast_update = true;
+    settings->server_mode = true;
     act = fast_update;
     ck_assert_int_eq(keep(), 0);
     assert_log("replace: 0 \n");
@@ -530,6 +531,7 @@ START_TEST(option_files_of_the_user)
     put(".alice.qpopper-options", "set timeout = 99\n");
     if (getuid() == 0) {
         /* What users could have made themselves does not count as the administrator's. */
+        ck_assert(chown(dir, 0, 0) == 0 && chmod(dir, 01777) == 0);
         act = say_settings;
         ck_assert_int_eq(keep(), 0);
         assert_log("timeout 77 server-mode 1");

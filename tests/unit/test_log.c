@@ -421,7 +421,7 @@ START_TEST(full_disk_under_the_trace_file_is_said_once)
     struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
     char name[80];
     int fd = listen_here(SOCK_DGRAM);
-    int fds[2];
+    int fds[3];
     int full = open("/dev/full", O_WRONLY);
 
     snprintf(name, sizeof name, "%s/trace", dir);
@@ -441,10 +441,42 @@ START_TEST(full_disk_under_the_trace_file_is_said_once)
 }
 END_TEST
 
+START_TEST(a_second_trace_file_takes_nothing_from_the_first)
+{
+    struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
+    char site[80], own[80];
+    int fd = listen_here(SOCK_DGRAM);
+    int fds[3];
+
+    snprintf(site, sizeof site, "%s/trace", dir);
+    snprintf(own, sizeof own, "%s/copy", dir);
+    log_open("popper", LOG_MAIL);
+    ck_assert_int_eq(log_trace_open(site, &why), 0);
+    log_write(LOG_NOTICE, "one");
+    ck_assert_int_eq(log_copy_open(own, &why), 0);
+    ck_assert_uint_eq(log_descriptors(fds), 3);
+    log_write(LOG_NOTICE, "two");
+    log_copy_close();
+    log_write(LOG_NOTICE, "three");
+    check_matches(next(fd), ": one$");
+    check_matches(next(fd), ": two$");
+    check_matches(next(fd), ": three$");
+    slurp(site);
+    check_matches(got, "one\n.*two\n.*three\n$");
+    slurp(own);
+    check_matches(got, "^[^\n]*\\] two\n$");
+    ck_assert_int_eq(log_copy_open("/nonexistent/copy", &why), -1);
+    ck_assert(log_tracing());
+    ck_assert_uint_eq(log_descriptors(fds), 2);
+    strbuf_free(&why);
+    close(fd);
+}
+END_TEST
+
 START_TEST(closed_log_says_nothing)
 {
     int fd = listen_here(SOCK_DGRAM);
-    int fds[2];
+    int fds[3];
 
     log_open("popper", LOG_MAIL);
     log_close();
@@ -478,6 +510,7 @@ int main(void)
     tcase_add_test(tc, trace_file_is_appended_to_and_works_without_syslog);
     tcase_add_loop_test(tc, trace_file_must_be_one_plain_file, 0, LEN(bad_traces));
     tcase_add_test(tc, full_disk_under_the_trace_file_is_said_once);
+    tcase_add_test(tc, a_second_trace_file_takes_nothing_from_the_first);
     tcase_add_test(tc, closed_log_says_nothing);
     suite_add_tcase(suite, tc);
     return unit_main(suite);

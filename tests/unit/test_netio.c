@@ -258,6 +258,41 @@ END_TEST
 
 /* ---- time */
 
+/* A socket that keeps the limits of writes shows them. */
+static size_t packets_of(bool chunky, const char *text)
+{
+    struct netio *packets;
+    size_t count = 0;
+    int ends[2];
+    char got[4096];
+
+    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, ends), 0);
+    packets = netio_new(ends[0], ends[0], LINE_MAX_HERE, 4096);
+    netio_set_timeout(packets, 5);
+    netio_set_chunky(packets, chunky);
+    outbuf_adds(netio_out(packets), text);
+    ck_assert_int_eq(netio_flush(packets), 0);
+    netio_close(&packets);
+    close(ends[0]);
+    for (size_t at = 0; at < strlen(text); count++) {
+        ssize_t n = read(ends[1], got, sizeof got);
+
+        ck_assert_int_gt(n, 0);
+        ck_assert_int_eq(memcmp(text + at, got, (size_t)n), 0);
+        at += (size_t)n;
+    }
+    close(ends[1]);
+    return count;
+}
+
+START_TEST(lines_may_be_writes_of_their_own)
+{
+    ck_assert_uint_eq(packets_of(true, "+OK\r\none\r\n\r\n.\r\n"), 1);
+    ck_assert_uint_eq(packets_of(false, "+OK\r\none\r\n\r\n.\r\n"), 4);
+    ck_assert_uint_eq(packets_of(false, "+OK\r\nno end"), 2);
+}
+END_TEST
+
 START_TEST(idle_times_out)
 {
     int64_t begin = netio_now();
@@ -551,6 +586,7 @@ int main(void)
     tcase_add_loop_test(tc, a_client_that_does_not_read_times_out, 0, 2);
     tcase_add_loop_test(tc, a_client_that_is_gone_is_an_error, 0, 2);
     tcase_add_loop_test(tc, much_output_arrives_whole, 0, 2);
+    tcase_add_test(tc, lines_may_be_writes_of_their_own);
     tcase_add_loop_test(tc, idle_times_out, 0, 2);
     tcase_add_loop_test(tc, a_trickle_does_not_outlive_the_deadline, 0, 2);
     tcase_add_loop_test(tc, somebody_set_o_nonblock, 0, 2);

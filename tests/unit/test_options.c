@@ -2,9 +2,11 @@
 #include "tests/unit/unit.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <syslog.h>
+#include <unistd.h>
 
 #include "common/log.h"
 #include "common/maillock.h"
@@ -451,6 +453,34 @@ START_TEST(log_options_act_at_once_only_when_asked)
 }
 END_TEST
 
+START_TEST(a_users_trace_leaves_the_sites_alone)
+{
+    char dir[] = "/tmp/popper-options.XXXXXX", path[80];
+    int fds[3];
+
+    ck_assert_ptr_nonnull(mkdtemp(dir));
+    settings->log_at_once = true;
+    snprintf(path, sizeof path, "%s/site", dir);
+    ck_assert_int_eq(set("tracefile", path), 0);
+    snprintf(path, sizeof path, "%s/own", dir);
+    ck_assert_int_eq(settings_set(settings, row_of("tracefile"), path, OPTION_HOME, "h:1", &why), 0);
+    ck_assert_uint_eq(log_descriptors(fds), 2);
+    ck_assert_int_eq(settings_reset(settings, row_of("debug"), OPTION_HOME, "h:2", &why), 0);
+    ck_assert_uint_eq(log_descriptors(fds), 1);
+    ck_assert(log_tracing());
+    ck_assert_int_eq(settings_set(settings, row_of("tracefile"), path, OPTION_SPOOL, "s:1", &why), 0);
+    ck_assert_uint_eq(log_descriptors(fds), 2);
+    ck_assert_int_eq(settings_set(settings, row_of("tracefile"), "", OPTION_SPOOL, "s:2", &why), 0);
+    ck_assert_uint_eq(log_descriptors(fds), 1);
+    ck_assert(log_tracing());
+    log_trace_close();
+    unlink(path);
+    snprintf(path, sizeof path, "%s/site", dir);
+    unlink(path);
+    rmdir(dir);
+}
+END_TEST
+
 START_TEST(verify_accepts_defaults_and_parses_locks)
 {
     ck_assert_msg(settings_verify(settings, &why) == 0, "%s", why.data);
@@ -518,6 +548,7 @@ int main(void)
     tcase_add_test(tc, a_clone_is_independent);
     tcase_add_test(tc, tracefile_implies_debug_and_reset_debug_ends_it);
     tcase_add_test(tc, log_options_act_at_once_only_when_asked);
+    tcase_add_test(tc, a_users_trace_leaves_the_sites_alone);
     tcase_add_test(tc, verify_accepts_defaults_and_parses_locks);
     tcase_add_loop_test(tc, verify_refuses_what_cannot_work, 0, N(bad_combinations));
     tcase_add_test(tc, verify_derives_defaults_from_others);

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "common/identity.h"
+#include "common/mem.h"
 #include "process/places.h"
 #include "process/sessionlock.h"
 #include "tests/unit/caught_log.h"
@@ -129,7 +130,7 @@ static const struct {
     { 0755, 8, 0, "", IDENTITY_NO_GID },                /* the group may not either */
     { 02775, 64001, 0, "", IDENTITY_NO_GID },           /* the user's own group */
     { 02775, 8, 64001, "", IDENTITY_NO_GID },           /* the user's own directory */
-    { 02775, 8, 0, "home-dir-mail=.mail", IDENTITY_NO_GID },
+    { 02775, 8, 0, "home-dir-mail=.mail", 8 },          /* index and temp drop are there */
 };
 
 START_TEST(the_group_of_the_spool)
@@ -145,26 +146,46 @@ START_TEST(the_group_of_the_spool)
 }
 END_TEST
 
+static struct auth_user named(const char *name)
+{
+    struct auth_user user = { .uid = 64001, .gid = 64001 };
+
+    snprintf(user.name, sizeof user.name, "%s", name);
+    snprintf(user.home, sizeof user.home, "%s/home", dir);
+    return user;
+}
+
+static void assert_like(const char *name, const struct stat *like)
+{
+    struct stat st;
+
+    ck_assert_msg(stat(in_dir(name), &st) == 0, "%s", name);
+    ck_assert_uint_eq(st.st_mode, like->st_mode);
+    ck_assert_uint_eq(st.st_uid, like->st_uid);
+    ck_assert_uint_eq(st.st_gid, like->st_gid);
+}
+
 START_TEST(missing_hash_directories_are_made_like_the_spool)
 {
     struct settings *settings = settings_of("hash-spool=2", dir);
-    struct stat spool, first, second;
+    struct auth_user alice = named("alice"), bob = named("bob");
+    struct stat spool, temp;
 
-    ck_assert_int_eq(chmod(dir, 02771), 0);
+    ck_assert_int_eq(mkdir(in_dir("temp"), 0711), 0);
+    settings->temp_dir = mem_strdup(path);
+    ck_assert_int_eq(stat(path, &temp), 0);
     if (getuid() == 0)
         ck_assert_int_eq(chown(dir, 0, 8), 0);
     ck_assert_int_eq(chmod(dir, 02771), 0);
     umask(077);
-    places_make_hash_dirs(settings, "alice");
+    places_make_hash_dirs(settings, &alice);
     ck_assert_int_eq(stat(dir, &spool), 0);
-    ck_assert_int_eq(stat(in_dir("a"), &first), 0);
-    ck_assert_int_eq(stat(in_dir("a/l"), &second), 0);
-    ck_assert_uint_eq(first.st_mode, spool.st_mode);
-    ck_assert_uint_eq(second.st_mode, spool.st_mode);
-    ck_assert_uint_eq(first.st_gid, spool.st_gid);
-    ck_assert_uint_eq(second.st_gid, spool.st_gid);
+    assert_like("a", &spool);
+    assert_like("a/l", &spool);
+    assert_like("temp/a", &temp);
+    assert_like("temp/a/l", &temp);
     settings->check_hash_dir = false;
-    places_make_hash_dirs(settings, "bob");
+    places_make_hash_dirs(settings, &bob);
     ck_assert_int_eq(access(in_dir("b"), F_OK), -1);
 }
 END_TEST
@@ -172,12 +193,69 @@ END_TEST
 START_TEST(a_hash_directory_that_is_a_link_is_not_followed)
 {
     struct settings *settings = settings_of("hash-spool=1", dir);
+    struct auth_user maida = named("maida");
 
-    ck_assert_int_eq(mkdir(in_dir("elsewhere"), 0700), 0);
     ck_assert_int_eq(symlink("nowhere", in_dir("o")), 0);
     catch_log();
-    places_make_hash_dirs(settings, "maida");
+    places_make_hash_dirs(settings, &maida);
     ck_assert_int_eq(access(in_dir("nowhere"), F_OK), -1);
+    ck_assert_ptr_nonnull(strstr(caught.data, "cannot be made"));
+}
+END_TEST
+
+/* Else a user of a spool that everybody may write to could have root make directories where he likes. */
+START_TEST(nothing_is_made_behind_a_link)
+{
+    struct settings *settings = settings_of("hash-spool=2", dir);
+    struct auth_user maida = named("maida");
+
+    ck_assert_int_eq(mkdir(in_dir("elsewhere"), 0700), 0);
+    ck_assert_int_eq(symlink("elsewhere", in_dir("m")), 0);
+    catch_log();
+    places_make_hash_dirs(settings, &maida);
+    ck_assert_int_eq(access(in_dir("elsewhere/a"), F_OK), -1);
+    ck_assert_ptr_nonnull(strstr(caught.data, "cannot be made"));
+}
+END_TEST
+
+START_TEST(nothing_is_made_in_somebodys_directory)
+{
+    struct settings *settings = settings_of("hash-spool=2", dir);
+    struct auth_user maida = named("maida");
+
+    if (getuid() != 0)
+        return;
+    ck_assert_int_eq(mkdir(in_dir("m"), 0700), 0);
+    ck_assert_int_eq(chown(path, 64002, 64002), 0);
+    catch_log();
+    places_make_hash_dirs(settings, &maida);
+    ck_assert_int_eq(access(in_dir("m/a"), F_OK), -1);
+    ck_assert_ptr_nonnull(strstr(caught.data, "cannot be made"));
+}
+END_TEST
+
+START_TEST(a_user_makes_them_in_his_home_only)
+{
+    struct settings *settings = settings_of("hash-spool=1 home-dir-misc=true", dir);
+    struct auth_user maida = named("maida");
+    struct stat home;
+
+    ck_assert_int_eq(mkdir(in_dir("home"), 0710), 0);
+    if (getuid() == 0) {
+        places_make_hash_dirs(settings, &maida); /* root does nothing there */
+        ck_assert_int_eq(access(in_dir("home/o"), F_OK), -1);
+        ck_assert_int_eq(rmdir(in_dir("o")), 0);
+        ck_assert_int_eq(chmod(dir, 01777), 0);
+        ck_assert_int_eq(chown(in_dir("home"), 64001, 64001), 0);
+        ck_assert(setegid(64001) == 0 && seteuid(64001) == 0);
+    }
+    ck_assert_int_eq(stat(in_dir("home"), &home), 0);
+    places_make_hash_dirs(settings, &maida);
+    assert_like("home/o", &home);
+    if (getuid() == 0) {
+        ck_assert(seteuid(0) == 0 && setegid(0) == 0);
+        ck_assert_int_eq(access(in_dir("o"), F_OK), -1);
+    }
 }
 END_TEST
 
@@ -293,6 +371,9 @@ int main(void)
     tcase_add_loop_test(tc, the_group_of_the_spool, 0, (int)(sizeof spools / sizeof *spools));
     tcase_add_test(tc, missing_hash_directories_are_made_like_the_spool);
     tcase_add_test(tc, a_hash_directory_that_is_a_link_is_not_followed);
+    tcase_add_test(tc, nothing_is_made_behind_a_link);
+    tcase_add_test(tc, nothing_is_made_in_somebodys_directory);
+    tcase_add_test(tc, a_user_makes_them_in_his_home_only);
     tcase_add_test(tc, a_held_lock_is_busy_and_dies_with_its_holder);
     tcase_add_test(tc, a_polite_holder_gives_way);
     tcase_add_test(tc, a_busy_holder_stays);
