@@ -333,8 +333,8 @@ def play_case(case, runner, popper):
 def runners(arguments):
     """As root: over TCP started as root, as inetd does, and over a local socket started as an ordinary user."""
     ordinary = FIRST_UID if os.getuid() == 0 and not arguments.as_root else None
-    everything = [Runner("tcp", None), Runner("unix", ordinary), Runner("pipe", ordinary)]
-    wanted = (arguments.over or ("tcp" if os.environ.get("POPPER_TESTS") == "short" else "tcp,unix,pipe")).split(",")
+    everything = [Runner("tcp", None), Runner("unix", ordinary), Runner("pipe", ordinary), Runner("pty", ordinary)]
+    wanted = (arguments.over or ("tcp" if os.environ.get("POPPER_TESTS") == "short" else "tcp,unix,pipe,pty")).split(",")
     return [r for r in everything if r.transport in wanted]
 
 
@@ -352,7 +352,7 @@ def main():
     parser = argparse.ArgumentParser(description="plays POP3 transcripts against popper; see tests/wire/README")
     parser.add_argument("files", nargs="+")
     parser.add_argument("--popper", default=os.environ.get("POPPER", "popper/popper"))
-    parser.add_argument("--over", help="comma list of tcp, unix, pipe")
+    parser.add_argument("--over", help="comma list of tcp, unix, pipe, pty")
     parser.add_argument("--only", help="cases whose name matches this regular expression")
     parser.add_argument("--as-root", action="store_true", help="start the server as root over every transport")
     parser.add_argument("--jobs", type=int, default=2)
@@ -376,8 +376,8 @@ def play_all(arguments, cases, popper):
     plays = []
     for runner in runners(arguments):
         for path, case in cases:
-            # Pipes are tried by the cases that ask for them: the conversation is the same.
-            if runner.transport == "pipe" and not case.all("over") and not arguments.over:
+            # Pipes and terminals are tried by the cases that ask for them: the conversation is the same.
+            if runner.transport in ("pipe", "pty") and not case.all("over") and not arguments.over:
                 continue
             if arguments.only and not re.search(arguments.only, case.name):
                 continue

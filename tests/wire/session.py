@@ -1,12 +1,15 @@
 """session: one connection: the server's processes and our end of descriptors 0, 1 and 2.
 """
+import errno
 import os
 import pathlib
+import pty
 import select
 import signal
 import socket
 import subprocess
 import time
+import tty
 
 from transcript import Mismatch, short
 from world import STEP_SECONDS
@@ -59,6 +62,12 @@ class Session:
             for fd in (to_write, from_read):
                 os.set_blocking(fd, False)
             return (from_read, to_write), (to_read, from_write)
+        if transport == "pty":
+            ours, theirs = pty.openpty()
+            tty.setraw(theirs)
+            self.socket = None
+            os.set_blocking(ours, False)
+            return (ours, ours), (theirs, theirs)
         if transport == "unix":
             ours, theirs = socket.socketpair()
         else:
@@ -92,7 +101,9 @@ class Session:
             data = os.read(self.reader, 1 << 20)
         except BlockingIOError:
             return
-        except ConnectionResetError:
+        except OSError as e:
+            if e.errno not in (errno.ECONNRESET, errno.EIO):  # a terminal whose other side is closed says EIO
+                raise
             data = b""
         self.received_at = time.monotonic()
         self.at_eof = not data
