@@ -1,5 +1,6 @@
 /*
- * module: see module.h. Runs with the rights of whoever calls, root's among them: what is loaded becomes part of the program.
+ * module: see module.h. Runs with the rights of whoever calls, root's among them: what is loaded becomes part of the
+ * program.
  */
 #include "common/module.h"
 
@@ -52,7 +53,10 @@ static int check(const char *path, const struct stat *st, struct strbuf *why)
     if (!S_ISREG(st->st_mode))
         return strbuf_fail(why, "%s is not a regular file; install popper again", path);
     if (geteuid() == 0 && (st->st_uid != 0 || (st->st_mode & 022)))
-        return strbuf_fail(why, "%s must belong to root and be writable to nobody else before root loads it; chown root %s; chmod go-w %s", path, path, path);
+        return strbuf_fail(why,
+                           "%s must belong to root and be writable to nobody else before root loads it; chown root %s; "
+                           "chmod go-w %s",
+                           path, path, path);
     return 0;
 }
 

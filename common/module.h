@@ -1,16 +1,18 @@
 /*
- * module: parts of the program in shared objects of their own, because most processes never need them and their libraries cost every start.
+ * module: parts of the program in shared objects of their own, because most processes never need them and their
+ * libraries cost every start.
  *
- * They are looked for beside the running program, then where configure installs programs (--with-popperdir), and nowhere else: no environment variable,
- * option or directory of somebody else takes part.
+ * They are looked for beside the running program, then where configure installs programs (--with-popperdir), and
+ * nowhere else: no environment variable, option or directory of somebody else takes part.
  */
 #ifndef COMMON_MODULE_H
 #define COMMON_MODULE_H
 
 #include "common/strbuf.h"
 
-/* Loads the file of that name (popper-tls.so), for good, and finds its symbol. NULL, or why names the file and what to do. With root's rights a file that
-   anybody but root could have changed is refused. Not for processes in a sandbox. */
+/* Loads the file of that name (popper-tls.so), for good, and finds its symbol. NULL, or why names the file and what
+   to do. With root's rights a file that anybody but root could have changed is refused. Not for processes in a
+   sandbox. */
 const void *module_find(const char *name, const char *symbol, struct strbuf *why);
 
 #endif

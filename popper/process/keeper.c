@@ -36,6 +36,7 @@
 #define REFRESH_MS 30000      /* how often a held dot lock is touched */
 #define UPDATE_WAIT_MS 10000
 #define LOGIN_WAIT_MS 3000
+#define SETTLE_MAX_MS 5000
 #define RECORDS_MAX 20000     /* log records of one session; more is an attack on the disk */
 
 struct keeper {
@@ -253,6 +254,15 @@ static void serve_xmit_send(struct keeper *k, struct privmsg *m)
     strbuf_free(&why);
 }
 
+static void serve_settle(struct keeper *k, struct privmsg *m)
+{
+    uint64_t ms = privmsg_get_number(m);
+
+    if (privmsg_complete(m))
+        answer_number(k, (uint64_t)tlsrelay_settle(k->start->relay, ms < SETTLE_MAX_MS ? (int)ms : SETTLE_MAX_MS),
+                      NULL);
+}
+
 static void serve_done(struct keeper *k, struct privmsg *m)
 {
     k->status = privmsg_get_number(m) == 0 ? 0 : MEM_EXIT_STATUS;
@@ -283,6 +293,7 @@ static const struct row rows[] = {
     { REQUEST_SYNC_DIR, WHEN_OPEN, serve_sync_dir },
     { REQUEST_XMIT_OPEN, WHEN_OPEN, serve_xmit_open },
     { REQUEST_XMIT_SEND, WHEN_OPEN, serve_xmit_send },
+    { REQUEST_SETTLE, WHEN_OPEN, serve_settle },
     { REQUEST_DONE, WHEN_EVER, serve_done },
 };
 
@@ -321,9 +332,15 @@ static void serve_all(struct keeper *k)
 {
     for (;;) {
         struct privmsg m;
-        int got = privmsg_receive(k->end, &m, held(k) ? REFRESH_MS : -1);
-        bool ended = got == 0;
+        int ms = held(k) ? REFRESH_MS : -1;
+        int got = tlsrelay_wait(k->start->relay, k->end, ms);
+        bool ended;
 
+        privmsg_init(&m, 0);
+        if (got == 0)
+            errno = ETIMEDOUT;
+        got = got > 0 ? privmsg_receive(k->end, &m, ms) : -1;
+        ended = got == 0;
         k->gone = got == 0;
         if (got > 0)
             ended = serve(k, &m) < 0;
@@ -346,7 +363,7 @@ static struct session_start session_start_of(const struct keeper *k, enum maildr
         .settings = k->settings, .peer = k->start->peer, .host = k->start->host, .user = k->start->user->name,
         .unread = k->start->unread, .unread_count = k->start->unread_count, .auth_ns = k->start->auth_ns,
         .keeper_pid = getpid(),
-        .files = k->files.open, .status = status, .why = why->data,
+        .files = k->files.open, .status = status, .why = why->data, .tls = k->start->relay->pid > 0,
     };
 }
 
@@ -498,6 +515,11 @@ int keeper_run(const struct keeper_start *start)
     if (k.lock)
         maillock_close(&k.lock);
     keeper_files_close(&k.files);
+    if (start->relay->pid > 0) {
+        dup2(2, 0);
+        dup2(2, 1);
+        tlsrelay_finish(start->relay, start->settings, start->peer);
+    }
     log_write(LOG_DEBUG, "(v%s) Ending request from \"%s\" at (%s) %s", PACKAGE_VERSION, start->user->name,
               start->peer->host, start->peer->ip);
     strbuf_free(&why);

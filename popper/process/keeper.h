@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "auth/auth.h"
+#include "process/tlsrelay.h"
 #include "settings/options.h"
 #include "wire/peer.h"
 
@@ -19,6 +20,7 @@ struct keeper_start {
     const char *unread;        /* handed over by preauth */
     size_t unread_count;
     int64_t auth_ns;
+    struct tlsrelay *relay;    /* the client speaks TLS when it has a process */
 };
 
 /* Serves the user on descriptors 0 and 1 to the end. The exit status of the process. */

@@ -3,7 +3,8 @@
  *
  * What may run as root, completely: main.c, process/startup.c, process/monitor.c, process/checker.c with what
  * auth_check_password calls (auth/auth.c, auth/auth_passwd.c, libcrypt, the name service), process/preauth.c and
- * process/keeper.c up to their identity_become (process/privsep.c), process/places.c (spool_gid, make_hash_dirs),
+ * process/keeper.c up to their identity_become (process/privsep.c), process/tlsrelay.c with the module popper-tls.so
+ * and the TLS library while they load certificates and keys, process/places.c (spool_gid, make_hash_dirs),
  * protocol/stats.c, settings/, wire/peer.c, wire/privmsg.c, common/. After a login nothing runs as root.
  *
  * Rights of this role: those it was started with. It never reads from the client's descriptors. What preauth says
@@ -27,6 +28,7 @@
 #include "process/preauth.h"
 #include "process/request.h"
 #include "process/sandbox.h"
+#include "process/tlsrelay.h"
 #include "protocol/command.h"
 #include "protocol/stats.h"
 #include "wire/netio.h"
@@ -49,6 +51,7 @@ struct monitor {
     struct auth_user user;
     char unread[NETIO_UNREAD_MAX];
     size_t unread_count;
+    struct tlsrelay relay;
     unsigned open_rows;   /* bit set of enum request: what may be asked now */
 };
 
@@ -128,10 +131,41 @@ static enum monitor_next serve_handover(struct monitor *mon, struct privmsg *m)
     return NEXT_KEEPER;
 }
 
+/* From here on descriptors 0 and 1 are the stream behind the relay. */
+static int start_tls(struct monitor *mon, bool stls, int *plain_r, struct strbuf *why)
+{
+    if (tlsrelay_start(&mon->relay, mon->settings, &mon->peer, stls, plain_r, why) < 0)
+        return -1;
+    if (dup2(*plain_r, 0) < 0 || dup2(*plain_r, 1) < 0)
+        return strbuf_fail(why, "dup2: %s", strerror(errno));
+    return 0;
+}
+
+static enum monitor_next serve_stls(struct monitor *mon, struct privmsg *m)
+{
+    struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
+    struct privmsg answer;
+    int sent, plain = -1;
+
+    if (!privmsg_complete(m))
+        return NEXT_GO_ON;
+    if (start_tls(mon, true, &plain, &why) < 0)
+        log_write(LOG_ERR, "STLS from %s refused: %s", mon->peer.ip, why.data);
+    strbuf_free(&why);
+    privmsg_init(&answer, REQUEST_ANSWER);
+    privmsg_put_number(&answer, plain >= 0);
+    if (plain >= 0)
+        privmsg_put_fd(&answer, plain);
+    sent = privmsg_send(mon->preauth, &answer);
+    privmsg_free(&answer); /* and closes plain, which is 0 and 1 now */
+    return sent < 0 ? NEXT_GONE : NEXT_GO_ON;
+}
+
 static const struct row rows[] = {
     { REQUEST_LOG, false, serve_log },
     { REQUEST_PASSWORD, true, serve_password },
     { REQUEST_HANDOVER, true, serve_handover },
+    { REQUEST_STLS, true, serve_stls },
 };
 
 /* The row that answers this type now, or NULL. */
@@ -176,8 +210,12 @@ static enum monitor_next serve_all(struct monitor *mon)
     while (next == NEXT_GO_ON) {
         struct privmsg m;
         int64_t left = (limit - netio_now()) / 1000000;
-        int got = privmsg_receive(mon->preauth, &m, left > 0 ? (int)left : 0);
+        int ms = left > 0 ? (int)left : 0;
+        int got = -1;
 
+        privmsg_init(&m, 0);
+        if (tlsrelay_wait(&mon->relay, mon->preauth, ms) >= 0)
+            got = privmsg_receive(mon->preauth, &m, ms);
         if (got > 0)
             next = serve(mon, &m);
         else if (got == 0)
@@ -212,7 +250,9 @@ static bool reap_preauth(struct monitor *mon, enum monitor_next next)
 
 static bool start_preauth(struct monitor *mon)
 {
-    struct preauth_start start = { .settings = mon->settings, .peer = &mon->peer, .host = mon->host };
+    struct preauth_start start = {
+        .settings = mon->settings, .peer = &mon->peer, .host = mon->host, .tls = mon->relay.pid > 0
+    };
     int ends[2];
 
     if (privmsg_pair(ends) < 0) {
@@ -236,15 +276,42 @@ static int become_keeper(struct monitor *mon)
 {
     struct keeper_start start = {
         .settings = mon->settings, .peer = &mon->peer, .host = mon->host, .user = &mon->user, .unread = mon->unread,
-        .unread_count = mon->unread_count, .auth_ns = mon->auth_ns,
+        .unread_count = mon->unread_count, .auth_ns = mon->auth_ns, .relay = &mon->relay,
     };
 
     return keeper_run(&start);
 }
 
+/* alternate-port: the client begins with TLS. Certificates and keys are loaded while preauth starts. */
+static bool begin_with_tls(struct monitor *mon)
+{
+    struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
+    int plain;
+
+    if (mon->settings->tls_support != TLS_SUPPORT_ALTERNATE_PORT)
+        return true;
+    if (start_tls(mon, false, &plain, &why) < 0) {
+        log_write(LOG_ERR, "no session for %s: %s", mon->peer.ip, why.data);
+        strbuf_free(&why);
+        return false;
+    }
+    close(plain);
+    return true;
+}
+
+/* Nobody serves the client any more. */
+static void end_tls(struct monitor *mon)
+{
+    if (mon->relay.pid <= 0)
+        return;
+    dup2(2, 0);
+    dup2(2, 1);
+    tlsrelay_finish(&mon->relay, mon->settings, &mon->peer);
+}
+
 int monitor_run(const struct settings *settings)
 {
-    struct monitor mon = { .settings = settings, .started = netio_now() };
+    struct monitor mon = { .settings = settings, .started = netio_now(), .relay = TLSRELAY_NONE };
     enum monitor_next next;
     bool well;
 
@@ -252,14 +319,17 @@ int monitor_run(const struct settings *settings)
     if (gethostname(mon.host, sizeof mon.host - 1) < 0 || !mon.host[0])
         strcpy(mon.host, "localhost");
     log_write(LOG_DEBUG, "(v%s) Servicing request from \"%s\" at %s", PACKAGE_VERSION, mon.peer.host, mon.peer.ip);
-    if (!start_preauth(&mon))
+    if (!begin_with_tls(&mon) || !start_preauth(&mon))
         return MEM_EXIT_STATUS;
     permit(&mon, REQUEST_LOG);
     permit(&mon, REQUEST_PASSWORD);
+    if (settings->tls_support == TLS_SUPPORT_STLS)
+        permit(&mon, REQUEST_STLS);
     next = serve_all(&mon);
     well = reap_preauth(&mon, next);
     if (next == NEXT_KEEPER)
         return become_keeper(&mon);
+    end_tls(&mon);
     log_write(LOG_DEBUG, "(v%s) Ending request from \"%s\" at (%s) %s", PACKAGE_VERSION,
               mon.granted ? mon.user.name : "", mon.peer.host, mon.peer.ip);
     return well ? 0 : MEM_EXIT_STATUS;

@@ -17,10 +17,17 @@
 #include "common/mem.h"
 #include "process/privsep.h"
 #include "process/request.h"
+#include "process/tlsrelay.h"
 #include "protocol/cmd_auth.h"
 #include "wire/netio.h"
 
 #define OUTPUT_BYTES 4096
+
+struct preauth {
+    const struct preauth_start *start;
+    struct cmd_auth_asks asks;
+    int plain; /* STLS was granted: the stream that takes the place of the client's descriptors */
+};
 
 static void give_up_rights(const struct settings *settings)
 {
@@ -37,14 +44,14 @@ static void give_up_rights(const struct settings *settings)
 
 static enum cmd_auth_verdict ask_password(void *context, const char *name, const char *password)
 {
-    const struct preauth_start *start = context;
+    const struct preauth *p = context;
     struct privmsg m;
     uint64_t verdict;
 
     privmsg_init(&m, REQUEST_PASSWORD);
     privmsg_put_text(&m, name);
     privmsg_put_text(&m, password);
-    if (request_ask(start->monitor, &m) < 0)
+    if (request_ask(p->start->monitor, &m) < 0)
         _exit(MEM_EXIT_STATUS);
     verdict = privmsg_get_number(&m);
     privmsg_free(&m);
@@ -56,6 +63,34 @@ static enum cmd_auth_verdict ask_password(void *context, const char *name, const
     default:
         return CMD_AUTH_UNAVAILABLE;
     }
+}
+
+static bool prepare_tls(void *context)
+{
+    struct preauth *p = context;
+    struct privmsg m;
+
+    privmsg_init(&m, REQUEST_STLS);
+    if (request_ask(p->start->monitor, &m) < 0)
+        _exit(MEM_EXIT_STATUS);
+    if (privmsg_get_number(&m) == 1) {
+        p->plain = m.fd;
+        m.fd = -1;
+    }
+    privmsg_free(&m);
+    return p->plain >= 0;
+}
+
+/* The byte tells the relay that the client has its +OK. */
+static void enter_tls(void *context)
+{
+    struct preauth *p = context;
+
+    if (dup2(p->plain, 0) < 0 || dup2(p->plain, 1) < 0 || file_write(0, "", 1) != 1)
+        _exit(MEM_EXIT_STATUS);
+    close(p->plain);
+    p->plain = -1;
+    p->asks.tls = true;
 }
 
 static void hand_over(const struct preauth_start *start, const struct netio *io)
@@ -72,17 +107,22 @@ static void hand_over(const struct preauth_start *start, const struct netio *io)
 
 _Noreturn void preauth_main(const struct preauth_start *start)
 {
-    struct cmd_auth_asks asks = { .context = (void *)start, .password = ask_password };
+    struct preauth p = {
+        .start = start, .plain = -1,
+        .asks = { .context = &p, .password = ask_password, .prepare_tls = prepare_tls, .enter_tls = enter_tls,
+                  .tls = start->tls },
+    };
     struct netio *io;
     enum command_end end;
 
     request_log_through(start->monitor);
     log_close();
+    tlsrelay_forget_keys();
     file_sanitize_descriptors(3, &start->monitor, 1);
     give_up_rights(start->settings);
     io = netio_new(0, 1, COMMAND_LINE_MAX, OUTPUT_BYTES);
     netio_tune_socket(io);
-    end = cmd_auth_serve(io, start->settings, start->peer, start->host, start->stamp, &asks);
+    end = cmd_auth_serve(io, start->settings, start->peer, start->host, start->stamp, &p.asks);
     if (end == COMMAND_END_NEXT_STATE)
         hand_over(start, io);
     netio_close(&io);

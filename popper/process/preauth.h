@@ -12,6 +12,7 @@ struct preauth_start {
     const struct peer *peer;
     const char *host;   /* our name */
     const char *stamp;  /* for APOP, or NULL */
+    bool tls;           /* descriptors 0 and 1 are inside TLS from the beginning */
     int monitor;        /* its end of the privmsg pair */
 };
 

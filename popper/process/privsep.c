@@ -37,7 +37,8 @@ static bool take_ids(const char *line, const char *name, uid_t *uid_r, gid_t *gi
     if (strncmp(line, name, length) != 0 || line[length] != ':')
         return false;
     line = strchr(line + length + 1, ':');
-    if (!line || sscanf(line, ":%lu:%lu:", &uid, &gid) != 2 || uid == 0 || gid == 0 || uid >= (uid_t)-1 || gid >= (gid_t)-1)
+    if (!line || sscanf(line, ":%lu:%lu:", &uid, &gid) != 2 || uid == 0 || gid == 0 || uid >= (uid_t)-1 ||
+        gid >= (gid_t)-1)
         return false;
     *uid_r = (uid_t)uid;
     *gid_r = (gid_t)gid;
@@ -68,8 +69,9 @@ static void find_privsep_user(uid_t *uid_r, gid_t *gid_r)
 {
     if (find_local_user(PRIVSEP_USER, uid_r, gid_r))
         return;
-    log_write(LOG_WARNING, "there is no user " PRIVSEP_USER " in /etc/passwd for the process that meets clients first; nobody is used. Make one that owns "
-              "nothing, or set configure --with-privsep-user");
+    log_write(LOG_WARNING,
+              "there is no user " PRIVSEP_USER " in /etc/passwd for the processes that meet clients; nobody is used. "
+              "Make one that owns nothing, or set configure --with-privsep-user");
     if (find_local_user("nobody", uid_r, gid_r))
         return;
     *uid_r = 65534;
@@ -84,15 +86,17 @@ static bool is_jail(const char *path)
     return stat(path, &st) == 0 && S_ISDIR(st.st_mode) && st.st_uid == 0 && !(st.st_mode & 022);
 }
 
-/* An empty root directory is a second wall behind the uid. Where the site made none, the kernel's list of our own descriptors does as well: nothing can be
-   made there, and what there is cannot be opened by who we are then. */
+/* An empty root directory is a second wall behind the uid. Where the site made none, the kernel's list of our own
+   descriptors does as well: nothing can be made there, and what there is cannot be opened by who we are then. */
 static void lock_in(void)
 {
     const char *jail = is_jail(PRIVSEP_PATH) ? PRIVSEP_PATH : OWN_JAIL;
 
     if (chdir(jail) < 0 || chroot(".") < 0)
-        log_write(LOG_WARNING, "the process that meets clients first cannot be locked in: chroot to %s: %s; make " PRIVSEP_PATH
-                  ", owned by root and empty", jail, strerror(errno));
+        log_write(LOG_WARNING,
+                  "a process that meets clients cannot be locked in: chroot to %s: %s; make " PRIVSEP_PATH
+                  ", owned by root and empty",
+                  jail, strerror(errno));
     if (chdir("/") < 0)
         _exit(MEM_EXIT_STATUS);
 }

@@ -1,6 +1,7 @@
 /*
- * privsep: how a process that meets bytes from strangers gives up all rights: as root it becomes the privsep user (configure --with-privsep-user), locked
- * into an empty directory (--with-privsep-path, or one of the kernel's in which nothing can be made); with or without root it enters the sandbox.
+ * privsep: how a process that meets bytes from strangers gives up all rights: as root it becomes the privsep user
+ * (configure --with-privsep-user), locked into an empty directory (--with-privsep-path, or one of the kernel's in which
+ * nothing can be made); with or without root it enters the sandbox.
  */
 #ifndef PROCESS_PRIVSEP_H
 #define PROCESS_PRIVSEP_H

@@ -34,6 +34,7 @@ const char *request_name(uint32_t type)
         [REQUEST_XMIT_OPEN] = "XMIT_OPEN",
         [REQUEST_XMIT_SEND] = "XMIT_SEND",
         [REQUEST_DONE] = "DONE",
+        [REQUEST_STLS] = "STLS", [REQUEST_ESTABLISHED] = "ESTABLISHED", [REQUEST_SETTLE] = "SETTLE",
     };
 
     return type < REQUEST_COUNT && names[type] ? names[type] : "unknown";
@@ -76,6 +77,20 @@ int request_ask(int end, struct privmsg *m)
         return 0;
     privmsg_free(m);
     return -1;
+}
+
+int request_settle(void *end, int timeout_ms)
+{
+    struct privmsg m;
+    uint64_t settled;
+
+    privmsg_init(&m, REQUEST_SETTLE);
+    privmsg_put_number(&m, (uint64_t)timeout_ms);
+    if (request_ask(*(const int *)end, &m) < 0)
+        return -1;
+    settled = privmsg_get_number(&m);
+    privmsg_free(&m);
+    return settled == REQUEST_SETTLED_YES ? 1 : settled == REQUEST_SETTLED_NOT_YET ? 0 : -1;
 }
 
 /* ---- mailhost over privmsg */

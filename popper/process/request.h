@@ -29,9 +29,15 @@ enum request {
     REQUEST_XMIT_OPEN,    /* nothing; answer as OPEN: a new file for a message of XTND XMIT */
     REQUEST_XMIT_SEND,    /* nothing; answer as REMOVE: mail-command has run on that file */
     REQUEST_DONE,         /* number exit status; no answer */
+    REQUEST_STLS,         /* nothing; answer: number 1 and the descriptor that replaces the client's, or number 0 */
+    REQUEST_ESTABLISHED,  /* from the TLS relay: bytes tls-exporter, bytes tls-server-end-point; no answer */
+    REQUEST_SETTLE,       /* number ms; answer: number (enum request_settled), at the latest after so many ms */
     REQUEST_COUNT,
     REQUEST_ANSWER = 1000
 };
+
+/* Whether the client's machine has acknowledged all that was sent before. */
+enum request_settled { REQUEST_SETTLED_NOT_YET, REQUEST_SETTLED_YES, REQUEST_SETTLED_NEVER };
 
 const char *request_name(uint32_t type); /* for the log */
 
@@ -41,6 +47,9 @@ void request_log_through(int end);
 /* Asks and waits for the answer (m is the question and then the answer). 0; or -1 when the other side is gone or
    answered nonsense. */
 int request_ask(int end, struct privmsg *m);
+
+/* REQUEST_SETTLE of whoever is at `end`: as netio_set_settle wants it (context: a pointer to the descriptor). */
+int request_settle(void *end, int timeout_ms);
 
 /* What a file's owner asks of the keeper: fills host (context included) so that the mail rooms' calls travel over
    `end`. shown: borrowed. Signals wait from lock(updating) to unlock. */

@@ -35,6 +35,9 @@ static const int *const files = LIST(SCMP_SYS(pread64), SCMP_SYS(pwrite64), SCMP
 
 static const int *const nothing_more = LIST(SCMP_SYS(getppid));
 
+/* After STLS the relay's stream takes the place of the client's descriptors. */
+static const int *const replaces_descriptors = LIST(SCMP_SYS(getppid), SCMP_SYS(dup2), SCMP_SYS(dup3));
+
 /* An attempt at one of these is an attack or a serious mistake: the process dies. */
 static const int *const deadly = LIST(SCMP_SYS(open), SCMP_SYS(openat), SCMP_SYS(openat2), SCMP_SYS(creat), SCMP_SYS(open_by_handle_at),
     SCMP_SYS(execve), SCMP_SYS(execveat), SCMP_SYS(socket), SCMP_SYS(socketpair), SCMP_SYS(connect), SCMP_SYS(bind), SCMP_SYS(listen), SCMP_SYS(accept),
@@ -116,7 +119,7 @@ int main(void)
 {
     printf("/* Made by sandbox_gen; do not edit. */\n");
     for (int enforce = 0; enforce <= 1; enforce++) {
-        make("preauth", nothing_more, false, enforce);
+        make("preauth", replaces_descriptors, false, enforce);
         make("relay", nothing_more, false, enforce);
         make("session", files, true, enforce);
         make("helper", nothing_more, false, enforce);

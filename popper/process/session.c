@@ -35,6 +35,7 @@ struct session {
     struct command_client client;
     struct mailhost host;
     struct netio *io;
+    int keeper;
     struct maildrop *drop;
     bool taken_over;
 };
@@ -131,7 +132,10 @@ static void open_client(struct session *s)
 
     s->io = netio_new(0, 1, COMMAND_LINE_MAX, OUTPUT_BYTES);
     netio_set_interrupt(s->io, &woken, interrupted, s);
-    netio_set_chunky(s->io, start->settings->chunky_writes == CHUNKY_ALWAYS);
+    netio_set_chunky(s->io, start->settings->chunky_writes == CHUNKY_ALWAYS ||
+                                (start->settings->chunky_writes == CHUNKY_TLS && start->tls));
+    if (start->tls)
+        netio_set_settle(s->io, request_settle, &s->keeper);
     if (netio_prepend(s->io, start->unread, start->unread_count) < 0) {
         log_write(LOG_ERR, "%s at %s (%s): more unread input than fits was handed over; the session ends", start->user,
                   start->peer->host, start->peer->ip);
@@ -221,6 +225,7 @@ _Noreturn void session_main(const struct session_start *start)
 {
     struct session s = {
         .start = start,
+        .keeper = start->keeper,
         .client = { .user = start->user, .peer = start->peer, .timeout = start->settings->timeout },
     };
     int status;

@@ -1,9 +1,10 @@
 /*
- * tls: see tls.h. One connection of the TLS library between two buffers; and the table that the relay finds in the module popper-tls.so.
+ * tls: see tls.h. One connection of the TLS library between two buffers; and the table that the relay finds in the
+ * module popper-tls.so.
  *
- * The library reads ciphertext from `in` and writes it to `out` through a BIO of our own, so it never meets a descriptor, never waits and never meets
- * SIGPIPE; the relay moves many records with one system call. Both buffers are bounded: a handshake that does not fit into `out` waits, a batch of
- * TLS_PLAIN_MAX plain bytes always fits.
+ * The library reads ciphertext from `in` and writes it to `out` through a BIO of our own, so it never meets a
+ * descriptor, never waits and never meets SIGPIPE; the relay moves many records with one system call. Both buffers are
+ * bounded: a handshake that does not fit into `out` waits, a batch of TLS_PLAIN_MAX plain bytes always fits.
  */
 #include "process/tls.h"
 
@@ -19,7 +20,8 @@
 #define RECORDS (TLS_PLAIN_MAX / TLS_RECORD_MAX)
 #define RECORD_OVERHEAD 512                       /* header, nonce, padding, tag: RFC 8446 allows 256 */
 #define IN_BYTES (2 * (TLS_RECORD_MAX + RECORD_OVERHEAD))
-#define OUT_BYTES (TLS_PLAIN_MAX + RECORDS * RECORD_OVERHEAD + TLS_RECORD_MAX) /* and what the library says itself meanwhile */
+#define OUT_BYTES                                                                                                      \
+    (TLS_PLAIN_MAX + RECORDS * RECORD_OVERHEAD + TLS_RECORD_MAX) /* and what the library says itself meanwhile */
 #define EXPORTER_LABEL "EXPORTER-Channel-Binding" /* RFC 9266 */
 
 struct tls {
@@ -309,7 +311,8 @@ static void facts(struct tls *tls, struct tls_facts *facts_r)
     put_description(facts_r->cipher_text, sizeof facts_r->cipher_text, cipher);
     /* Before TLS 1.3 it binds only with the extended master secret (RFC 9266 section 3). */
     if (SSL_version(tls->ssl) >= TLS1_3_VERSION || SSL_get_extms_support(tls->ssl) == 1)
-        if (SSL_export_keying_material(tls->ssl, facts_r->exporter, sizeof facts_r->exporter, EXPORTER_LABEL, strlen(EXPORTER_LABEL), NULL, 0, 1) == 1)
+        if (SSL_export_keying_material(tls->ssl, facts_r->exporter, sizeof facts_r->exporter, EXPORTER_LABEL,
+                                       strlen(EXPORTER_LABEL), NULL, 0, 1) == 1)
             facts_r->exporter_length = sizeof facts_r->exporter;
     facts_r->end_point_length = end_point(tls->ssl, facts_r->end_point, sizeof facts_r->end_point);
     ERR_clear_error();

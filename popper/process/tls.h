@@ -1,9 +1,10 @@
 /*
- * tls: the contract between the relay (tlsrelay*.c, in the server) and the module popper-tls.so (tls.c, tls_site.c, tls_certificate.c), the only code
- * that knows the TLS library. The server does not link the library: a session without TLS never loads it.
+ * tls: the contract between the relay (tlsrelay*.c, in the server) and the module popper-tls.so (tls.c, tls_site.c,
+ * tls_certificate.c), the only code that knows the TLS library. The server does not link the library: a session without
+ * TLS never loads it.
  *
- * The module does no I/O with clients: it turns bytes of one side into bytes of the other. Only tls_open reads files. It calls strbuf, mem, file and log
- * of the program that loads it (popper/module.syms).
+ * The module does no I/O with clients: it turns bytes of one side into bytes of the other. Only tls_open reads files.
+ * It calls strbuf, mem, file and log of the program that loads it (popper/module.syms).
  */
 #ifndef PROCESS_TLS_H
 #define PROCESS_TLS_H
@@ -39,7 +40,8 @@ struct tls_facts {
     char cipher_text[128];    /* the library's description, single blanks */
     int bits;
     bool resumed;
-    /* For SASL's channel binding: tls-exporter (RFC 9266) and tls-server-end-point (RFC 5929); lengths 0: not to be had. */
+    /* For SASL's channel binding: tls-exporter (RFC 9266) and tls-server-end-point (RFC 5929); lengths 0: not to be
+       had. */
     unsigned char exporter[32];
     size_t exporter_length;
     unsigned char end_point[64];
@@ -50,15 +52,18 @@ struct tls_calls {
     const char *version;      /* of the module: must be the program's */
     size_t settings_size;
 
-    /* Reads certificates and keys with the rights of the moment and checks them. keys: ticket_keys x TLS_TICKET_KEY bytes; 0: no session is resumed
-       unless tls-ticket-key-file says so. What does not keep TLS from working is logged. NULL and why (names the file and the remedy) otherwise. */
-    struct tls_site *(*open)(const struct settings *settings, const unsigned char *keys, size_t ticket_keys, struct strbuf *why);
+    /* Reads certificates and keys with the rights of the moment and checks them. keys: ticket_keys x TLS_TICKET_KEY
+       bytes; 0: no session is resumed unless tls-ticket-key-file says so. What does not keep TLS from working is
+       logged. NULL and why (names the file and the remedy) otherwise. */
+    struct tls_site *(*open)(const struct settings *settings, const unsigned char *keys, size_t ticket_keys,
+                             struct strbuf *why);
     void (*close)(struct tls_site **site); /* wipes the keys */
 
     struct tls *(*start)(struct tls_site *site); /* server side; NULL: no memory */
     void (*end)(struct tls **tls);
 
-    /* Where bytes from the client are to be put, and how many of them there are then. Room is 0 while earlier ones wait. received(0): it sent its last. */
+    /* Where bytes from the client are to be put, and how many of them there are then. Room is 0 while earlier ones
+       wait. received(0): it sent its last. */
     unsigned char *(*input)(struct tls *tls, size_t *room_r);
     void (*received)(struct tls *tls, size_t n);
     /* What is to be sent to the client, and how much of that was. */
@@ -69,7 +74,8 @@ struct tls_calls {
     void (*facts)(struct tls *tls, struct tls_facts *facts_r);
     /* Up to max plain bytes of the client. TLS_OK and *n_r > 0, or why not. */
     enum tls_result (*read)(struct tls *tls, void *buf, size_t max, size_t *n_r, struct strbuf *why);
-    /* Turns n (1 to TLS_PLAIN_MAX) plain bytes into output; may only be called when there is none. TLS_OK: all of them. */
+    /* Turns n (1 to TLS_PLAIN_MAX) plain bytes into output; may only be called when there is none. TLS_OK: all of
+       them. */
     enum tls_result (*write)(struct tls *tls, const void *buf, size_t n, struct strbuf *why);
     /* Adds the goodbye (close_notify) to the output. */
     void (*goodbye)(struct tls *tls);

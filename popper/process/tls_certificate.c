@@ -1,5 +1,6 @@
 /*
- * tls_certificate: see tls_certificate.h. It never asks for a passphrase, and copies of a private key outside the library's own memory are wiped.
+ * tls_certificate: see tls_certificate.h. It never asks for a passphrase, and copies of a private key outside the
+ * library's own memory are wiped.
  */
 #include "process/tls_certificate.h"
 
@@ -27,13 +28,15 @@ static int check_stat(const struct stat *st, const char *path, const char *what,
     if (!S_ISREG(st->st_mode))
         return strbuf_fail(why, "%s %s is not a regular file", what, path);
     if (st->st_uid != 0 && st->st_uid != geteuid())
-        return strbuf_fail(why, "%s %s belongs to uid %ld, who could change it; chown it to %s", what, path, (long)st->st_uid,
-                           geteuid() == 0 ? "root" : "root or to the user popper runs as");
+        return strbuf_fail(why, "%s %s belongs to uid %ld, who could change it; chown it to %s", what, path,
+                           (long)st->st_uid, geteuid() == 0 ? "root" : "root or to the user popper runs as");
     if (st->st_mode & 022)
-        return strbuf_fail(why, "%s %s can be written to by others than its owner (mode %04o); chmod go-w %s", what, path,
-                           (unsigned)(st->st_mode & 07777), path);
+        return strbuf_fail(why, "%s %s can be written to by others than its owner (mode %04o); chmod go-w %s", what,
+                           path, (unsigned)(st->st_mode & 07777), path);
     if (secret && (st->st_mode & (st->st_uid == 0 ? 007 : 077)))
-        return strbuf_fail(why, "%s %s can be read by others than its owner (mode %04o); chmod 600 %s, and replace the key, as somebody may have copied it",
+        return strbuf_fail(why,
+                           "%s %s can be read by others than its owner (mode %04o); chmod 600 %s, and replace the key, "
+                           "as somebody may have copied it",
                            what, path, (unsigned)(st->st_mode & 07777), path);
     if (st->st_size == 0)
         return strbuf_fail(why, "%s %s is empty", what, path);
@@ -41,7 +44,8 @@ static int check_stat(const struct stat *st, const char *path, const char *what,
 }
 
 /* Follows symbolic links: tools that renew certificates keep the newest one behind one. */
-static int read_file(const char *path, const char *what, bool secret, size_t max, struct strbuf *content, struct strbuf *why)
+static int read_file(const char *path, const char *what, bool secret, size_t max, struct strbuf *content,
+                     struct strbuf *why)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     struct stat st;
@@ -49,7 +53,9 @@ static int read_file(const char *path, const char *what, bool secret, size_t max
 
     if (fd < 0)
         return strbuf_fail(why, "%s %s cannot be opened: %s%s", what, path, strerror(errno),
-                           errno == EACCES ? "; popper must be started as root, or the file be readable for the user it is started as" : "");
+                           errno == EACCES ? "; popper must be started as root, or the file be readable for the user "
+                                             "it is started as"
+                                           : "");
     if (fstat(fd, &st) < 0)
         strbuf_fail(why, "%s %s: %s", what, path, strerror(errno));
     else if (check_stat(&st, path, what, secret, why) == 0)
@@ -58,7 +64,8 @@ static int read_file(const char *path, const char *what, bool secret, size_t max
     return result;
 }
 
-int tls_certificate_read_secret(const char *path, const char *what, size_t max, struct strbuf *content, struct strbuf *why)
+int tls_certificate_read_secret(const char *path, const char *what, size_t max, struct strbuf *content,
+                                struct strbuf *why)
 {
     return read_file(path, what, true, max, content, why);
 }
@@ -85,7 +92,9 @@ static int take_key(struct tls_certificate *c, const struct strbuf *pem, const c
     if (c->key)
         return 0;
     if (asked)
-        return strbuf_fail(why, "the private key in %s is encrypted, and nobody is there to give the passphrase; decrypt it with openssl pkey -in %s",
+        return strbuf_fail(why,
+                           "the private key in %s is encrypted, and nobody is there to give the passphrase; decrypt it "
+                           "with openssl pkey -in %s",
                            path, path);
     return strbuf_fail(why, "there is no private key in PEM format in %s", path);
 }
@@ -98,7 +107,8 @@ static int take_certificates(struct tls_certificate *c, const struct strbuf *pem
     c->chain = sk_X509_new_null();
     if (bio && c->chain) {
         c->leaf = PEM_read_bio_X509(bio, NULL, NULL, NULL);
-        while (c->leaf && sk_X509_num(c->chain) < CHAIN_MAX && (next = PEM_read_bio_X509(bio, NULL, NULL, NULL)) != NULL)
+        while (c->leaf && sk_X509_num(c->chain) < CHAIN_MAX &&
+               (next = PEM_read_bio_X509(bio, NULL, NULL, NULL)) != NULL)
             sk_X509_push(c->chain, next);
     }
     BIO_free(bio);
@@ -119,9 +129,14 @@ static int check_match(const struct tls_certificate *c, const char *cert_file, c
             break;
     ERR_clear_error();
     if (i < sk_X509_num(c->chain))
-        return strbuf_fail(why, "the private key in %s belongs to certificate %d in %s; move that certificate to the beginning of the file, its issuers "
-                           "behind it", key_file, i + 2, cert_file);
-    return strbuf_fail(why, "the private key in %s does not belong to the certificate in %s; one of the two files is not the newest", key_file, cert_file);
+        return strbuf_fail(why,
+                           "the private key in %s belongs to certificate %d in %s; move that certificate to the "
+                           "beginning of the file, its issuers "
+                           "behind it",
+                           key_file, i + 2, cert_file);
+    return strbuf_fail(
+        why, "the private key in %s does not belong to the certificate in %s; one of the two files is not the newest",
+        key_file, cert_file);
 }
 
 /* ---- how long they are good for */
@@ -131,7 +146,8 @@ static void put_day(struct strbuf *text, const ASN1_TIME *when)
     struct tm tm;
 
     if (ASN1_TIME_to_tm(when, &tm))
-        strbuf_addf(text, "%04d-%02d-%02d %02d:%02d UTC", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min);
+        strbuf_addf(text, "%04d-%02d-%02d %02d:%02d UTC", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour,
+                    tm.tm_min);
     else
         strbuf_adds(text, "an unreadable time");
 }
@@ -152,7 +168,8 @@ static void look_at_time(const X509 *certificate, int n, const char *path, time_
         log_write(LOG_ERR, "%s in %s expired at %s; clients will refuse it: renew it", which.data, path, day.data);
     } else if (X509_cmp_time(begins, &now) > 0) {
         put_day(&day, begins);
-        log_write(LOG_ERR, "%s in %s is not valid before %s; clients will refuse it: is the clock of this host right?", which.data, path, day.data);
+        log_write(LOG_ERR, "%s in %s is not valid before %s; clients will refuse it: is the clock of this host right?",
+                  which.data, path, day.data);
     } else if (X509_cmp_time(ends, &soon) <= 0) {
         put_day(&day, ends);
         log_write(LOG_WARNING, "%s in %s expires at %s; renew it", which.data, path, day.data);
@@ -175,7 +192,8 @@ static void look_at_times(const struct tls_certificate *c, const char *path, tim
 static int load_parts(struct tls_certificate *c, const char *cert_file, const char *key_file, struct strbuf *why)
 {
     struct strbuf pem = STRBUF_INIT(FILE_MAX);
-    int result = read_file(cert_file, key_file ? "the certificate" : "the file of certificate and private key", !key_file, FILE_MAX, &pem, why);
+    int result = read_file(cert_file, key_file ? "the certificate" : "the file of certificate and private key",
+                           !key_file, FILE_MAX, &pem, why);
 
     if (result == 0)
         result = take_certificates(c, &pem, cert_file, why);
@@ -189,10 +207,12 @@ static int load_parts(struct tls_certificate *c, const char *cert_file, const ch
     return result;
 }
 
-int tls_certificate_load(struct tls_certificate *c, const char *cert_file, const char *key_file, time_t now, struct strbuf *why)
+int tls_certificate_load(struct tls_certificate *c, const char *cert_file, const char *key_file, time_t now,
+                         struct strbuf *why)
 {
     *c = (struct tls_certificate){ 0 };
-    if (load_parts(c, cert_file, key_file, why) == 0 && check_match(c, cert_file, key_file ? key_file : cert_file, why) == 0) {
+    if (load_parts(c, cert_file, key_file, why) == 0 &&
+        check_match(c, cert_file, key_file ? key_file : cert_file, why) == 0) {
         look_at_times(c, cert_file, now);
         return 0;
     }
@@ -226,7 +246,8 @@ static char *first_host(const X509 *certificate)
         const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, i);
 
         if (name->type == GEN_DNS)
-            host = OPENSSL_strndup((const char *)ASN1_STRING_get0_data(name->d.dNSName), (size_t)ASN1_STRING_length(name->d.dNSName));
+            host = OPENSSL_strndup((const char *)ASN1_STRING_get0_data(name->d.dNSName),
+                                   (size_t)ASN1_STRING_length(name->d.dNSName));
     }
     GENERAL_NAMES_free(names);
     if (host && host[0] == '*')

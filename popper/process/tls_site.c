@@ -1,5 +1,6 @@
 /*
- * tls_site: see tls_site.h. It decides nothing that an option does not say, and refuses what an option says wrongly: no weaker rule takes its place.
+ * tls_site: see tls_site.h. It decides nothing that an option does not say, and refuses what an option says wrongly: no
+ * weaker rule takes its place.
  */
 #include "process/tls_site.h"
 
@@ -12,7 +13,8 @@
 #include "common/mem.h"
 #include "process/tls_certificate.h"
 
-/* Forward secrecy and authenticated encryption, in the order in which the server prefers them; clients of the last ten years have all of it. */
+/* Forward secrecy and authenticated encryption, in the order in which the server prefers them; clients of the last
+   ten years have all of it. */
 #define DEFAULT_CIPHERS "ECDHE+AESGCM:ECDHE+CHACHA20"
 #define TICKET_SECONDS 7200
 #define KEY_NAME 16
@@ -75,16 +77,21 @@ static int set_ciphers(SSL_CTX *context, const struct settings *settings, struct
     const char *list = settings->tls_cipher_list ? settings->tls_cipher_list : DEFAULT_CIPHERS;
 
     if (!SSL_CTX_set_cipher_list(context, list))
-        return strbuf_fail(why, "tls-cipher-list = %s: the TLS library knows no such ciphers; try openssl ciphers -v '%s'", list, list);
+        return strbuf_fail(why,
+                           "tls-cipher-list = %s: the TLS library knows no such ciphers; try openssl ciphers -v '%s'",
+                           list, list);
     if (settings->tls_ciphersuites && !SSL_CTX_set_ciphersuites(context, settings->tls_ciphersuites))
-        return strbuf_fail(why, "tls-ciphersuites = %s: the TLS library knows no such ciphersuites; `openssl ciphers -tls1_3 -s -v` lists them",
+        return strbuf_fail(why,
+                           "tls-ciphersuites = %s: the TLS library knows no such ciphersuites; `openssl ciphers "
+                           "-tls1_3 -s -v` lists them",
                            settings->tls_ciphersuites);
     return 0;
 }
 
 static void set_options(SSL_CTX *context, const struct settings *settings)
 {
-    uint64_t bits = SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION | SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA | SSL_OP_NO_TICKET;
+    uint64_t bits = SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION | SSL_OP_CIPHER_SERVER_PREFERENCE |
+                    SSL_OP_PRIORITIZE_CHACHA | SSL_OP_NO_TICKET;
 
     if (settings->tls_workarounds)
         bits |= SSL_OP_ALL;
@@ -93,15 +100,18 @@ static void set_options(SSL_CTX *context, const struct settings *settings)
     SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
 }
 
-/* ---- ALPN: a client that names protocols and not ours was led here by somebody else (RFC 7301; cross-protocol attacks) */
+/* ---- ALPN: a client that names protocols and not ours was led here by somebody else (RFC 7301; cross-protocol
+   attacks) */
 
-static int choose_protocol(SSL *ssl, const unsigned char **out, unsigned char *length, const unsigned char *offered, unsigned offered_length, void *nothing)
+static int choose_protocol(SSL *ssl, const unsigned char **out, unsigned char *length, const unsigned char *offered,
+                           unsigned offered_length, void *nothing)
 {
     static const unsigned char ours[] = "\4pop3";
 
     (void)ssl;
     (void)nothing;
-    if (SSL_select_next_proto((unsigned char **)out, length, ours, sizeof ours - 1, offered, offered_length) == OPENSSL_NPN_NEGOTIATED)
+    if (SSL_select_next_proto((unsigned char **)out, length, ours, sizeof ours - 1, offered, offered_length) ==
+        OPENSSL_NPN_NEGOTIATED)
         return SSL_TLSEXT_ERR_OK;
     return SSL_TLSEXT_ERR_ALERT_FATAL;
 }
@@ -138,7 +148,8 @@ static int choose_certificates(SSL *ssl, void *context)
     if (count == 0)
         taken[count++] = &site->certificates[0];
     for (i = 1; !host && i < site->count && count < 4; i++)
-        if (tls_certificate_replaces(&site->certificates[i], taken[0]) && !key_is_taken(taken, count, &site->certificates[i]))
+        if (tls_certificate_replaces(&site->certificates[i], taken[0]) &&
+            !key_is_taken(taken, count, &site->certificates[i]))
             taken[count++] = &site->certificates[i];
     SSL_certs_clear(ssl);
     for (i = 0; i < count; i++)
@@ -157,7 +168,8 @@ static int load_certificates(struct tls_site *site, const struct settings *setti
         return strbuf_fail(why, "tls-server-cert-file does not say where the certificate is");
     site->certificates = mem_new(certs->count, sizeof *site->certificates);
     for (i = 0; i < certs->count; i++, site->count++)
-        if (tls_certificate_load(&site->certificates[i], certs->item[i], i < keys->count ? keys->item[i] : NULL, now, why) < 0)
+        if (tls_certificate_load(&site->certificates[i], certs->item[i], i < keys->count ? keys->item[i] : NULL, now,
+                                 why) < 0)
             return -1;
     return 0;
 }
@@ -173,7 +185,8 @@ static int install_certificates(struct tls_site *site, const struct settings *se
 
         if (SSL_CTX_use_cert_and_key(site->context, c->leaf, c->key, c->chain, 1))
             continue;
-        strbuf_fail(why, "the TLS library does not accept the certificate in %s: %s", settings->tls_server_cert_file.item[i], tls_site_error(&text));
+        strbuf_fail(why, "the TLS library does not accept the certificate in %s: %s",
+                    settings->tls_server_cert_file.item[i], tls_site_error(&text));
         strbuf_free(&text);
         return -1;
     }
@@ -182,7 +195,8 @@ static int install_certificates(struct tls_site *site, const struct settings *se
     return 0;
 }
 
-/* ---- session tickets: the only memory from one connection to the next, kept by the client; the keys outlive processes */
+/* ---- session tickets: the only memory from one connection to the next, kept by the client; the keys outlive
+   processes */
 
 static const unsigned char *find_key(const struct tls_site *site, const unsigned char *name, size_t *at_r)
 {
@@ -198,13 +212,16 @@ static int set_mac_key(EVP_MAC_CTX *mac, const unsigned char *key)
 {
     char digest[] = "SHA256";
     OSSL_PARAM params[] = { OSSL_PARAM_construct_octet_string(OSSL_MAC_PARAM_KEY, (void *)key, KEY_MAC),
-                            OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0), OSSL_PARAM_construct_end() };
+                            OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
+                            OSSL_PARAM_construct_end() };
 
     return EVP_MAC_CTX_set_params(mac, params);
 }
 
-/* 0: no such key, a full handshake; 1: done; 2: done, and the client gets a new ticket, since its own is of an older key; -1: error. */
-static int ticket_key(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac, int sealing)
+/* 0: no such key, a full handshake; 1: done; 2: done, and the client gets a new ticket, since its own is of an older
+   key; -1: error. */
+static int ticket_key(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac,
+                      int sealing)
 {
     const struct tls_site *site = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
     const unsigned char *key = (const unsigned char *)site->keys.data;
@@ -217,7 +234,8 @@ static int ticket_key(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPH
     } else if (!(key = find_key(site, name, &at))) {
         return 0;
     }
-    if (!EVP_CipherInit_ex(cipher, EVP_aes_256_cbc(), NULL, key + KEY_NAME + KEY_MAC, iv, sealing) || !set_mac_key(mac, key + KEY_NAME))
+    if (!EVP_CipherInit_ex(cipher, EVP_aes_256_cbc(), NULL, key + KEY_NAME + KEY_MAC, iv, sealing) ||
+        !set_mac_key(mac, key + KEY_NAME))
         return -1;
     return at == 0 ? 1 : 2;
 }
@@ -228,11 +246,14 @@ static int read_keys(struct strbuf *keys, const char *path, struct strbuf *why)
         return -1;
     if (keys->len % TLS_TICKET_KEY == 0)
         return 0;
-    return strbuf_fail(why, "the ticket key file %s must have %d bytes for each key, one to %d keys; make one with openssl rand -out %s %d", path,
-                       TLS_TICKET_KEY, TLS_TICKET_KEYS, path, TLS_TICKET_KEY);
+    return strbuf_fail(why,
+                       "the ticket key file %s must have %d bytes for each key, one to %d keys; make one with openssl "
+                       "rand -out %s %d",
+                       path, TLS_TICKET_KEY, TLS_TICKET_KEYS, path, TLS_TICKET_KEY);
 }
 
-static int set_tickets(struct tls_site *site, const struct settings *settings, const unsigned char *keys, size_t count, struct strbuf *why)
+static int set_tickets(struct tls_site *site, const struct settings *settings, const unsigned char *keys, size_t count,
+                       struct strbuf *why)
 {
     strbuf_init(&site->keys, TLS_TICKET_KEY * TLS_TICKET_KEYS);
     if (settings->tls_ticket_key_file) {
@@ -255,7 +276,8 @@ static int set_tickets(struct tls_site *site, const struct settings *settings, c
 
 /* ---- all of it */
 
-struct tls_site *tls_site_open(const struct settings *settings, const unsigned char *keys, size_t ticket_keys, struct strbuf *why)
+struct tls_site *tls_site_open(const struct settings *settings, const unsigned char *keys, size_t ticket_keys,
+                               struct strbuf *why)
 {
     struct strbuf text = STRBUF_INIT(STRBUF_WHY_MAX);
     struct tls_site *site = mem_new(1, sizeof *site);
@@ -263,12 +285,14 @@ struct tls_site *tls_site_open(const struct settings *settings, const unsigned c
     strbuf_init(&site->keys, 0);
     site->context = SSL_CTX_new(TLS_server_method());
     if (!site->context) {
-        strbuf_fail(why, "the TLS library does not start: %s; is its configuration (openssl.cnf) right?", tls_site_error(&text));
+        strbuf_fail(why, "the TLS library does not start: %s; is its configuration (openssl.cnf) right?",
+                    tls_site_error(&text));
     } else {
         set_options(site->context, settings);
         SSL_CTX_set_alpn_select_cb(site->context, choose_protocol, NULL);
-        if (set_versions(site->context, settings->tls_version, why) == 0 && set_ciphers(site->context, settings, why) == 0 &&
-            load_certificates(site, settings, why) == 0 && install_certificates(site, settings, why) == 0 &&
+        if (set_versions(site->context, settings->tls_version, why) == 0 &&
+            set_ciphers(site->context, settings, why) == 0 && load_certificates(site, settings, why) == 0 &&
+            install_certificates(site, settings, why) == 0 &&
             set_tickets(site, settings, keys, ticket_keys, why) == 0) {
             strbuf_free(&text);
             return site;

@@ -1,5 +1,6 @@
 /*
- * tls_site: the TLS library set up by tls-* options: versions, ciphers, certificates by server name, session tickets, ALPN. Part of the module popper-tls.so.
+ * tls_site: the TLS library set up by tls-* options: versions, ciphers, certificates by server name, session tickets,
+ * ALPN. Part of the module popper-tls.so.
  */
 #ifndef PROCESS_TLS_SITE_H
 #define PROCESS_TLS_SITE_H
@@ -8,7 +9,8 @@
 
 #include "process/tls.h"
 
-struct tls_site *tls_site_open(const struct settings *settings, const unsigned char *keys, size_t ticket_keys, struct strbuf *why);
+struct tls_site *tls_site_open(const struct settings *settings, const unsigned char *keys, size_t ticket_keys,
+                               struct strbuf *why);
 void tls_site_close(struct tls_site **site);
 SSL *tls_site_connection(struct tls_site *site); /* NULL: no memory */
 

@@ -43,6 +43,8 @@ void capa_list(const struct capa *capa, const struct settings *settings, struct 
     else
         outbuf_addf(out, "EXPIRE %d\r\n", expire);
     outbuf_adds(out, "UIDL\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\nPIPELINING\r\n");
+    if (capa->stls_allowed)
+        outbuf_adds(out, "STLS\r\n");
     if (capa->logged_in || !settings->shy)
         outbuf_adds(out, "IMPLEMENTATION Qpopper-version-" PACKAGE_VERSION "\r\n");
 }

@@ -19,12 +19,18 @@ struct authorization {
     const struct peer *peer;
     const char *host;
     const struct cmd_auth_asks *asks;
+    bool no_tls;        /* it was asked for in vain */
     struct strbuf name; /* of the last USER, as the client sent it; empty: none yet */
 };
 
 static bool user_allowed(const struct authorization *a)
 {
     return capa_user_allowed(a->settings, a->peer->local, a->asks->tls);
+}
+
+static bool stls_allowed(const struct authorization *a)
+{
+    return a->settings->tls_support == TLS_SUPPORT_STLS && a->asks->prepare_tls && !a->asks->tls;
 }
 
 /* The name as replies show it. The caller frees. */
@@ -131,10 +137,43 @@ static enum command_event run_capa(void *state, const struct command *command, s
 static enum command_event body_capa(void *state, const struct command *command, struct outbuf *out)
 {
     const struct authorization *a = state;
-    struct capa capa = { .user_allowed = user_allowed(a), .logged_in = false };
+    struct capa capa = {
+        .user_allowed = user_allowed(a), .stls_allowed = stls_allowed(a) && !a->no_tls, .logged_in = false
+    };
 
     (void)command;
     capa_list(&capa, a->settings, out);
+    return COMMAND_OK;
+}
+
+/* RFC 2595 section 4. Trouble with TLS does not end the session: the client decides whether it goes on without. */
+static enum command_event run_stls(void *state, const struct command *command, struct answer *answer)
+{
+    struct authorization *a = state;
+
+    (void)command;
+    if (a->asks->tls)
+        return command_fail(answer, REPLY_NONE, "TLS is active already.");
+    if (!stls_allowed(a))
+        return command_fail(answer, REPLY_NONE, "STLS is not offered here.");
+    if (a->no_tls || !a->asks->prepare_tls(a->asks->context)) {
+        a->no_tls = true;
+        return command_fail(answer, REPLY_SYS_PERM, "TLS is not possible at the moment; the server's log says why.");
+    }
+    command_say(answer, "STLS");
+    return COMMAND_OK_THEN;
+}
+
+/* What was sent or said in clear text counts no more: somebody on the way may have put it there. */
+static enum command_event body_stls(void *state, const struct command *command, struct outbuf *out)
+{
+    struct authorization *a = state;
+
+    (void)command;
+    (void)out;
+    a->asks->enter_tls(a->asks->context);
+    netio_replaced(a->io);
+    strbuf_wipe(&a->name);
     return COMMAND_OK;
 }
 
@@ -151,6 +190,7 @@ static const struct command_row rows[] = {
     { "USER", 1, 1, 0, "USER name", run_user, NULL },
     { "PASS", 1, 1, COMMAND_REST | COMMAND_SECRET, "PASS password", run_pass, NULL },
     { "CAPA", 0, 0, 0, "CAPA", run_capa, body_capa },
+    { "STLS", 0, 0, 0, "STLS", run_stls, body_stls },
     { "QUIT", 0, 0, 0, "QUIT", run_quit, NULL },
     { 0 },
 };

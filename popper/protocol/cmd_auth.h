@@ -16,6 +16,10 @@ struct cmd_auth_asks {
     void *context;
     /* Blocks until the monitor's answer. name and password are as the client sent them, 1 to COMMAND_LINE_MAX bytes. */
     enum cmd_auth_verdict (*password)(void *context, const char *name, const char *password);
+    /* STLS: gets TLS ready; false: it cannot be had, and the log says why. Then, when the +OK is with the client,
+       enter_tls puts the other stream in the place of io's descriptors, and sets tls. NULL: STLS is not offered. */
+    bool (*prepare_tls)(void *context);
+    void (*enter_tls)(void *context);
     bool tls; /* the connection is inside TLS */
 };
 

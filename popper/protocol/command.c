@@ -240,6 +240,11 @@ static enum command_event reply_event(struct serving *s, enum command_event even
             return COMMAND_CLOSE;
         reply_end(out);
         break;
+    case COMMAND_OK_THEN:
+        reply_ok(out, answer->text.data);
+        if (netio_flush(s->io) == 0 && row && row->body(s->state, command, out) == COMMAND_CLOSE)
+            return COMMAND_CLOSE;
+        break;
     case COMMAND_ERR:
     case COMMAND_ERR_END:
         serve_log_err(s, answer->code, answer->text.data);
@@ -336,6 +341,7 @@ static bool event_ends(const struct serving *s, enum command_event event, enum c
     case COMMAND_OK:
     case COMMAND_OK_BODY:
     case COMMAND_OK_AGAIN:
+    case COMMAND_OK_THEN:
     case COMMAND_ERR:
         if (failed)
             *end_r = end_output_lost(s);

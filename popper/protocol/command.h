@@ -36,8 +36,9 @@ enum command_event {
     COMMAND_QUIT,       /* +OK answer, then the session ends */
     COMMAND_NEXT_STATE, /* nothing is written: the next state's process answers (login succeeded) */
     COMMAND_CLOSE,      /* nothing more can be said: end at once. Who returns it logged why, unless the client is gone */
-    COMMAND_OK_AGAIN    /* +OK answer, which is flushed; then run is called again (the arguments are gone), reads what the
+    COMMAND_OK_AGAIN,   /* +OK answer, which is flushed; then run is called again (the arguments are gone), reads what the
                            client sends on, and its event is replied to */
+    COMMAND_OK_THEN     /* +OK answer, flushed; then row->body, which adds nothing to the output */
 };
 
 /* How command_serve ended. All output is flushed where there still is a client. */

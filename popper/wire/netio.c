@@ -21,6 +21,7 @@
 
 #define NS_PER_S INT64_C(1000000000)
 #define NS_PER_MS INT64_C(1000000)
+#define SETTLE_PIECE (500 * NS_PER_MS) /* between two looks at what signals said */
 
 struct netio {
     int in_fd, out_fd;
@@ -38,6 +39,8 @@ struct netio {
     const volatile sig_atomic_t *interrupt;
     bool (*ends)(void *context);
     void *ends_context;
+    int (*settle)(void *context, int timeout_ms);
+    void *settle_context;
     _Atomic int64_t moved; /* read by signal handlers */
 };
 
@@ -59,14 +62,19 @@ static bool is_socket(int fd)
     return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) == 0;
 }
 
+static void look_at_descriptors(struct netio *io)
+{
+    io->in_socket = is_socket(io->in_fd);
+    io->out_socket = io->out_fd == io->in_fd ? io->in_socket : is_socket(io->out_fd);
+}
+
 struct netio *netio_new(int in_fd, int out_fd, size_t line_max, size_t out_cap)
 {
     struct netio *io = mem_new(1, sizeof *io);
 
     io->in_fd = in_fd;
     io->out_fd = out_fd;
-    io->in_socket = is_socket(in_fd);
-    io->out_socket = out_fd == in_fd ? io->in_socket : is_socket(out_fd);
+    look_at_descriptors(io);
     io->line_max = line_max;
     io->cap = line_max + 3 > NETIO_UNREAD_MAX ? line_max + 3 : NETIO_UNREAD_MAX;
     io->buf = mem_new(io->cap, 1);
@@ -104,6 +112,12 @@ void netio_set_deadline(struct netio *io, int64_t monotonic_ns)
     io->deadline = monotonic_ns;
 }
 
+void netio_set_settle(struct netio *io, int (*settle)(void *context, int timeout_ms), void *context)
+{
+    io->settle = settle;
+    io->settle_context = context;
+}
+
 void netio_set_interrupt(struct netio *io, const volatile sig_atomic_t *flag, bool (*ends)(void *context),
                          void *context)
 {
@@ -122,17 +136,29 @@ static void set_option(int fd, int level, int name, int value)
     setsockopt(fd, level, name, &value, sizeof value);
 }
 
-void netio_tune_socket(struct netio *io)
+void netio_tune_descriptor(int fd)
 {
     int on = 1;
 
-    if (!io->out_socket || setsockopt(io->out_fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) < 0)
+    if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) < 0)
         return;
-    set_option(io->out_fd, SOL_SOCKET, SO_KEEPALIVE, 1);
-    set_option(io->out_fd, IPPROTO_TCP, TCP_KEEPIDLE, 60);
-    set_option(io->out_fd, IPPROTO_TCP, TCP_KEEPINTVL, 20);
-    set_option(io->out_fd, IPPROTO_TCP, TCP_KEEPCNT, 3);
-    set_option(io->out_fd, IPPROTO_TCP, TCP_USER_TIMEOUT, 120 * 1000);
+    set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+    set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, 60);
+    set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, 20);
+    set_option(fd, IPPROTO_TCP, TCP_KEEPCNT, 3);
+    set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, 120 * 1000);
+}
+
+void netio_tune_socket(struct netio *io)
+{
+    netio_tune_descriptor(io->out_fd);
+}
+
+void netio_replaced(struct netio *io)
+{
+    look_at_descriptors(io);
+    netio_set_timeout(io, io->timeout);
+    netio_discard_input(io);
 }
 
 /* ---- waiting */
@@ -428,38 +454,64 @@ int netio_flush(struct netio *io)
     return -1;
 }
 
-static bool all_acknowledged(const struct netio *io)
+bool netio_acknowledged(int fd)
 {
     struct tcp_info info;
     socklen_t length = sizeof info;
 
-    if (!io->out_socket || getsockopt(io->out_fd, IPPROTO_TCP, TCP_INFO, &info, &length) < 0)
+    if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length) < 0)
         return true;
     if (length < offsetof(struct tcp_info, tcpi_notsent_bytes) + sizeof info.tcpi_notsent_bytes)
         return true;
     return info.tcpi_unacked == 0 && info.tcpi_notsent_bytes == 0;
 }
 
-int netio_settle(struct netio *io)
+static bool told_to_end(const struct netio *io)
 {
-    int64_t limit = limit_of(io, netio_now());
+    return interrupted(io) && io->ends && io->ends(io->ends_context);
+}
+
+/* Asks somebody else, in pieces, so that signals are seen. */
+static int ask_settle(struct netio *io, int64_t limit)
+{
+    int state = 0;
+
+    while (state == 0) {
+        int64_t left = limit - netio_now();
+
+        if (left <= 0 || told_to_end(io))
+            return -1;
+        state = io->settle(io->settle_context, (int)((left < SETTLE_PIECE ? left : SETTLE_PIECE) / NS_PER_MS) + 1);
+    }
+    return state > 0 ? 0 : -1;
+}
+
+static int wait_settled(struct netio *io, int64_t limit)
+{
     int64_t pause = NS_PER_MS;
 
-    if (netio_flush(io) < 0)
-        return -1;
     for (;;) {
         /* A connection that was reset has nothing unacknowledged either: errors come first. */
         int ready = wait_until(io->out_fd, 0, netio_now());
 
         if (ready > 0 || (ready < 0 && errno != EINTR))
             return -1;
-        if (all_acknowledged(io))
+        if (netio_acknowledged(io->out_fd))
             return 0;
-        if (netio_now() >= limit || (interrupted(io) && io->ends && io->ends(io->ends_context)))
+        if (netio_now() >= limit || told_to_end(io))
             return -1;
         wait_until(io->out_fd, 0, netio_now() + pause);
         pause = pause < 50 * NS_PER_MS ? 2 * pause : pause;
     }
+}
+
+int netio_settle(struct netio *io)
+{
+    int64_t limit = limit_of(io, netio_now());
+
+    if (netio_flush(io) < 0)
+        return -1;
+    return io->settle ? ask_settle(io, limit) : wait_settled(io, limit);
 }
 
 int netio_sleep_until(struct netio *io, int64_t monotonic_ns)

@@ -43,6 +43,9 @@ void netio_set_interrupt(struct netio *io, const volatile sig_atomic_t *flag, bo
 void netio_tune_socket(struct netio *io);
 /* Off: each line of output is a write of its own. On (the default): what waits in the buffer goes out at once. */
 void netio_set_chunky(struct netio *io, bool on);
+void netio_tune_descriptor(int fd);
+/* Other descriptors were put in the place of io's (dup2): looks at them, and drops all input as netio_discard_input. */
+void netio_replaced(struct netio *io);
 
 /* *line_r points into the buffer (valid until the next call, NUL-terminated, may hold NULs), *len_r its length. */
 enum netio_status netio_line(struct netio *io, char **line_r, size_t *len_r);
@@ -57,6 +60,10 @@ int netio_flush(struct netio *io);           /* 0, -1 client gone or deadline */
 /* Flushes and, where the client is on TCP, waits until its machine has acknowledged everything: then it did not vanish
    while we sent. At most for the timeout. 0, or -1 (gone, or it does not take our output). */
 int netio_settle(struct netio *io);
+/* Where the descriptors are not the client's own connection (TLS): settle knows, at most after timeout_ms: 1; 0: not
+   yet; -1: the client is gone. */
+void netio_set_settle(struct netio *io, int (*settle)(void *context, int timeout_ms), void *context);
+bool netio_acknowledged(int fd); /* for one moment; true where there is no TCP to tell */
 bool netio_more_buffered(const struct netio *io); /* a complete line waits in the input buffer */
 
 /* What was read but not yet consumed: given on to the next process, which puts it in front (at most NETIO_UNREAD_MAX

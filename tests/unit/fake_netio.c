@@ -12,6 +12,7 @@
 struct netio {
     struct strbuf script;
     size_t at;
+    const char *behind;
     char line[8192];
     enum netio_status then;
     int interrupts, interrupts_left;
@@ -61,6 +62,7 @@ struct netio *netio_new(int in_fd, int out_fd, size_t line_max, size_t out_cap)
     strbuf_init(&io->heard, 1 << 24);
     outbuf_init(&io->out, out_cap, drain, io);
     io->then = NETIO_EOF;
+    io->behind = "";
     io->deaf_after = SIZE_MAX;
     io->moved = now;
     return io;
@@ -268,4 +270,31 @@ int netio_prepend(struct netio *io, const void *bytes, size_t n)
 void netio_discard_input(struct netio *io)
 {
     io->at = io->script.len;
+}
+
+void netio_replaced(struct netio *io)
+{
+    netio_discard_input(io);
+    strbuf_adds(&io->script, io->behind);
+}
+
+void netio_tune_descriptor(int fd)
+{
+    (void)fd;
+}
+
+void netio_set_settle(struct netio *io, int (*settle)(void *context, int timeout_ms), void *context)
+{
+    (void)io, (void)settle, (void)context;
+}
+
+bool netio_acknowledged(int fd)
+{
+    (void)fd;
+    return true;
+}
+
+void fake_say_behind(struct netio *io, const char *text)
+{
+    io->behind = text;
 }

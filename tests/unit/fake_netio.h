@@ -14,6 +14,9 @@ struct netio *fake_netio_new(void);
 void fake_say(struct netio *io, const char *text);
 void fake_say_bytes(struct netio *io, const char *bytes, size_t n);
 
+/* The client says this once the descriptors are replaced; what it said before and nobody read is dropped then. */
+void fake_say_behind(struct netio *io, const char *text);
+
 /* What netio_line says once all lines are read (at first NETIO_EOF). */
 void fake_then(struct netio *io, enum netio_status status);
 /* Says NETIO_INTERRUPTED that many times before each line. */

@@ -11,12 +11,13 @@
 #define NS INT64_C(1000000000)
 #define GREETING "+OK Qpopper (version 5.0.0) at pop.example starting.  \r\n"
 #define CAPA_HEAD "+OK Capability list follows\r\nTOP\r\n"
-#define CAPA_TAIL                                                                                                      \
-    "EXPIRE NEVER\r\nUIDL\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\nPIPELINING\r\nIMPLEMENTATION "                            \
-    "Qpopper-version-5.0.0\r\n.\r\n"
+#define CAPA_MIDDLE "EXPIRE NEVER\r\nUIDL\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\nPIPELINING\r\n"
+#define CAPA_END "IMPLEMENTATION Qpopper-version-5.0.0\r\n.\r\n"
+#define CAPA_TAIL CAPA_MIDDLE CAPA_END
 #define BYE "+OK Pop server at pop.example signing off.\r\n"
 #define NO_CLEAR "-ERR [AUTH] Clear-text passwords are not accepted.\r\n"
 #define LOCAL_ONLY "-ERR [AUTH] Clear-text passwords are accepted from this host itself only.\r\n"
+#define NO_TLS "-ERR [SYS/PERM] TLS is not possible at the moment; the server's log says why.\r\n"
 #define TLS_ONLY "-ERR [AUTH] Clear-text passwords are accepted inside TLS only.\r\n"
 
 static struct settings settings;
@@ -28,6 +29,8 @@ static struct {
     int asked;
     char name[2000], password[2000];
     double takes;
+    bool has_tls;
+    int tls_asked;
 } monitor;
 
 static enum cmd_auth_verdict ask(void *context, const char *name, const char *password)
@@ -42,7 +45,25 @@ static enum cmd_auth_verdict ask(void *context, const char *name, const char *pa
     return strcmp(password, "broken") == 0 ? CMD_AUTH_UNAVAILABLE : CMD_AUTH_REFUSED;
 }
 
-static struct cmd_auth_asks asks = { .context = &monitor, .password = ask };
+static struct cmd_auth_asks asks;
+
+static bool prepare_tls(void *context)
+{
+    ck_assert_ptr_eq(context, &monitor);
+    monitor.tls_asked++;
+    return monitor.has_tls;
+}
+
+/* The +OK is with the client, and nothing else is. */
+static void enter_tls(void *context)
+{
+    const char *heard = fake_heard(io);
+
+    ck_assert_ptr_eq(context, &monitor);
+    ck_assert_uint_eq(fake_flushed(io), strlen(heard));
+    ck_assert_str_eq(heard + strlen(heard) - 10, "+OK STLS\r\n");
+    asks.tls = true;
+}
 
 static void setup(void)
 {
@@ -51,7 +72,10 @@ static void setup(void)
     };
     peer = (struct peer){ .host = "mua.example", .ip = "192.0.2.7" };
     memset(&monitor, 0, sizeof monitor);
-    asks.tls = false;
+    monitor.has_tls = true;
+    asks = (struct cmd_auth_asks){
+        .context = &monitor, .password = ask, .prepare_tls = prepare_tls, .enter_tls = enter_tls
+    };
     io = fake_netio_new();
     catch_log();
 }
@@ -305,6 +329,57 @@ START_TEST(clear_text_passwords)
 }
 END_TEST
 
+static const struct {
+    const char *name;
+    enum tls_support support;
+    bool has_tls, begins_with_tls;
+    const char *said, *behind, *heard;
+    int asked;
+} stls[] = {
+    { "announced, begun, not twice", TLS_SUPPORT_STLS, true, false, "CAPA\r\nSTLS\r\n", "CAPA\r\nSTLS\r\nQUIT\r\n",
+      GREETING CAPA_HEAD "USER\r\n" CAPA_MIDDLE "STLS\r\n" CAPA_END "+OK STLS\r\n" CAPA_HEAD "USER\r\n" CAPA_TAIL
+               "-ERR TLS is active already.\r\n" BYE, 1 },
+    { "USER is forgotten", TLS_SUPPORT_STLS, true, false, "USER alice\r\nSTLS\r\n", "PASS right\r\nQUIT\r\n",
+      GREETING "+OK Password required for alice.\r\n+OK STLS\r\n-ERR PASS must follow USER.\r\n" BYE, 1 },
+    { "what was sent ahead in clear text is dropped", TLS_SUPPORT_STLS, true, false,
+      "STLS\r\nUSER mallory\r\nPASS right\r\n", "QUIT\r\n", GREETING "+OK STLS\r\n" BYE, 1 },
+    { "not to be had: asked once, the session goes on", TLS_SUPPORT_STLS, false, false,
+      "STLS\r\nSTLS\r\nCAPA\r\nQUIT\r\n", "",
+      GREETING NO_TLS NO_TLS CAPA_HEAD "USER\r\n" CAPA_TAIL BYE, 1 },
+    { "an argument", TLS_SUPPORT_STLS, true, false, "STLS now\r\nQUIT\r\n", "",
+      GREETING "-ERR Too many arguments for the STLS command, usage: STLS\r\n" BYE, 0 },
+    { "not set", TLS_SUPPORT_NONE, true, false, "CAPA\r\nSTLS\r\nQUIT\r\n", "",
+      GREETING CAPA_HEAD "USER\r\n" CAPA_TAIL "-ERR STLS is not offered here.\r\n" BYE, 0 },
+    { "alternate-port", TLS_SUPPORT_ALTERNATE_PORT, true, true, "CAPA\r\nSTLS\r\nQUIT\r\n", "",
+      GREETING CAPA_HEAD "USER\r\n" CAPA_TAIL "-ERR TLS is active already.\r\n" BYE, 0 },
+};
+
+START_TEST(stls_begins_tls)
+{
+    settings.tls_support = stls[_i].support;
+    monitor.has_tls = stls[_i].has_tls;
+    asks.tls = stls[_i].begins_with_tls;
+    fake_say(io, stls[_i].said);
+    fake_say_behind(io, stls[_i].behind);
+    ck_assert_msg(serve() == COMMAND_END_QUIT, "%s", stls[_i].name);
+    ck_assert_str_eq(fake_heard(io), stls[_i].heard);
+    ck_assert_int_eq(monitor.tls_asked, stls[_i].asked);
+    ck_assert_int_eq(monitor.asked, 0);
+}
+END_TEST
+
+START_TEST(stls_makes_passwords_possible)
+{
+    settings.tls_support = TLS_SUPPORT_STLS;
+    settings.clear_text_password = CLEAR_TEXT_TLS;
+    fake_say(io, "USER alice\r\nCAPA\r\nSTLS\r\n");
+    fake_say_behind(io, "CAPA\r\nUSER alice\r\nPASS right\r\n");
+    ck_assert_int_eq(serve(), COMMAND_END_NEXT_STATE);
+    ck_assert_str_eq(fake_heard(io), GREETING TLS_ONLY CAPA_HEAD CAPA_MIDDLE "STLS\r\n" CAPA_END "+OK STLS\r\n"
+                     CAPA_HEAD "USER\r\n" CAPA_TAIL "+OK Password required for alice.\r\n");
+}
+END_TEST
+
 START_TEST(a_deadline_is_set)
 {
     int64_t start = netio_now();
@@ -338,6 +413,8 @@ int main(void)
     tcase_add_test(tc, the_password_is_wiped_before_the_delay);
     tcase_add_test(tc, the_log_shows_no_password);
     tcase_add_loop_test(tc, clear_text_passwords, 0, sizeof clear_texts / sizeof *clear_texts);
+    tcase_add_loop_test(tc, stls_begins_tls, 0, sizeof stls / sizeof *stls);
+    tcase_add_test(tc, stls_makes_passwords_possible);
     tcase_add_test(tc, a_deadline_is_set);
     suite_add_tcase(suite, tc);
     return unit_main(suite);

@@ -112,7 +112,10 @@ static void remove_site(void)
 static int keep(void)
 {
     struct peer peer;
-    struct keeper_start start = { .settings = settings, .peer = &peer, .host = "here", .user = &user, .unread = "" };
+    struct tlsrelay no_tls = TLSRELAY_NONE;
+    struct keeper_start start = {
+        .settings = settings, .peer = &peer, .host = "here", .user = &user, .unread = "", .relay = &no_tls
+    };
     int status;
 
     peer_of_descriptor(&peer, -1);

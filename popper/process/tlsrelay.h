@@ -1,0 +1,64 @@
+/*
+ * tlsrelay: the process between a client that speaks TLS and the others, who never know: it has the client's
+ * descriptors, they have one end of a stream of plain bytes as descriptors 0 and 1. See the rights at the head of
+ * tlsrelay.c. This is how monitor and keeper deal with it.
+ */
+#ifndef PROCESS_TLSRELAY_H
+#define PROCESS_TLSRELAY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "common/strbuf.h"
+#include "settings/options.h"
+#include "wire/peer.h"
+
+#define TLSRELAY_BINDING_MAX 64
+
+/* Zero (end -1) when there is none. What stands in it comes from a process that met the client: only the lengths are
+   checked. */
+struct tlsrelay {
+    pid_t pid;
+    int end;              /* ours */
+    unsigned records;
+    bool established;     /* the handshake is done; with it came: */
+    unsigned char exporter[TLSRELAY_BINDING_MAX]; /* channel binding tls-exporter (RFC 9266) */
+    size_t exporter_length;                       /* 0: none */
+    unsigned char end_point[TLSRELAY_BINDING_MAX]; /* channel binding tls-server-end-point (RFC 5929) */
+    size_t end_point_length;
+};
+#define TLSRELAY_NONE { .end = -1 }
+
+/* Forks the relay for the client on descriptors 0 and 1 (which stay open here, too: the caller puts *plain_r in
+   their place, and whoever serves the client uses that). stls: waits until certificates and keys are loaded, and the
+   handshake begins only after one byte came in on the plain stream, which says that the client has its +OK;
+   otherwise it begins at once, and what is wrong is logged by tlsrelay_wait. 0; or -1 and why (names file and
+   remedy). */
+int tlsrelay_start(struct tlsrelay *r, const struct settings *settings, const struct peer *peer, bool stls,
+                   int *plain_r, struct strbuf *why);
+
+/* Waits until `other` has something to read (or was closed) and takes what the relay says meanwhile; everything that
+   it said before is taken first. 1; 0 after timeout_ms (-1: none); -1 with errno (EINTR). Without a relay it returns
+   1 at once: whoever reads waits. */
+int tlsrelay_wait(struct tlsrelay *r, int other, int timeout_ms);
+
+/* Whether the client's machine has acknowledged all that was written to the plain stream before: an enum
+   request_settled, at the latest after so many ms and a little. */
+int tlsrelay_settle(struct tlsrelay *r, int timeout_ms);
+
+/* When nobody holds the plain stream any more: lets the relay send the rest, takes its last words, and waits for its
+   end, at most for its own time limits. How it ended is logged when that was not well. */
+void tlsrelay_finish(struct tlsrelay *r, const struct settings *settings, const struct peer *peer);
+
+/* Checks the tls-* options and their files in a process of its own, as a session would. What is wrong but does not
+   keep TLS from working is logged. 0 (also without tls-support), or -1 and why. */
+int tlsrelay_check(const struct settings *settings, struct strbuf *why);
+
+/* A new key for session tickets, for relays that are started from now on by this process and its children; the two
+   before it still open. For standalone mode, where one process starts them all. tlsrelay_forget_keys is for children
+   that are no relays. */
+void tlsrelay_renew_keys(void);
+void tlsrelay_forget_keys(void);
+
+#endif
