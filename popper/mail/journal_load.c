@@ -15,7 +15,7 @@
 #include "mail/filecalls.h"
 #include "mail/journal_slot.h"
 
-#define DATA_MAX_RECORDS 100000
+#define DATA_MAX_RECORDS 1000
 #define OFFSET_MAX ((uint64_t)INT64_MAX / 4) /* sums of two offsets never overflow */
 #define SUM_PIECE 4096u
 #define SUM_PIECES 8u
