@@ -229,7 +229,7 @@ AS_CASE([$popper_value], [''|no], [popper_value=$enable_bulldb])
 AS_CASE([$popper_value], [yes], [popper_value=/var/spool/bulls], [no], [popper_value=''])
 POPPER_ABSOLUTE([enable-bulletins])
 POPPER_NOT_YET([$enable_bulldb], [the bulletin database])
-popper_bulletins=no
+popper_bulletins=yes
 AS_IF([test -n "$popper_value" && test "$popper_bulletins" = yes],
   [AC_DEFINE_UNQUOTED([DEFAULT_BULLDIR], ["$popper_value"], [default of bulldir])],
   [POPPER_NOT_YET([$popper_value], [delivery of bulletins])])

@@ -16,6 +16,7 @@
 
 #include "common/log.h"
 #include "common/mem.h"
+#include "mail/bulletin.h"
 #include "mail/filecalls.h"
 #include "mail/journal_tail.h"
 
@@ -312,44 +313,6 @@ static int consume_leftover(const struct journal_commit *commit, const struct ma
     return result;
 }
 
-static int write_popbull(int fd, uint64_t number)
-{
-    char text[32];
-    int n = snprintf(text, sizeof text, "%llu\n", (unsigned long long)number);
-
-    if (filecalls_write(fd, text, (size_t)n, 0) != 0 || filecalls->ftruncate(fd, n) != 0)
-        return -1;
-    return filecalls->fsync(fd);
-}
-
-/* Which bulletins the user has. That this fails is no reason to lock the user out: a bulletin whose id stands in M is
- * not shown twice. */
-static void set_popbull(const struct journal_commit *commit, const struct mailhost *host)
-{
-    struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
-    bool made = false;
-    int fd;
-
-    if (!commit->set_popbull)
-        return;
-    fd = host->open(host->context, MAILFILE_POPBULL, MAILOPEN_EXISTING, &why);
-    if (fd < 0 && errno == ENOENT) {
-        fd = host->open(host->context, MAILFILE_POPBULL, MAILOPEN_NEW, &why);
-        made = true;
-    }
-    if (fd < 0) {
-        log_write(LOG_WARNING, "cannot note the last bulletin %llu for %s: %s", (unsigned long long)commit->popbull,
-                  journal_shown(host), why.data);
-    } else {
-        if (write_popbull(fd, commit->popbull) != 0 ||
-            (made && host->sync_dir(host->context, MAILFILE_POPBULL, &why) != 0))
-            log_write(LOG_WARNING, "cannot note the last bulletin %llu for %s: %s", (unsigned long long)commit->popbull,
-                      journal_shown(host), strerror(errno));
-        close(fd);
-    }
-    strbuf_free(&why);
-}
-
 /* ---- the end */
 
 enum journal_finished journal_retire(bool keep, const struct mailhost *host, struct strbuf *why)
@@ -385,6 +348,8 @@ enum journal_finished journal_finish(struct journal *journal, int drop_fd, const
         return JOURNAL_FINISHED;
     if (consume_leftover(&journal->commit, host, why) != 0)
         return JOURNAL_STOPPED;
-    set_popbull(&journal->commit, host);
+    /* That this fails is no reason to lock the user out: a bulletin whose id stands in M is not shown twice. */
+    if (journal->commit.set_popbull)
+        bulletin_note(journal->commit.popbull, host);
     return say_done(journal, host, why);
 }

@@ -272,6 +272,7 @@ enum maildrop_status maildrop_open(struct maildrop **drop_r, const struct maildr
         d->trusted = d->mark;
         d->count = d->list.count;
         list_leftover(d, files->leftover);
+        bulletin_list(files->bulletins, &d->rules, &d->list, &d->bulletins);
         msglist_number(&d->list);
     } else {
         d->store = false;
@@ -346,6 +347,8 @@ static int text_of(const struct maildrop *d, const struct message *m)
 {
     if (m->source == MSGSRC_LEFTOVER)
         return d->leftover;
+    if (m->source == MSGSRC_BULLETIN)
+        return d->bulletins.text;
     return d->temp >= 0 ? d->temp : d->drop;
 }
 

@@ -12,6 +12,7 @@
 
 #include "common/outbuf.h"
 #include "common/strbuf.h"
+#include "mail/bulletin.h"
 #include "mail/mailhost.h"
 #include "mail/msglist.h"
 #include "settings/options.h"
@@ -30,6 +31,7 @@ struct maildrop_files {
     int leftover;    /* a non-empty temp drop that was there before us, read-only */
     bool journal;    /* J exists: recovery comes first */
     const char *shown; /* M's path for messages, borrowed */
+    const struct bulletin_offer *bulletins; /* NULL: none; borrowed */
 };
 
 struct maildrop;
@@ -51,8 +53,8 @@ enum maildrop_status maildrop_send(struct maildrop *drop, const struct message *
    Not OK: the bytes of this session's messages cannot be had any more; the session must end with [SYS/TEMP]. */
 enum maildrop_status maildrop_ready(struct maildrop *drop, struct strbuf *why);
 
-/* UPDATE: removes the deleted messages, rewrites Status headers where set, durably; writes the index. Takes and
-   releases the locks.
+/* UPDATE: removes the deleted messages, appends the bulletins, rewrites Status headers where set, durably; writes the
+   index. Takes and releases the locks.
    Not OK: nothing was lost; reply -ERR [SYS/TEMP]. May be called once. */
 enum maildrop_status maildrop_update(struct maildrop *drop, struct strbuf *why);
 

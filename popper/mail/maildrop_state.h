@@ -4,6 +4,7 @@
 #ifndef MAIL_MAILDROP_STATE_H
 #define MAIL_MAILDROP_STATE_H
 
+#include "mail/bulletin.h"
 #include "mail/dropmark.h"
 #include "mail/maildrop.h"
 #include "mail/mboxscan.h"
@@ -19,12 +20,13 @@ struct maildrop {
     const struct mailhost *host;
     struct mboxscan_rules rules;
 
-    struct msglist list;          /* those of the leftover, those of M, later bulletins */
+    struct msglist list;          /* those of the leftover, those of M, bulletins */
     size_t first, count;          /* the ones of M in it */
     struct dropmark mark;         /* M when they were listed */
     struct dropmark trusted;      /* the last status of M that was found to be the same or only grown */
     uint32_t imap_validity;
     uint64_t leftover_size;
+    struct bulletins bulletins;
     bool server_mode;             /* texts come from M itself */
     bool store;                   /* this session learned what the index does not know */
 };

@@ -3,8 +3,8 @@
  * plans what it shall hold, has mboxupdate do it, and tells the index.
  *
  * Only grown: the plan is made from the session's list and the new part is kept. Changed otherwise: M is scanned
- * again and the deletions go to the messages that are found again; nothing else is touched. It never writes to M
- * itself.
+ * again and the deletions go to the messages that are found again; nothing else is touched. Bulletins are appended
+ * after all of it, and what .popbull is to say goes with the commit. It never writes to M itself.
  */
 #include "mail/maildrop.h"
 
@@ -38,7 +38,16 @@ static bool wants_write_back(const struct maildrop *d)
     return d->settings->update_status_headers;
 }
 
-/* Something to write, as far as the session's list tells. */
+static size_t kept_bulletins(const struct maildrop *d)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < d->bulletins.count; i++)
+        kept += (d->list.messages[d->bulletins.first + i].flags & MSG_DELETED) == 0;
+    return kept;
+}
+
+/* Something of the user's own to write, as far as the session's list tells. */
 static bool has_work(const struct maildrop *d)
 {
     if (d->leftover >= 0)
@@ -203,7 +212,14 @@ static int plan_list(struct maildrop *d, struct dropplan *p, int fd, uint64_t si
     return 0;
 }
 
-static int plan(struct maildrop *d, const struct found *f, struct dropplan *p, struct strbuf *why)
+static int plan_bulletins(struct maildrop *d, struct dropplan *p, struct strbuf *why)
+{
+    const struct bulletins *b = &d->bulletins;
+
+    return plan_list(d, p, b->text, b->size, &d->list, b->first, b->first + b->count, wants_write_back(d), why);
+}
+
+static int plan(struct maildrop *d, const struct found *f, bool bulletins, struct dropplan *p, struct strbuf *why)
 {
     bool write_back = wants_write_back(d);
     size_t settled;
@@ -219,6 +235,8 @@ static int plan(struct maildrop *d, const struct found *f, struct dropplan *p, s
     settled = p->next.count;
     /* Status headers tell of messages that the client has seen: not of new mail, nor of what another program made. */
     if (plan_list(d, p, d->drop, f->size, &f->news, f->known, f->news.count, false, why) != 0)
+        return -1;
+    if (bulletins && plan_bulletins(d, p, why) != 0)
         return -1;
     uidl_resolve_duplicates(&p->next, settled);
     return 0;
@@ -284,19 +302,26 @@ static bool has_grown(const struct maildrop *d, uint64_t size)
     return filecalls->fstat(d->drop, &st) == 0 && (uint64_t)st.st_size > size;
 }
 
-/* One try. *again_r: M grew meanwhile, so that the plan was not carried out. */
-static enum maildrop_status try_update(struct maildrop *d, bool *again_r, struct strbuf *why)
+struct attempt {
+    bool bulletins; /* they are part of the plan */
+    bool again;     /* M grew meanwhile, so that the plan was not carried out */
+    bool failed;    /* it was not, for any reason: M is as it was */
+};
+
+static enum maildrop_status try_update(struct maildrop *d, struct attempt *attempt, struct strbuf *why)
 {
-    struct mboxupdate_along along = { .leftover_consumed = d->leftover >= 0 };
+    struct mboxupdate_along along = { .leftover_consumed = d->leftover >= 0,
+                                      .set_popbull = attempt->bulletins && d->bulletins.changed,
+                                      .popbull = d->bulletins.last };
     struct found f = { .size = 0 };
     enum maildrop_status status;
     struct dropplan p;
 
-    *again_r = false;
+    attempt->again = attempt->failed = false;
     msglist_init(&f.news);
     dropplan_init(&p);
     status = look(d, &f, why);
-    if (status == MAILDROP_OK && plan(d, &f, &p, why) != 0)
+    if (status == MAILDROP_OK && plan(d, &f, attempt->bulletins, &p, why) != 0)
         status = MAILDROP_TEMP;
     if (status == MAILDROP_OK) {
         enum mboxupdate_result result = carry_out(d, &f, &p, &along, why);
@@ -305,8 +330,9 @@ static enum maildrop_status try_update(struct maildrop *d, bool *again_r, struct
             tell_index(d, &p);
         } else {
             status = MAILDROP_TEMP;
-            d->store &= result == MBOXUPDATE_FAILED;
-            *again_r = result == MBOXUPDATE_FAILED && has_grown(d, f.size);
+            attempt->failed = result == MBOXUPDATE_FAILED;
+            attempt->again = attempt->failed && has_grown(d, f.size);
+            d->store &= attempt->failed;
         }
     }
     dropplan_free(&p);
@@ -314,7 +340,7 @@ static enum maildrop_status try_update(struct maildrop *d, bool *again_r, struct
     return status;
 }
 
-/* There was no maildrop, but an old temp drop's mail needs one. */
+/* There was no maildrop, but the mail of an old temp drop or a bulletin needs one. */
 static enum maildrop_status make_drop(struct maildrop *d, struct strbuf *why)
 {
     struct stat st;
@@ -336,21 +362,60 @@ static enum maildrop_status make_drop(struct maildrop *d, struct strbuf *why)
     return MAILDROP_OK;
 }
 
+static enum maildrop_status try_often(struct maildrop *d, struct attempt *attempt, struct strbuf *why)
+{
+    enum maildrop_status status;
+    int tries = 0;
+
+    do {
+        status = try_update(d, attempt, why);
+    } while (attempt->again && ++tries < TRIES);
+    return status;
+}
+
+/* That there is no room for bulletins is no reason not to delete: they come again with the next session. So do those
+   of them that were deleted, which the client must hear. */
+static enum maildrop_status without_bulletins(struct maildrop *d, struct strbuf *why)
+{
+    struct attempt attempt = { .bulletins = false };
+    enum maildrop_status status = MAILDROP_OK;
+
+    log_write(LOG_WARNING, "bulletins cannot be added to the maildrop %s; the next session tries again: %s", d->shown,
+              why->data);
+    if (has_work(d))
+        status = try_often(d, &attempt, why);
+    if (status != MAILDROP_OK || kept_bulletins(d) == d->bulletins.count)
+        return status;
+    strbuf_fail(why, "deleted bulletins come again, because the maildrop %s could not be written to", d->shown);
+    return MAILDROP_TEMP;
+}
+
+static enum maildrop_status update_locked(struct maildrop *d, struct strbuf *why)
+{
+    struct attempt attempt = { .bulletins = true };
+    enum maildrop_status status = d->drop < 0 ? make_drop(d, why) : MAILDROP_OK;
+
+    if (status != MAILDROP_OK)
+        return has_work(d) ? status : without_bulletins(d, why);
+    status = try_often(d, &attempt, why);
+    if (attempt.failed && !attempt.again && kept_bulletins(d) > 0)
+        status = without_bulletins(d, why);
+    return status;
+}
+
 enum maildrop_status maildrop_update(struct maildrop *d, struct strbuf *why)
 {
     enum maildrop_status status;
-    bool again = true;
 
-    if (!has_work(d))
+    if (!has_work(d) && kept_bulletins(d) == 0) {
+        if (d->bulletins.changed)
+            bulletin_note(d->bulletins.last, d->host);
         return MAILDROP_OK;
+    }
     status = maildrop_lock(d, true, why);
     if (status != MAILDROP_OK)
-        return status;
-    if (d->drop < 0)
-        status = make_drop(d, why);
-    if (status == MAILDROP_OK)
-        for (int i = 0; again && i < TRIES; i++)
-            status = try_update(d, &again, why);
+        return has_work(d) ? status : without_bulletins(d, why);
+    status = update_locked(d, why);
     d->host->unlock(d->host->context);
     return status;
 }

@@ -25,6 +25,7 @@
 #include "common/maillock.h"
 #include "common/mem.h"
 #include "process/child.h"
+#include "process/keeper_bulletins.h"
 #include "process/keeper_files.h"
 #include "process/keeper_options.h"
 #include "process/request.h"
@@ -43,6 +44,7 @@ struct keeper {
     const struct keeper_start *start;
     struct settings *settings;  /* the user's own copy */
     struct keeper_files files;
+    struct keeper_bulletins bulletins;
     struct maillock *lock;
     int end;                    /* our end to the child */
     int letter;                 /* file of XTND XMIT, -1 */
@@ -482,6 +484,7 @@ static enum maildrop_status prepare(struct keeper *k, struct strbuf *why)
     status = keeper_files_open(&k->files, k->settings, k->start->user, why);
     if (status != MAILDROP_OK)
         return status;
+    keeper_bulletins_find(&k->bulletins, &k->files, k->start->host);
     drop = &k->files.places.file[MAILFILE_DROP];
     k->lock = maillock_new(drop->dir, drop->name, drop->shown, k->settings->mail_lock_mask,
                            k->settings->no_atomic_open);
@@ -514,6 +517,7 @@ int keeper_run(const struct keeper_start *start)
         close(k.letter);
     if (k.lock)
         maillock_close(&k.lock);
+    keeper_bulletins_close(&k.bulletins);
     keeper_files_close(&k.files);
     if (start->relay->pid > 0) {
         dup2(2, 0);

@@ -143,7 +143,7 @@ enum maildrop_status keeper_files_open(struct keeper_files *f, const struct sett
 {
     enum maildrop_status status;
 
-    *f = (struct keeper_files){ .settings = settings, .uid = user->uid, .lock = -1, .next_drop = -1,
+    *f = (struct keeper_files){ .settings = settings, .user = user, .uid = user->uid, .lock = -1, .next_drop = -1,
                                 .open = { .drop = -1, .index = -1, .leftover = -1 } };
     places_find(&f->places, settings, user);
     f->open.shown = f->places.file[MAILFILE_DROP].shown;
@@ -300,8 +300,10 @@ int keeper_files_serve_open(struct keeper_files *f, enum mailfile which, enum ma
             return replaces(f) ? make_next_drop(f, why) : make_temp(f, why);
         *keep_r = carries_lock(f, place_of(f, which)); /* closing it would give the session lock away */
         return open_place(f, place_of(f, which), flags, 0600, S_IRWXO, why);
-    case MAILFILE_JOURNAL:
     case MAILFILE_POPBULL:
+        places_find_popbull(&f->places, f->user); /* recovery may need it where bulletins are not set */
+        /* fall through */
+    case MAILFILE_JOURNAL:
         return open_place(f, &f->places.file[which], flags, 0600, S_IWGRP | S_IWOTH, why);
     default:
         return refuse_request(EINVAL, why, "there is no such file");
@@ -313,11 +315,38 @@ int keeper_files_make_xmit(struct keeper_files *f, struct strbuf *why)
     return make_temp(f, why);
 }
 
+int keeper_files_open_popbull(struct keeper_files *f, bool old, const char **shown_r, struct strbuf *why)
+{
+    const struct place *place = old ? &f->places.old_popbull : &f->places.file[MAILFILE_POPBULL];
+
+    places_find_popbull(&f->places, f->user);
+    *shown_r = place->shown;
+    if (!place->name)
+        return refuse_request(ENOENT, why, "there is no other one");
+    return open_place(f, place, old ? O_RDONLY : O_RDWR, 0, S_IWGRP | S_IWOTH, why);
+}
+
+int keeper_files_can_make_popbull(struct keeper_files *f, struct strbuf *why)
+{
+    const struct place *place = &f->places.file[MAILFILE_POPBULL];
+    int result;
+
+    places_find_popbull(&f->places, f->user);
+    if (place->dir < 0)
+        return no_directory(place, why);
+    hold_gid(place);
+    result = faccessat(place->dir, ".", W_OK | X_OK, AT_EACCESS);
+    identity_drop_gid();
+    return result == 0 ? 0 : strbuf_fail(why, "%s cannot be made: %s", place->shown, strerror(errno));
+}
+
 int keeper_files_remove(struct keeper_files *f, enum mailfile which, struct strbuf *why)
 {
     const struct place *place = place_of(f, which);
     int result;
 
+    if (which == MAILFILE_POPBULL)
+        return refuse_request(EPERM, why, "a .popbull is never removed");
     if (which == MAILFILE_DROP)
         return refuse_request(EPERM, why, "a maildrop is never removed");
     if (place->dir < 0)

@@ -19,6 +19,7 @@
 
 struct keeper_files {
     const struct settings *settings;
+    const struct auth_user *user;
     uid_t uid;
     struct places places;
     struct maildrop_files open; /* for the session */
@@ -48,6 +49,13 @@ int keeper_files_sync_dir(struct keeper_files *f, enum mailfile which, struct st
 /* A new file without a name in temp-dir for a message of XTND XMIT. The descriptor, owned by the caller, or -1 with
    errno and why. */
 int keeper_files_make_xmit(struct keeper_files *f, struct strbuf *why);
+
+/* The user's .popbull, read and write; or with old the one in his home, where another directory is used now, to be
+   read. -1 with errno (ENOENT: there is none) and why. *shown_r: its path, borrowed. */
+int keeper_files_open_popbull(struct keeper_files *f, bool old, const char **shown_r, struct strbuf *why);
+
+/* Whether a .popbull could be made: 0, or -1 and why. */
+int keeper_files_can_make_popbull(struct keeper_files *f, struct strbuf *why);
 
 /* Leaves an empty temp drop (keep-temp-drop), or removes the one that only carried the lock; closes everything, the
    session lock last. */

@@ -13,6 +13,7 @@
 #include "common/identity.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "settings/defaults.h"
 
 #define PATH_BYTES 4096
 
@@ -135,11 +136,27 @@ void places_find(struct places *p, const struct settings *settings, const struct
     if (settings->check_old_spool_loc &&
         (settings->hash_spool > 0 || settings->home_dir_mail || settings->home_dir_misc))
         place_in(p, &p->old_tempdrop, settings->spool_dir, fill_pattern(".%s.pop", user->name), false);
-    p->file[MAILFILE_POPBULL] = (struct place){
-        .dir = -1, .error = ENOENT, .name = mem_strdup(".popbull"), .shown = mem_strdup("~/.popbull"), .in_home = true,
-    };
+    p->file[MAILFILE_POPBULL].dir = -1;
     mem_free(temp_dir);
     mem_free(index_dir);
+}
+
+static const char *popbull_dir = POPBULL_DIR;
+
+void places_set_popbull_dir(const char *dir)
+{
+    popbull_dir = dir;
+}
+
+void places_find_popbull(struct places *p, const struct auth_user *user)
+{
+    struct place *home = popbull_dir ? &p->old_popbull : &p->file[MAILFILE_POPBULL];
+
+    if (home->name)
+        return;
+    place_in(p, home, user->home, mem_strdup(".popbull"), true);
+    if (popbull_dir)
+        place_in(p, &p->file[MAILFILE_POPBULL], popbull_dir, fill_pattern("%s.popbull", user->name), false);
 }
 
 static void forget(struct place *place)
@@ -157,6 +174,7 @@ void places_close(struct places *p)
         forget(&p->file[i]);
     forget(&p->index);
     forget(&p->old_tempdrop);
+    forget(&p->old_popbull);
     for (i = 0; i < p->opened_count; i++) {
         if (p->opened[i].fd >= 0)
             close(p->opened[i].fd);

@@ -28,17 +28,25 @@ struct places {
     struct place index;
     /* where a leftover may stand from the time before the spool moved; name NULL: nowhere */
     struct place old_tempdrop;
+    struct place old_popbull; /* name NULL: nowhere */
     struct {
         char *path;
         int fd;
         int error;
-    } opened[6];
+    } opened[8];
     size_t opened_count;
 };
 
 /* Fills in names and opens directories. Never fails: a place that cannot be reached says so itself. */
 void places_find(struct places *p, const struct settings *settings, const struct auth_user *user);
 void places_close(struct places *p);
+
+/* Opens the directory of POPBULL, which few sessions need: the user's home or, where configure was told so, popbulldir
+   (old_popbull is then the one in the home). May be called again. */
+void places_find_popbull(struct places *p, const struct auth_user *user);
+
+/* For tests: what configure --enable-popbulldir says (borrowed); NULL: the home. */
+void places_set_popbull_dir(const char *dir);
 
 /* The directory of the maildrops of users like this one: spool-dir with its hash directories; the caller frees. */
 char *places_spool_dir(const struct settings *settings, const char *user);

@@ -99,9 +99,16 @@ static _Noreturn void done(const struct session_start *start, int status)
 /* Only the descriptors that were handed over stay. */
 static void keep_descriptors(const struct session_start *start)
 {
-    const int keep[] = { start->keeper, start->files.drop, start->files.index, start->files.leftover };
+    const struct bulletin_offer *bulletins = start->files.bulletins;
+    int keep[5 + BULLETIN_OFFER_MAX] = { start->keeper, start->files.drop, start->files.index, start->files.leftover };
+    size_t count = 4;
 
-    file_sanitize_descriptors(3, keep, sizeof keep / sizeof *keep);
+    if (bulletins)
+        keep[count++] = bulletins->text;
+    for (size_t i = 0; bulletins && i < bulletins->count; i++)
+        if (bulletins->items[i].fd >= 0 && count < sizeof keep / sizeof *keep)
+            keep[count++] = bulletins->items[i].fd;
+    file_sanitize_descriptors(3, keep, count);
 }
 
 static void give_up_rights(const struct session_start *start)

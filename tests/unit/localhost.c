@@ -140,7 +140,8 @@ struct maildrop_files localhost_files(struct localhost *h, bool with_index)
         h->index = openat(h->dirfd, LOCALHOST_INDEX, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (is_there(h, LOCALHOST_TEMPDROP, true))
         h->leftover = openat(h->dirfd, LOCALHOST_TEMPDROP, O_RDONLY | O_CLOEXEC);
-    return (struct maildrop_files){ h->drop, h->index, h->leftover, is_there(h, LOCALHOST_JOURNAL, false), h->shown };
+    return (struct maildrop_files){ h->drop, h->index, h->leftover, is_there(h, LOCALHOST_JOURNAL, false), h->shown,
+                                    h->bulletins };
 }
 
 static void close_one(int *fd)

@@ -18,6 +18,7 @@ struct localhost {
     int locked;                  /* times the locks were taken */
     int temps;                   /* temp drops made */
     int wait_ms;                 /* for locks */
+    const struct bulletin_offer *bulletins;
     bool no_temp;                /* temp drops cannot be made */
 };
 
