@@ -83,10 +83,11 @@ MUTANTS = [
     ("the journal retires before the cut", "", FINISH, "if (next_stage(journal, drop_fd, &size) != STAGE_CUT)",
      "host->remove(host->context, MAILFILE_JOURNAL, why);\n            if (next_stage(journal, drop_fd, &size) != STAGE_CUT)"),
     ("the journal retires before .popbull is written", "bulletins", FINISH,
-     """    set_popbull(&journal->commit, host);
+     """    if (journal->commit.set_popbull)
+        bulletin_note(journal->commit.popbull, host);
     return say_done(journal, host, why);""",
      """    enum journal_finished early = say_done(journal, host, why);
-    set_popbull(&journal->commit, host);
+    bulletin_note(journal->commit.popbull, host);
     return early;"""),
     ("the leftover is consumed before the COMMIT", "leftover goes", UPDATE, "    if (note_leftover(u, &record) != 0)",
      "    if (u->along->leftover_consumed)\n        u->host->remove(u->host->context, MAILFILE_TEMPDROP, u->why);\n    if (note_leftover(u, &record) != 0)"),

@@ -91,6 +91,32 @@ START_TEST(names)
 }
 END_TEST
 
+START_TEST(popbull)
+{
+    struct settings *settings = settings_of("", "/s");
+    struct auth_user user = { .name = "alice", .uid = getuid(), .home = "/h" };
+    struct places p;
+
+    places_set_popbull_dir(NULL);
+    places_find(&p, settings, &user);
+    places_find_popbull(&p, &user);
+    places_find_popbull(&p, &user);
+    ck_assert_str_eq(p.file[MAILFILE_POPBULL].shown, "/h/.popbull");
+    ck_assert(p.file[MAILFILE_POPBULL].in_home);
+    ck_assert_ptr_null(p.old_popbull.name);
+    places_close(&p);
+    places_set_popbull_dir("/b"); /* configure --enable-popbulldir=/b */
+    places_find(&p, settings, &user);
+    places_find_popbull(&p, &user);
+    ck_assert_str_eq(p.file[MAILFILE_POPBULL].shown, "/b/alice.popbull");
+    ck_assert(!p.file[MAILFILE_POPBULL].in_home);
+    ck_assert_str_eq(p.old_popbull.shown, "/h/.popbull");
+    ck_assert(p.old_popbull.in_home);
+    places_close(&p);
+    settings_free(&settings);
+}
+END_TEST
+
 /* ---- with real directories */
 
 static char dir[] = "/tmp/popper-places.XXXXXX";
@@ -368,6 +394,7 @@ int main(void)
 
     tcase_add_checked_fixture(tc, make_dir, remove_dir);
     tcase_add_loop_test(tc, names, 0, (int)(sizeof cases / sizeof *cases));
+    tcase_add_test(tc, popbull);
     tcase_add_loop_test(tc, the_group_of_the_spool, 0, (int)(sizeof spools / sizeof *spools));
     tcase_add_test(tc, missing_hash_directories_are_made_like_the_spool);
     tcase_add_test(tc, a_hash_directory_that_is_a_link_is_not_followed);
