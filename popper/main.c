@@ -7,7 +7,9 @@
 #include "common/log.h"
 #include "common/strbuf.h"
 #include "process/monitor.h"
+#include "process/standalone.h"
 #include "process/startup.h"
+#include "process/systemd.h"
 #include "settings/config.h"
 #include "settings/options.h"
 
@@ -37,7 +39,7 @@ static int print(struct settings *settings)
     return tell(&text) == 0 && well ? 0 : 1;
 }
 
-static int run(struct settings *settings, const struct config_action *action, const char *argv0)
+static int run(struct settings *settings, const struct config_action *action, int argc, char **argv, const char *argv0)
 {
     struct strbuf text = STRBUF_INIT(TEXT_MAX_BYTES), why = STRBUF_INIT(CONFIG_WHY_MAX);
 
@@ -62,8 +64,8 @@ static int run(struct settings *settings, const struct config_action *action, co
     }
     if (settings_verify(settings, &why) < 0)
         return complain(why.data);
-    if (action->standalone)
-        return complain("standalone mode is not in this version yet; start popper from inetd or systemd");
+    if (action->address_count > 0 || systemd_sockets() > 0 || (action->standalone && !startup_has_client()))
+        return standalone_run(settings, &(struct standalone_start){ argc, argv, argv0, action });
     startup_detach();
     return monitor_run(settings);
 }
@@ -80,5 +82,5 @@ int main(int argc, char **argv)
     log_open(argv0, settings->log_facility);
     if (config_argv(settings, argc, argv, &action, &why) < 0)
         return complain(why.data);
-    return run(settings, &action, argv0);
+    return run(settings, &action, argc, argv, argv0);
 }

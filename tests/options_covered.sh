@@ -5,10 +5,10 @@
 set -u
 here=$(cd "${srcdir:-.}/tests" && pwd) || exit 1
 popper=${POPPER:-popper/popper}
-not_yet=' bulldb-max-tries bulldb-nonfatal chunky-writes daemon drac-host fast-update kerberos
- kerberos-service mail-lock-check max-password-checks max-preauth max-sessions max-sessions-per-address
- pam-service pam-session pid-file proxy-networks reverse-lookup tls-cipher-list tls-ciphersuites tls-identity-file tls-options
- tls-passphrase tls-private-key-file tls-server-cert-file tls-support tls-ticket-key-file tls-version tls-workarounds apop-file '
+not_yet=' bulldb-max-tries bulldb-nonfatal chunky-writes drac-host fast-update kerberos kerberos-service mail-lock-check
+ pam-service pam-session proxy-networks reverse-lookup tls-cipher-list tls-ciphersuites tls-identity-file tls-options
+ tls-passphrase tls-private-key-file tls-server-cert-file tls-support tls-ticket-key-file tls-version tls-workarounds
+ apop-file '
 
 list=$("$popper" --list-options) || { echo "Bail out! $popper --list-options failed"; exit 1; }
 count=0

@@ -1,7 +1,8 @@
 /*
  * monitor: see monitor.h.
  *
- * What may run as root, completely: main.c, process/startup.c, process/monitor.c, process/checker.c with what
+ * What may run as root, completely: main.c, process/startup.c, process/systemd.c, in standalone mode process/standalone.c,
+ * listener.c, visitors.c, background.c and reload.c, process/supervised.c, process/monitor.c, process/checker.c with what
  * auth_check_password calls (auth/auth.c, auth/auth_passwd.c, libcrypt, the name service), process/preauth.c and
  * process/keeper.c up to their identity_become (process/privsep.c), process/tlsrelay.c with the module popper-tls.so
  * and the TLS library while they load certificates and keys, process/places.c (spool_gid, make_hash_dirs),
@@ -28,6 +29,7 @@
 #include "process/preauth.h"
 #include "process/request.h"
 #include "process/sandbox.h"
+#include "process/supervised.h"
 #include "process/tlsrelay.h"
 #include "protocol/command.h"
 #include "protocol/stats.h"
@@ -84,15 +86,31 @@ static void note_verdict(struct monitor *mon, enum auth_verdict verdict, const c
     mon->auth_ns = netio_now() - mon->started;
     switch (verdict) {
     case AUTH_GRANTED:
+        supervised_logged_in();
         stats_login(mon->settings, mon->user.name, &mon->peer);
         break;
     case AUTH_REFUSED:
+        supervised_failed();
         stats_failed_login(name, &mon->peer, reason);
         break;
     case AUTH_UNAVAILABLE:
         log_write(LOG_ERR, "passwords cannot be checked: %s", reason);
         break;
     }
+}
+
+/* In its turn: in standalone mode only so many passwords are checked at the same time. */
+static enum auth_verdict check(struct monitor *mon, const char *name, const char *password, struct strbuf *reason)
+{
+    enum auth_verdict verdict;
+
+    if (!supervised_check_begin(mon->preauth)) {
+        strbuf_fail(reason, "the client is gone, or too many passwords are being checked (max-password-checks)");
+        return AUTH_UNAVAILABLE;
+    }
+    verdict = checker_run(mon->settings, name, password, mon->preauth, &mon->user, reason);
+    supervised_check_end();
+    return verdict;
 }
 
 static enum monitor_next serve_password(struct monitor *mon, struct privmsg *m)
@@ -106,7 +124,7 @@ static enum monitor_next serve_password(struct monitor *mon, struct privmsg *m)
 
     if (!privmsg_complete(m))
         return NEXT_GO_ON; /* the caller looks, too, and ends it */
-    verdict = checker_run(mon->settings, name, password, mon->preauth, &mon->user, &reason);
+    verdict = check(mon, name, password, &reason);
     note_verdict(mon, verdict, name, reason.data);
     strbuf_free(&reason);
     mon->granted = verdict == AUTH_GRANTED;

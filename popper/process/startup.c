@@ -8,15 +8,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/file.h"
 #include "common/mem.h"
+#include "process/systemd.h"
 
 #define TZ_MAX 200
 
-static void clean_signals(void)
+void startup_signals(void)
 {
     /* Those that somebody may have left ignored and that we need, or that shall end us. */
     const int wanted[] = { SIGCHLD, SIGHUP, SIGINT, SIGTERM, SIGALRM, SIGURG, SIGUSR1, SIGUSR2 };
@@ -47,9 +49,9 @@ static void clean_environment(void)
 
 void startup_clean(void)
 {
-    file_sanitize_descriptors(3, NULL, 0);
+    file_sanitize_descriptors(SYSTEMD_FIRST_FD + systemd_inherit(), NULL, 0);
     umask(077);
-    clean_signals();
+    startup_signals();
     clean_environment();
 }
 
@@ -60,4 +62,12 @@ void startup_detach(void)
     if (null < 0 || dup2(null, 2) < 0 || chdir("/") < 0)
         _exit(MEM_EXIT_STATUS);
     close(null);
+}
+
+bool startup_has_client(void)
+{
+    struct sockaddr_storage address;
+    socklen_t length = sizeof address;
+
+    return getpeername(0, (struct sockaddr *)&address, &length) == 0;
 }

@@ -168,5 +168,11 @@
 #ifndef STANDALONE_BY_DEFAULT
 #define STANDALONE_BY_DEFAULT 0
 #endif
+/* The manual's: a port that needs no root, for those who build with -D_DEBUG. */
+#ifdef _DEBUG
+#define STANDALONE_PORT 8765
+#else
+#define STANDALONE_PORT 110
+#endif
 
 #endif

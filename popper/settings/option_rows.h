@@ -52,7 +52,7 @@ OPTION_MNEM(clear_text_password, enum clear_text, "clear-text-password", CLASS_U
 OPTION_STRING(config_file, "config-file", CLASS_ANY, FEATURE_NONE, NULL, "file",
     "Reads more options from a file, at once. What it may set is what the place that names it may set.", .letter = 'f')
 OPTION_BOOL(daemon, "daemon", CLASS_INIT, FEATURE_STANDALONE, 0,
-    "Goes into the background in standalone mode.")
+    "Goes into the background in standalone mode. Unless set, popper stays in the foreground, as systemd wants it.")
 OPTION_BOOL(debug, "debug", CLASS_ANY, FEATURE_NONE, DEFAULT_DEBUG,
     "Writes debugging records to the log. Takes effect at once, so it should come first; reset closes the trace file.", .letter = 'd')
 OPTION_BOOL(downcase_user, "downcase-user", CLASS_USER, FEATURE_NONE, 0,
@@ -103,11 +103,11 @@ OPTION_INT(max_bulletins, "max-bulletins", CLASS_ANY, FEATURE_BULLETINS, DEFAULT
 OPTION_INT(max_password_checks, "max-password-checks", CLASS_INIT, FEATURE_STANDALONE, 0, 0, 10000,
     "Passwords checked at the same time in standalone mode. 0: as many as there are processors.", .argument = "checks")
 OPTION_INT(max_preauth, "max-preauth", CLASS_INIT, FEATURE_STANDALONE, 100, 1, 100000,
-    "Sessions that have not logged in yet in standalone mode. More wait, or make the oldest one end.", .argument = "sessions")
+    "Sessions that have not logged in yet in standalone mode. When there are more, the oldest one of the address with most of them ends.", .argument = "sessions")
 OPTION_INT(max_sessions, "max-sessions", CLASS_INIT, FEATURE_STANDALONE, 1000, 1, 1000000,
     "Sessions at the same time in standalone mode.", .argument = "sessions")
 OPTION_INT(max_sessions_per_address, "max-sessions-per-address", CLASS_INIT, FEATURE_STANDALONE, 50, 1, 1000000,
-    "Sessions at the same time from one client address in standalone mode.", .argument = "sessions")
+    "Sessions at the same time from one client address (IPv6: from its first 64 bits) in standalone mode.", .argument = "sessions")
 OPTION_BOOL(no_atomic_open, "no-atomic-open", CLASS_USER, FEATURE_NONE, 0,
     "Makes dot locks by link(2) of a temporary file. For network file systems without exclusive creation.")
 OPTION_STRING(nonauth_file, "nonauth-file", CLASS_INIT, FEATURE_NONE, DEFAULT_NONAUTH_FILE, "file",

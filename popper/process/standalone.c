@@ -1,0 +1,472 @@
+/*
+ * standalone: see standalone.h.
+ *
+ * Rights of this role: those it was started with. It reads no byte from a client: it accepts, and hands the connection
+ * to a process of its own (monitor_run), which says over `supervised` when it wants to check a password and when
+ * somebody has logged in. Signals: HUP reads the configuration again, after a child has found it good; TERM and INT
+ * stop accepting and wait for the sessions, the second one ends them, the third one waits for nobody.
+ */
+#include "process/standalone.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <config.h>
+
+#include "common/file.h"
+#include "common/log.h"
+#include "common/mem.h"
+#include "process/background.h"
+#include "process/listener.h"
+#include "process/monitor.h"
+#include "process/reload.h"
+#include "process/startup.h"
+#include "process/supervised.h"
+#include "process/systemd.h"
+#include "process/visitors.h"
+#include "wire/netio.h"
+#include "wire/peer.h"
+
+#define SECOND INT64_C(1000000000)
+#define PAUSE_NS SECOND      /* without accepting, when the host has no more descriptors or processes */
+#define REFUSAL_NS SECOND    /* between two records about refused clients */
+#define SPARE_DESCRIPTORS 64
+
+struct standalone {
+    struct settings *settings;
+    const struct standalone_start *start;
+    struct listeners listeners;
+    struct visitors visitors;
+    struct reload reload;
+    sigset_t awake;              /* the mask while waiting */
+    struct rlimit descriptors;   /* as it was: what children get */
+    unsigned ends;               /* SIGTERMs obeyed */
+    int64_t pause_until;
+    int64_t refusal_logged;
+    unsigned refusals;           /* since then */
+};
+
+/* ---- signals */
+
+static volatile sig_atomic_t asked_reload, asked_end, child_ended;
+
+static void on_signal(int number)
+{
+    if (number == SIGHUP)
+        asked_reload = 1;
+    else if (number == SIGCHLD)
+        child_ended = 1;
+    else
+        asked_end++;
+}
+
+static const int signals[] = { SIGHUP, SIGTERM, SIGINT, SIGCHLD };
+#define SIGNALS (sizeof signals / sizeof *signals)
+
+/* They come only while we wait. */
+static void handle_signals(struct standalone *st)
+{
+    struct sigaction action = { .sa_handler = on_signal };
+    sigset_t ours;
+
+    sigemptyset(&ours);
+    for (size_t i = 0; i < SIGNALS; i++) {
+        sigaddset(&ours, signals[i]);
+        sigaction(signals[i], &action, NULL);
+    }
+    sigprocmask(SIG_BLOCK, &ours, &st->awake);
+}
+
+/* ---- the child */
+
+static int serve(struct standalone *st, int client, int end, int delay)
+{
+    int keep[3] = { end };
+    size_t count = 1 + log_descriptors(keep + 1);
+
+    if (dup2(client, 0) < 0 || dup2(client, 1) < 0)
+        return MEM_EXIT_STATUS;
+    startup_signals();
+    setrlimit(RLIMIT_NOFILE, &st->descriptors);
+    file_sanitize_descriptors(3, keep, count);
+    log_open(st->start->argv0, st->settings->log_facility);
+    supervised_enter(end);
+    st->settings->failure_delay = delay;
+    return monitor_run(st->settings);
+}
+
+/* ---- whom to serve */
+
+/* At most one record a second, whatever the flood. */
+static void log_refusal(struct standalone *st, const char *ip, const char *reason)
+{
+    int64_t now = netio_now();
+
+    if (st->refusal_logged && now - st->refusal_logged < REFUSAL_NS) {
+        st->refusals++;
+        return;
+    }
+    if (st->refusals)
+        log_write(LOG_WARNING, "client %s: %s (and %u more clients since the last such record)", ip, reason, st->refusals);
+    else
+        log_write(LOG_WARNING, "client %s: %s", ip, reason);
+    st->refusals = 0;
+    st->refusal_logged = now;
+}
+
+static void refuse(struct standalone *st, int client, const char *ip, const char *reason)
+{
+    static const char answer[] = "-ERR [SYS/TEMP] Too many connections; please try again later.\r\n";
+
+    log_refusal(st, ip, reason);
+    if (st->settings->tls_support != TLS_SUPPORT_ALTERNATE_PORT)
+        (void)!send(client, answer, sizeof answer - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+static void end_visitor(struct visitor *who)
+{
+    who->ending = true;
+    kill(who->pid, SIGTERM);
+}
+
+/* Ends the session that deserves it most of those that have not logged in. */
+static bool make_room(struct standalone *st, const char *reason)
+{
+    struct visitor *who = visitors_greediest(&st->visitors);
+
+    if (!who)
+        return false;
+    log_refusal(st, who->source[0] ? who->source : "unknown", reason);
+    end_visitor(who);
+    return true;
+}
+
+/* NULL: this client may be served; else why not. */
+static const char *obstacle(struct standalone *st, const char *source)
+{
+    if (visitors_from(&st->visitors, source) >= (size_t)st->settings->max_sessions_per_address)
+        return "refused: max-sessions-per-address is reached";
+    if (visitors_total(&st->visitors) >= (size_t)st->settings->max_sessions &&
+        !make_room(st, "ended before it logged in: max-sessions is reached"))
+        return "refused: max-sessions is reached, and all of them have logged in";
+    if (visitors_preauth(&st->visitors) >= (size_t)st->settings->max_preauth &&
+        !make_room(st, "ended before it logged in: max-preauth is reached"))
+        return "refused: max-preauth is reached";
+    return NULL;
+}
+
+/* True in the child, with its exit status. */
+static bool start_session(struct standalone *st, int client, const struct peer *peer, const char *source, int *status_r)
+{
+    int delay = visitors_delay(&st->visitors, source, st->settings->failure_delay, netio_now());
+    int ends[2];
+    pid_t pid;
+
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0) {
+        refuse(st, client, peer->ip, strerror(errno));
+        return false;
+    }
+    pid = fork();
+    if (pid == 0) {
+        *status_r = serve(st, client, ends[1], delay);
+        return true;
+    }
+    close(ends[1]);
+    if (pid > 0)
+        visitors_add(&st->visitors, pid, ends[0], source);
+    else {
+        refuse(st, client, peer->ip, "refused: fork failed");
+        close(ends[0]);
+        st->pause_until = netio_now() + PAUSE_NS;
+    }
+    return false;
+}
+
+static bool take_client(struct standalone *st, int client, int *status_r)
+{
+    char source[VISITORS_SOURCE_MAX];
+    const char *reason;
+    struct peer peer;
+
+    peer_of_descriptor(&peer, client);
+    visitors_source(peer.ip, source);
+    reason = obstacle(st, source);
+    if (!reason)
+        return start_session(st, client, &peer, source, status_r);
+    refuse(st, client, peer.ip, reason);
+    return false;
+}
+
+/* True in a child. */
+static bool accept_one(struct standalone *st, const struct listener *listener, int *status_r)
+{
+    int client = accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC);
+    bool child;
+
+    if (client < 0) {
+        if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+            log_refusal(st, listener->name, strerror(errno));
+            st->pause_until = netio_now() + PAUSE_NS;
+        }
+        return false;
+    }
+    child = take_client(st, client, status_r);
+    if (!child)
+        close(client);
+    return child;
+}
+
+/* ---- what the monitors say */
+
+static void grant_checks(struct standalone *st)
+{
+    size_t max = (size_t)st->settings->max_password_checks;
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    struct visitor *who;
+
+    if (max == 0)
+        max = processors > 0 ? (size_t)processors : 1;
+    while ((who = visitors_next_check(&st->visitors, max)) != NULL) {
+        const char go = SUPERVISED_GO;
+
+        who->state = VISITOR_CHECKING;
+        (void)!send(who->end, &go, 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+    }
+}
+
+static void stop_listening_to(struct visitor *who)
+{
+    if (who->end >= 0)
+        close(who->end);
+    who->end = -1;
+}
+
+static void take_true_peer(struct standalone *st, struct visitor *who, const char *ip)
+{
+    char source[VISITORS_SOURCE_MAX];
+
+    visitors_source(ip, source);
+    if (visitors_from(&st->visitors, source) >= (size_t)st->settings->max_sessions_per_address) {
+        log_refusal(st, ip, "ended: max-sessions-per-address is reached");
+        end_visitor(who);
+    }
+    memcpy(who->source, source, sizeof source);
+}
+
+static void hear(struct standalone *st, struct visitor *who)
+{
+    char message[SUPERVISED_MESSAGE_MAX + 1];
+    ssize_t n = recv(who->end, message, sizeof message - 1, MSG_DONTWAIT);
+
+    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    message[n > 0 ? n : 0] = '\0';
+    switch (message[0]) {
+    case SUPERVISED_CHECK:
+        visitors_ask(&st->visitors, who);
+        break;
+    case SUPERVISED_CHECKED:
+        who->state = VISITOR_PREAUTH;
+        break;
+    case SUPERVISED_FAILED:
+        visitors_failed(&st->visitors, who->source, netio_now());
+        break;
+    case SUPERVISED_PEER:
+        take_true_peer(st, who, message + 1);
+        break;
+    case SUPERVISED_LOGGED_IN:
+        who->state = VISITOR_SESSION;
+        stop_listening_to(who);
+        break;
+    default:
+        stop_listening_to(who);
+    }
+}
+
+static void reap(struct standalone *st)
+{
+    int status;
+    pid_t pid;
+
+    while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+        struct visitor *who = visitors_of_pid(&st->visitors, pid);
+
+        if (!who)
+            continue;
+        if (WIFSIGNALED(status) && !who->ending)
+            log_write(LOG_ERR, "the process of the session from %s was killed by signal %d (%s)",
+                      who->source[0] ? who->source : "unknown", WTERMSIG(status), strsignal(WTERMSIG(status)));
+        stop_listening_to(who);
+        visitors_remove(&st->visitors, who);
+    }
+}
+
+/* ---- the end */
+
+static void obey_end(struct standalone *st)
+{
+    st->ends++;
+    if (st->ends == 1) {
+        listeners_close(&st->listeners);
+        systemd_notify("STOPPING=1\nSTATUS=waiting for %zu sessions", st->visitors.count);
+        log_write(LOG_NOTICE, "(v%s) no more clients are served; %zu sessions go on until they end, or until the next SIGTERM",
+                  PACKAGE_VERSION, st->visitors.count);
+        return;
+    }
+    log_write(LOG_NOTICE, "%zu sessions are ended", st->visitors.count);
+    for (size_t i = 0; i < st->visitors.count; i++)
+        end_visitor(&st->visitors.item[i]);
+}
+
+static bool at_end(const struct standalone *st)
+{
+    return (st->ends > 0 && st->visitors.count == 0) || st->ends > 2;
+}
+
+/* ---- the loop */
+
+/* The listeners first, then the visitors who may say something; places[i] says whose the i-th of these is. */
+static size_t fill_polls(struct standalone *st, struct pollfd *p, pid_t *pids)
+{
+    bool accepting = netio_now() >= st->pause_until;
+    size_t n = 0;
+
+    for (size_t i = 0; i < st->listeners.count; i++)
+        p[n++] = (struct pollfd){ .fd = accepting ? st->listeners.item[i].fd : -1, .events = POLLIN };
+    for (size_t i = 0; i < st->visitors.count; i++)
+        if (st->visitors.item[i].end >= 0) {
+            pids[n] = st->visitors.item[i].pid;
+            p[n++] = (struct pollfd){ .fd = st->visitors.item[i].end, .events = POLLIN };
+        }
+    return n;
+}
+
+static void obey_signals(struct standalone *st)
+{
+    if (child_ended) {
+        child_ended = 0;
+        reap(st);
+    }
+    if (asked_reload) {
+        asked_reload = 0;
+        if (st->ends == 0)
+            reload_do(&st->reload, &st->settings);
+    }
+    for (; asked_end > 0; asked_end--)
+        obey_end(st);
+}
+
+/* True in a child. */
+static bool wait_once(struct standalone *st, int *status_r)
+{
+    size_t room = st->listeners.count + st->visitors.count, listening = st->listeners.count, n;
+    struct pollfd *p = mem_new(room + 1, sizeof *p);
+    pid_t *pids = mem_new(room + 1, sizeof *pids);
+    const struct timespec pause = { .tv_sec = 1 };
+    bool child = false;
+    int ready;
+
+    n = fill_polls(st, p, pids);
+    ready = ppoll(p, n, netio_now() < st->pause_until ? &pause : NULL, &st->awake);
+    /* Those who are here first: what they say makes room. */
+    for (size_t i = listening; ready > 0 && i < n; i++)
+        if (p[i].revents)
+            hear(st, visitors_of_pid(&st->visitors, pids[i]));
+    if (ready > 0)
+        grant_checks(st);
+    for (size_t i = 0; ready > 0 && !child && i < listening; i++)
+        if (p[i].revents)
+            child = accept_one(st, &st->listeners.item[i], status_r);
+    mem_free(p);
+    mem_free(pids);
+    return child;
+}
+
+static int run(struct standalone *st)
+{
+    int status = 0;
+
+    while (!at_end(st)) {
+        if (wait_once(st, &status))
+            return status;
+        obey_signals(st);
+        grant_checks(st);
+    }
+    background_remove_pid_file(st->settings);
+    log_write(LOG_NOTICE, "(v%s) ended", PACKAGE_VERSION);
+    return 0;
+}
+
+/* ---- the beginning */
+
+static int listen_everywhere(struct standalone *st, struct strbuf *why)
+{
+    const struct config_action *action = st->start->action;
+    int given = systemd_sockets();
+
+    if (listeners_adopt(&st->listeners, SYSTEMD_FIRST_FD, (size_t)given, why) < 0)
+        return -1;
+    if (given > 0 && action->address_count == 0)
+        return 0;
+    return listeners_open(&st->listeners, action->addresses, action->address_count, why);
+}
+
+/* One descriptor for each client who has not logged in. */
+static void raise_limits(struct standalone *st)
+{
+    rlim_t wanted = (rlim_t)st->settings->max_preauth + SPARE_DESCRIPTORS + LISTENERS_MAX;
+    struct rlimit more;
+
+    if (getrlimit(RLIMIT_NOFILE, &st->descriptors) < 0)
+        return;
+    more = st->descriptors;
+    if (more.rlim_cur < wanted)
+        more.rlim_cur = more.rlim_max < wanted ? more.rlim_max : wanted;
+    setrlimit(RLIMIT_NOFILE, &more);
+}
+
+static void announce(const struct standalone *st)
+{
+    for (size_t i = 0; i < st->listeners.count; i++)
+        log_write(LOG_NOTICE, "(v%s) listening at %s", PACKAGE_VERSION, st->listeners.item[i].name);
+    systemd_notify("READY=1\nSTATUS=listening at %s%s", st->listeners.item[0].name,
+                   st->listeners.count > 1 ? " and elsewhere" : "");
+}
+
+static int complain(const char *text)
+{
+    fprintf(stderr, "popper: %s\n", text);
+    log_write(LOG_ERR, "%s", text);
+    return 1;
+}
+
+int standalone_run(struct settings *settings, const struct standalone_start *start)
+{
+    struct standalone st = { .settings = settings, .start = start };
+    struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
+    int ready = -1;
+
+    reload_prepare(&st.reload, start->argc, start->argv, start->argv0);
+    if (listen_everywhere(&st, &why) < 0)
+        return complain(why.data);
+    if (settings->daemon && background_enter(&ready, &why) < 0)
+        return complain(why.data);
+    log_open(start->argv0, settings->log_facility);
+    if (background_write_pid_file(settings, &why) < 0)
+        return complain(why.data);
+    startup_detach();
+    if (dup2(2, 0) < 0 || dup2(2, 1) < 0)
+        return MEM_EXIT_STATUS;
+    raise_limits(&st);
+    handle_signals(&st);
+    announce(&st);
+    background_ready(ready);
+    return run(&st);
+}

@@ -1,0 +1,318 @@
+#!/usr/bin/python3
+"""standalone.py: popper that listens by itself: addresses, signals, limits, systemd. Clients of many addresses are this host's
+127.0.0.x. Prints TAP.
+"""
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import warnings
+
+sys.path.insert(0, str(pathlib.Path(os.path.abspath(__file__)).parent))
+from standing import GID, PASSWORD, PATIENCE, POPPER, UID, Client, Server, begins, free_port, matches, run_all, same, wait_until  # noqa: E402
+import mbox  # noqa: E402
+from inetd import find  # noqa: E402
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore", DeprecationWarning)
+    import crypt
+
+
+def several_addresses():
+    ports = [free_port() for _ in range(3)]
+    addresses = [f"127.0.0.1:{ports[0]}", f"127.0.0.2:{ports[1]}", f":{ports[2]}"]
+    everywhere = [("127.0.0.1", ports[0]), ("127.0.0.2", ports[1]), ("127.0.0.3", ports[2])]
+    if pathlib.Path("/proc/net/if_inet6").exists():
+        addresses.insert(1, f"[::1]:{ports[1]}")
+        everywhere += [("::1", ports[1]), ("::1", ports[2])]
+    with Server("set debug") as server:
+        server.start(*addresses)
+        for host, port in everywhere:
+            client = Client(port, host)
+            begins(f"greeting at {host}", "+OK", client.greeting)
+            same("reply to QUIT", "+OK", client.ask("QUIT")[:3])
+            client.close()
+        server.wait_for('Servicing request from "127.0.0.1" at 127.0.0.1')
+
+
+def a_whole_session():
+    with Server("set statistics") as server:
+        maildrop = server.fill(range(1, 4))
+        server.start()
+        client = server.client()
+        begins("login", "+OK alice has 3 visible messages", client.login())
+        begins("DELE", "+OK", client.ask("DELE 2"))
+        begins("QUIT", "+OK", client.ask("QUIT"))
+        same("messages left", 2, len(list(mbox.split(maildrop.read_bytes()))))
+        server.wait_for("Stats: alice 1 ")
+
+
+def a_port_in_use():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        done = subprocess.run([str(POPPER), address], stdin=subprocess.DEVNULL, capture_output=True, timeout=PATIENCE, text=True)
+        same("status and message", (1, f"popper: {address} in use\n"), (done.returncode, done.stderr))
+
+
+def background_and_pid_file():
+    # option: daemon
+    # option: pid-file
+    with Server() as server:
+        pid_file = server.dir / "popper.pid"
+        server.configure("set daemon", f"set pid-file = {pid_file}")
+        port = free_port()
+        done = subprocess.run([str(POPPER), f"127.0.0.1:{port}", "-f", "popper.conf"], stdin=subprocess.DEVNULL, cwd=server.dir,
+                              capture_output=True, timeout=PATIENCE)
+        same("what the started process says", (0, b"", b""), (done.returncode, done.stdout, done.stderr))
+        pid = int(pid_file.read_text())
+        try:
+            begins("greeting at once", "+OK", Client(port).greeting)
+            fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+            if int(fields[3]) == pid or int(fields[3]) == os.getsid(0) or fields[4] != "0":
+                raise AssertionError(f"session {fields[3]} and terminal {fields[4]} of process {pid}")
+            same("its directory", "/", os.readlink(f"/proc/{pid}/cwd"))
+            same("mode", 0o644, pid_file.stat().st_mode & 0o777)
+            # The configuration was named from another directory.
+            os.kill(pid, signal.SIGHUP)
+            server.wait_for("the configuration was read again")
+            done = subprocess.run([str(POPPER), f"127.0.0.1:{port}", "-f", str(server.conf)], stdin=subprocess.DEVNULL, timeout=PATIENCE,
+                                  capture_output=True)
+            same("a second one", (1, f"popper: 127.0.0.1:{port} in use\n".encode()), (done.returncode, done.stderr))
+            same("pid file after that", pid, int(pid_file.read_text()))
+        finally:
+            for _ in range(3):
+                os.kill(pid, signal.SIGTERM)
+                time.sleep(0.05)
+                if not pathlib.Path(f"/proc/{pid}").exists():
+                    break
+        wait_until("its end", lambda: not pid_file.exists())
+
+
+def reload_on_hup():
+    with Server() as server:
+        server.start()
+        running = server.client()
+        server.configure("set shy")
+        server.signal(signal.SIGHUP)
+        server.wait_for("the configuration was read again")
+        same("new greeting", "+OK ready  ", server.client().greeting)
+        begins("the session that ran", "+OK", running.login())
+        server.configure("set nonsense")
+        server.signal(signal.SIGHUP)
+        record = server.wait_for("the configuration stays as it was")[0]
+        matches("why", r'popper\.conf:\d+: unknown option "nonsense"', record)
+        same("greeting", "+OK ready  ", server.client().greeting)
+
+
+def term_drains_then_ends():
+    with Server() as server:
+        server.fill([1, 2])
+        server.start()
+        clients = [server.client(), server.client()]
+        clients[0].login()
+        server.signal(signal.SIGTERM)
+        server.wait_for("2 sessions go on")
+        try:
+            Client(server.port)
+            raise AssertionError("a connection after SIGTERM")
+        except ConnectionRefusedError:
+            pass
+        begins("a session goes on", "+OK 2 ", clients[0].ask("STAT"))
+        begins("and can be ended well", "+OK", clients[0].ask("QUIT"))
+        server.signal(signal.SIGTERM)
+        same("the other one was ended", True, clients[1].at_end())
+        same("status", 0, server.wait())
+
+
+def sessions_of_one_address():
+    # option: max-sessions-per-address
+    with Server("set max-sessions-per-address = 2") as server:
+        server.start()
+        clients = [server.client(source="127.0.0.5") for _ in range(2)]
+        third = server.client(source="127.0.0.5")
+        begins("the third", "-ERR [SYS/TEMP] Too many connections", third.greeting)
+        same("the third", True, third.at_end())
+        server.wait_for("client 127.0.0.5: refused: max-sessions-per-address")
+        begins("another address", "+OK", server.client(source="127.0.0.6").greeting)
+        clients[0].ask("QUIT")
+        wait_until("room again", lambda: server.client(source="127.0.0.5").greeting.startswith("+OK"))
+
+
+def sessions_in_all():
+    # option: max-sessions
+    users = ("alice", "bob", "carol")
+    with Server("set max-sessions = 2", users=users) as server:
+        server.start()
+        clients = [server.client() for _ in range(2)]
+        for client, user in zip(clients, users):
+            begins("login", "+OK", client.login(user))
+        begins("one too many", "-ERR [SYS/TEMP]", server.client().greeting)
+        server.wait_for("refused: max-sessions is reached, and all of them have logged in")
+        begins("who has logged in stays", "+OK", clients[0].ask("NOOP"))
+        clients[1].ask("QUIT")
+        wait_until("room again", lambda: server.client().greeting.startswith("+OK"))
+
+
+def a_flood_does_not_lock_out():
+    # option: max-preauth
+    with Server("set max-preauth = 10", "set max-sessions = 20") as server:
+        server.start()
+        slow = [server.client(source="127.0.0.8"), server.client(source="127.0.0.9")]
+        flood = [Client(server.port, source="127.0.0.7", greet=False) for _ in range(60)]
+        for _ in range(5):
+            client = server.client(source="127.0.0.10")
+            begins("greeting in a flood", "+OK", client.greeting)
+            begins("login in a flood", "+OK", client.login())
+            begins("QUIT", "+OK", client.ask("QUIT"))
+            flood += [Client(server.port, source="127.0.0.7", greet=False) for _ in range(10)]
+        for client in slow:
+            begins("who came before the flood", "+OK", client.ask("CAPA"))
+        wait_until("the flood is cut", lambda: sum(c.is_open() for c in flood) <= 10)
+        server.wait_for("127.0.0.7: ended before it logged in: max-preauth")
+
+
+def slow_clients_end():
+    with Server("set preauth-timeout = 2") as server:
+        server.start()
+        client, began = server.client(), time.monotonic()
+        for _ in range(40):
+            try:
+                client.socket.sendall(b"N")
+            except OSError:
+                break
+            if not client.is_open():
+                break
+            time.sleep(0.1)
+        if time.monotonic() - began > 3.5 or time.monotonic() - began < 1.5:
+            raise AssertionError(f"a client that trickles had {time.monotonic() - began:.1f} s instead of 2")
+
+
+def checks_wait_for_their_turn():
+    # option: max-password-checks
+    with Server("set max-password-checks = 1", users=("alice", "bob")) as server:
+        # Each check takes a good part of a second: two at the same time would be seen.
+        salt = "$6$rounds=300000$standalone$"
+        slow = crypt.crypt(PASSWORD, salt)
+        (server.dir / "passwd").write_text("".join(f"u{n}:{slow}:{UID}:{GID}::{server.dir}:/bin/false\n" for n in range(4)))
+        server.start()
+        clients = [server.client(source=f"127.0.0.{20 + n}") for n in range(4)]
+        for n, client in enumerate(clients):
+            client.ask(f"USER u{n}")
+        for client in clients:
+            client.say(f"PASS {PASSWORD}")
+        busiest = 0
+        answers = []
+        readers = [threading.Thread(target=lambda c=c: answers.append(c.line())) for c in clients]
+        for reader in readers:
+            reader.start()
+        while any(r.is_alive() for r in readers):
+            busiest = max(busiest, len(checkers(server.process.pid)))
+            time.sleep(0.01)
+        same("answers", ["+OK"] * 4, [a[:3] for a in answers])
+        same("checks at the same time", 1, busiest)
+
+
+def checkers(supervisor):
+    """Processes that run crypt(3): grandchildren of the server that use the processor."""
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+            parent = pathlib.Path(f"/proc/{fields[1]}/stat").read_text().rsplit(")", 1)[1].split()
+        except OSError:
+            continue
+        # utime in ticks: preauth uses none of it
+        if parent[1] == str(supervisor) and fields[0] == "R" and int(fields[11]) >= 2:
+            found.append(pid)
+    return found
+
+
+def failures_take_longer_and_longer():
+    with Server("set failure-delay = 1") as server:
+        server.start()
+        times = []
+        # The first three are not slower; those of one attempt after the other.
+        for _ in range(4):
+            client, began = server.client(source="127.0.0.30"), time.monotonic()
+            begins("a wrong password", "-ERR [AUTH]", client.login(password="wrong"))
+            times.append(round(time.monotonic() - began))
+        same("seconds", [1, 1, 1, 2], times)
+        client, began = server.client(source="127.0.0.31"), time.monotonic()
+        client.login(password="wrong")
+        same("seconds elsewhere", 1, round(time.monotonic() - began))
+
+
+class Manager:
+    """Where a server says how it is: systemd's end of sd_notify."""
+
+    def __init__(self, directory):
+        self.path = str(directory / "notify")
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket.bind(self.path)
+        self.socket.settimeout(PATIENCE)
+
+    def expect(self, *lines):
+        note = self.socket.recv(4096).decode()
+        for line in lines:
+            matches("notification", rf"(?m)^{line}$", note)
+
+
+def notifications():
+    with Server() as server:
+        manager = Manager(server.dir)
+        server.start(env={**os.environ, "NOTIFY_SOCKET": manager.path})
+        manager.expect("READY=1")
+        server.signal(signal.SIGHUP)
+        manager.expect("RELOADING=1", r"MONOTONIC_USEC=\d+")
+        manager.expect("READY=1")
+        server.signal(signal.SIGTERM)
+        manager.expect("STOPPING=1")
+        same("status", 0, server.wait())
+        manager.socket.close()
+
+
+def socket_activation(accept, *more):
+    activate = find("systemd-socket-activate", "systemd")
+    with Server() as server:
+        server.fill([1])
+        server.port = free_port()
+        server.start(wrapper=[activate, f"--listen=127.0.0.1:{server.port}", *accept, *more])
+        client = wait_until("a connection", lambda: try_client(server))
+        begins("greeting", "+OK", client.greeting)
+        begins("login", "+OK alice has 1 ", client.login())
+        begins("QUIT", "+OK", client.ask("QUIT"))
+        second = server.client()
+        begins("a second client", "+OK", second.greeting)
+        second.ask("QUIT")
+
+
+def try_client(server):
+    try:
+        return server.client()
+    except ConnectionRefusedError:
+        return None
+
+
+def systemd_listening_socket():
+    socket_activation([])
+
+
+def systemd_socket_per_connection_as_stdin():
+    socket_activation(["--accept"], "--inetd")
+
+
+def systemd_socket_per_connection_as_descriptor():
+    socket_activation(["--accept"])
+
+
+CASES = [several_addresses, a_whole_session, a_port_in_use, background_and_pid_file, reload_on_hup, term_drains_then_ends,
+         sessions_of_one_address, sessions_in_all, a_flood_does_not_lock_out, slow_clients_end, checks_wait_for_their_turn,
+         failures_take_longer_and_longer, notifications, systemd_listening_socket, systemd_socket_per_connection_as_stdin,
+         systemd_socket_per_connection_as_descriptor]
+
+if __name__ == "__main__":
+    sys.exit(run_all(CASES))
