@@ -88,7 +88,7 @@ static void handle_signals(struct standalone *st)
 
 static int serve(struct standalone *st, int client, int end, int delay)
 {
-    int keep[3] = { end };
+    int keep[4] = { end };
     size_t count = 1 + log_descriptors(keep + 1);
 
     if (dup2(client, 0) < 0 || dup2(client, 1) < 0)
