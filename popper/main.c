@@ -7,6 +7,7 @@
 #include "common/log.h"
 #include "common/strbuf.h"
 #include "process/monitor.h"
+#include "process/recover.h"
 #include "process/standalone.h"
 #include "process/startup.h"
 #include "process/systemd.h"
@@ -58,7 +59,10 @@ static int run(struct settings *settings, const struct config_action *action, in
     case CONFIG_CHECK:
         return complain("--check is not in this version yet");
     case CONFIG_RECOVER:
-        return complain("--recover is not in this version yet");
+        if (settings_verify(settings, &why) < 0)
+            return complain(why.data);
+        startup_detach();
+        return recover_run(settings, action->user);
     case CONFIG_SERVE:
         break;
     }

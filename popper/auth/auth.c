@@ -5,6 +5,7 @@
 #include "auth/auth.h"
 
 #include <errno.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -166,6 +167,43 @@ enum auth_verdict auth_find_user(const struct settings *settings, const char *gi
     *user_r = account.user;
     mem_wipe(&account, sizeof account);
     return verdict;
+}
+
+/* The system's users are looked up by root only, for their passwords; who we are ourselves is no secret. */
+static bool find_myself(const char *name, struct auth_user *user_r)
+{
+    const struct passwd *entry = geteuid() == 0 ? NULL : getpwuid(geteuid());
+
+    if (!entry || strcmp(entry->pw_name, name) != 0)
+        return false;
+    *user_r = (struct auth_user){ .uid = entry->pw_uid, .gid = entry->pw_gid };
+    snprintf(user_r->name, sizeof user_r->name, "%s", name);
+    return (size_t)snprintf(user_r->home, sizeof user_r->home, "%s", entry->pw_dir) < sizeof user_r->home;
+}
+
+enum auth_verdict auth_find_owner(const struct settings *settings, const char *name, struct auth_user *user_r,
+                                  struct strbuf *reason)
+{
+    struct auth_account account;
+    enum auth_found found = auth_passwd_find(settings, name, &account);
+    bool absent = found == AUTH_NOT_FOUND || found == AUTH_NOT_FOUND_BROKEN;
+
+    strbuf_reset(reason);
+    *user_r = account.user;
+    if (absent && find_myself(name, user_r))
+        absent = false;
+    else if (found == AUTH_NOT_FOUND_BROKEN)
+        strbuf_fail(reason, "a store of users cannot be read");
+    else if (absent)
+        strbuf_fail(reason, "no such user");
+    else if (user_r->home[0] != '/')
+        strbuf_fail(reason, "%s", account.refusal);
+    if (!absent && user_r->uid == 0)
+        strbuf_fail(reason, "the user has uid 0");
+    mem_wipe(&account, sizeof account);
+    if (reason->len == 0)
+        return AUTH_GRANTED;
+    return found == AUTH_NOT_FOUND_BROKEN ? AUTH_UNAVAILABLE : AUTH_REFUSED;
 }
 
 enum auth_verdict auth_check_password(const struct settings *settings, const char *given, const char *password,

@@ -46,6 +46,11 @@ bool auth_canonical_name(const struct settings *settings, const char *given, cha
 enum auth_verdict auth_find_user(const struct settings *settings, const char *given, struct auth_user *user_r,
                                  struct strbuf *reason);
 
+/* Whose mail it is, whether he may log in or not: for work that the host does for him. name is canonical. GRANTED, or
+   why he is nobody (uid 0 among them). Who is not root finds users of passwd-files and himself. */
+enum auth_verdict auth_find_owner(const struct settings *settings, const char *name, struct auth_user *user_r,
+                                  struct strbuf *reason);
+
 /* given and password: any bytes without NUL, any length. reason: one phrase for the log ("no such user", "password
    expired 12 days ago", ...), empty when granted. Makes exactly one hash of a password whatever the verdict. Broken
    stores and files are logged here. */

@@ -359,6 +359,30 @@ enum auth_found auth_passwd_find(const struct settings *settings, const char *na
     return broken ? AUTH_NOT_FOUND_BROKEN : AUTH_NOT_FOUND;
 }
 
+void auth_passwd_each(const struct settings *settings, void (*fn)(void *context, const char *name), void *context)
+{
+    const struct passwd *entry;
+
+    for (size_t i = 0; i < settings->passwd_file.count; i++) {
+        struct reader reader;
+        char *line;
+
+        if (reader_open(&reader, settings->passwd_file.item[i]) < 0)
+            continue;
+        while ((line = reader_next(&reader))) {
+            line[strcspn(line, ":")] = '\0';
+            fn(context, line);
+        }
+        reader_close(&reader, settings->passwd_file.item[i]);
+    }
+    if (!system_takes_part(settings))
+        return;
+    setpwent();
+    while ((entry = getpwent()))
+        fn(context, entry->pw_name);
+    endpwent();
+}
+
 bool auth_passwd_system_broken(const struct settings *settings, const char *name)
 {
     struct auth_account unused = { 0 };

@@ -30,6 +30,10 @@ enum auth_found {
    *account_r. */
 enum auth_found auth_passwd_find(const struct settings *settings, const char *name, struct auth_account *account_r);
 
+/* Calls fn with the name of everybody there is: the entries of the passwd-files, then, as root, the system's users. The
+   same name may come twice, and any text may. */
+void auth_passwd_each(const struct settings *settings, void (*fn)(void *context, const char *name), void *context);
+
 /* Whether the system's users cannot be looked up: to be asked before somebody found elsewhere is refused, so that he hears what
    a name that nobody has would hear. */
 bool auth_passwd_system_broken(const struct settings *settings, const char *name);

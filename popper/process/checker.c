@@ -53,7 +53,10 @@ static _Noreturn void check(const struct settings *settings, const char *name, c
     dup2(2, 0);
     dup2(2, 1);
     file_sanitize_descriptors(3, keep, count);
-    send_verdict(end, auth_check_password(settings, name, password, &user, &reason), &user, &reason);
+    if (password)
+        send_verdict(end, auth_check_password(settings, name, password, &user, &reason), &user, &reason);
+    else
+        send_verdict(end, auth_find_owner(settings, name, &user, &reason), &user, &reason);
     /* What holds the password goes with the process: no exit handlers of anybody's library. */
     _exit(0);
 }

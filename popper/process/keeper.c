@@ -49,6 +49,7 @@ struct keeper {
     int end;                    /* our end to the child */
     int letter;                 /* file of XTND XMIT, -1 */
     unsigned records;
+    struct strbuf *complaint;   /* the last error that the child logged, for who waits for recovery; NULL */
     bool done;                  /* the child said how it ends */
     bool gone;                  /* it closed its end */
     int status;
@@ -116,6 +117,8 @@ static void serve_log(struct keeper *k, struct privmsg *m)
 
     if (privmsg_complete(m) && k->records++ < RECORDS_MAX)
         log_record(priority, text, n);
+    if (k->complaint && !m->bad && priority == LOG_ERR)
+        strbuf_fail(k->complaint, "%.*s", (int)n, text);
 }
 
 static void serve_lock(struct keeper *k, struct privmsg *m)
@@ -425,14 +428,20 @@ static int run_child(struct keeper *k, void (*run)(const struct session_start *s
     return 0;
 }
 
-/* A session that died may have left a journal: settled at once, before the locks go. */
-static void recover(struct keeper *k)
+/* Whether the journal was settled. */
+static bool recover(struct keeper *k)
 {
     struct strbuf nothing = STRBUF_INIT(1);
     struct session_start start = session_start_of(k, MAILDROP_OK, &nothing);
 
+    return run_child(k, session_recover, &start, "recovery") == 0 && k->done && k->status == 0;
+}
+
+/* A session that died may have left a journal: settled at once, before the locks go. */
+static void recover_after_death(struct keeper *k)
+{
     if (k->lock && !k->done && keeper_files_journal_exists(&k->files)) {
-        run_child(k, session_recover, &start, "recovery");
+        recover(k);
         k->status = MEM_EXIT_STATUS;
     }
 }
@@ -471,16 +480,21 @@ static void tell_places(const struct keeper *k)
               k->files.open.index >= 0 ? p->index.shown : "none", p->file[MAILFILE_TEMPDROP].shown);
 }
 
+static bool be_the_user(struct keeper *k, struct strbuf *why)
+{
+    if (!become_user(k->start, why))
+        return false;
+    settings_free(&k->settings);
+    k->settings = keeper_options_read(k->start->settings, k->start->user);
+    places_make_hash_dirs(k->settings, k->start->user);
+    return true;
+}
+
 static enum maildrop_status prepare(struct keeper *k, struct strbuf *why)
 {
     enum maildrop_status status;
     const struct place *drop;
 
-    if (!become_user(k->start, why))
-        return MAILDROP_PERM;
-    settings_free(&k->settings);
-    k->settings = keeper_options_read(k->start->settings, k->start->user);
-    places_make_hash_dirs(k->settings, k->start->user);
     status = keeper_files_open(&k->files, k->settings, k->start->user, why);
     if (status != MAILDROP_OK)
         return status;
@@ -494,9 +508,9 @@ static enum maildrop_status prepare(struct keeper *k, struct strbuf *why)
     return MAILDROP_OK;
 }
 
-int keeper_run(const struct keeper_start *start)
+static struct keeper keeper_of(const struct keeper_start *start)
 {
-    struct keeper k = {
+    return (struct keeper){
         .start = start,
         .settings = settings_clone(start->settings),
         .end = -1,
@@ -504,21 +518,76 @@ int keeper_run(const struct keeper_start *start)
         .status = MEM_EXIT_STATUS,
         .files = { .lock = -1, .next_drop = -1, .open = { .drop = -1, .index = -1, .leftover = -1 } },
     };
+}
+
+static void close_all(struct keeper *k)
+{
+    if (k->letter >= 0)
+        close(k->letter);
+    if (k->lock)
+        maillock_close(&k->lock);
+    keeper_bulletins_close(&k->bulletins);
+    keeper_files_close(&k->files);
+    settings_free(&k->settings);
+}
+
+/* Without a lock, so that nothing is made where there is nothing to do. */
+static enum keeper_recovered look_for_journal(struct keeper *k, struct strbuf *why)
+{
+    const struct place *journal = &k->files.places.file[MAILFILE_JOURNAL];
+    enum keeper_recovered result = KEEPER_NOTHING;
+
+    places_find(&k->files.places, k->settings, k->start->user);
+    if (keeper_files_journal_exists(&k->files))
+        result = KEEPER_SETTLED;
+    else if (journal->dir < 0 && journal->error != ENOENT)
+        result = KEEPER_UNSETTLED;
+    if (result == KEEPER_UNSETTLED)
+        strbuf_fail(why, "%s: the directory cannot be opened: %s", journal->shown, strerror(journal->error));
+    places_close(&k->files.places);
+    return result;
+}
+
+static enum keeper_recovered settle(struct keeper *k, struct strbuf *why)
+{
+    enum keeper_recovered result;
+
+    if (!be_the_user(k, why))
+        return KEEPER_UNSETTLED;
+    result = look_for_journal(k, why);
+    if (result != KEEPER_SETTLED)
+        return result;
+    if (prepare(k, why) != MAILDROP_OK)
+        return KEEPER_UNSETTLED;
+    k->complaint = why;
+    strbuf_fail(why, "the process that settles it did not say why; see the log");
+    return recover(k) ? KEEPER_SETTLED : KEEPER_UNSETTLED;
+}
+
+enum keeper_recovered keeper_recover(const struct keeper_start *start, struct strbuf *why)
+{
+    struct keeper k = keeper_of(start);
+    enum keeper_recovered result;
+
+    handle_signals();
+    result = settle(&k, why);
+    close_all(&k);
+    return result;
+}
+
+int keeper_run(const struct keeper_start *start)
+{
+    struct keeper k = keeper_of(start);
     struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
     struct session_start session;
     enum maildrop_status status;
 
     handle_signals();
-    status = prepare(&k, &why);
+    status = be_the_user(&k, &why) ? prepare(&k, &why) : MAILDROP_PERM;
     session = session_start_of(&k, status, &why);
     if (run_child(&k, session_main, &session, "session") == 0)
-        recover(&k);
-    if (k.letter >= 0)
-        close(k.letter);
-    if (k.lock)
-        maillock_close(&k.lock);
-    keeper_bulletins_close(&k.bulletins);
-    keeper_files_close(&k.files);
+        recover_after_death(&k);
+    close_all(&k);
     if (start->relay->pid > 0) {
         dup2(2, 0);
         dup2(2, 1);
@@ -527,6 +596,5 @@ int keeper_run(const struct keeper_start *start)
     log_write(LOG_DEBUG, "(v%s) Ending request from \"%s\" at (%s) %s", PACKAGE_VERSION, start->user->name,
               start->peer->host, start->peer->ip);
     strbuf_free(&why);
-    settings_free(&k.settings);
     return k.status;
 }

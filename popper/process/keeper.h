@@ -26,4 +26,14 @@ struct keeper_start {
 /* Serves the user on descriptors 0 and 1 to the end. The exit status of the process. */
 int keeper_run(const struct keeper_start *start);
 
+enum keeper_recovered {
+    KEEPER_SETTLED,
+    KEEPER_NOTHING,  /* there is no journal; nothing was locked or made */
+    KEEPER_UNSETTLED /* why, which may quote the user's files */
+};
+
+/* Becomes the user for good (start: no client) and settles what an interrupted update of his maildrop left. The caller
+   ends the process then. A process with root's rights that cannot give them up ends here. */
+enum keeper_recovered keeper_recover(const struct keeper_start *start, struct strbuf *why);
+
 #endif

@@ -6,7 +6,8 @@
  * auth_check_password calls (auth/auth.c, auth/auth_passwd.c, libcrypt, the name service), process/preauth.c and
  * process/keeper.c up to their identity_become (process/privsep.c), process/tlsrelay.c with the module popper-tls.so
  * and the TLS library while they load certificates and keys, process/places.c (spool_gid, make_hash_dirs),
- * protocol/stats.c, settings/, wire/peer.c, wire/privmsg.c, common/. After a login nothing runs as root.
+ * protocol/stats.c, settings/, wire/peer.c, wire/privmsg.c, common/. After a login nothing runs as root. With --recover,
+ * without a client, process/recover.c and recover_names.c and what they call of these.
  *
  * Rights of this role: those it was started with. It never reads from the client's descriptors. What preauth says
  * counts as hostile: a table says which requests are answered now; anything else ends the session.

@@ -719,6 +719,22 @@ START_TEST(find_user_judges_without_a_password)
 }
 END_TEST
 
+START_TEST(an_owner_need_not_be_allowed_in)
+{
+    struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
+    struct auth_user user;
+
+    as_root = true;
+    hashes = 0;
+    ck_assert_int_eq(auth_find_owner(&settings, "eve", &user, &why), AUTH_GRANTED);
+    ck_assert_str_eq(user.name, "eve");
+    ck_assert_int_eq(auth_find_owner(&settings, "zoe", &user, &why), AUTH_REFUSED);
+    ck_assert_str_eq(why.data, "no such user");
+    ck_assert_int_eq(hashes, 0);
+    strbuf_free(&why);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("auth");
@@ -748,6 +764,7 @@ int main(void)
     tcase_add_test(tc, long_passwords);
     tcase_add_test(tc, the_dummy_is_of_the_usual_kind);
     tcase_add_test(tc, find_user_judges_without_a_password);
+    tcase_add_test(tc, an_owner_need_not_be_allowed_in);
     suite_add_tcase(suite, tc);
     return unit_main(suite);
 }

@@ -1,0 +1,209 @@
+#!/usr/bin/python3
+"""recover.py: popper --recover: journals that real sessions left when they were killed in UPDATE are settled without a login. Prints TAP."""
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+from spoolsite import FIRST_UID, MAIL_GID, ROOT, SANITIZED, Session, Site, Skip, equal, need, play
+import mbox
+
+BEFORE = b"".join(mbox.message(n) for n in range(1, 5))
+AFTER = b"".join(mbox.message(n) for n in (1, 3, 4))
+KILLS = 4  # at the first three fsyncs or so the journal stays, at one of them with a torn maildrop; found out below
+
+
+def interrupt(site, user, n, *arguments):
+    """A session that deletes message 2, each process of which is killed at its n-th fsync."""
+    need(shutil.which("strace") and not SANITIZED, "no strace, or a build with sanitizers")
+    wrapper = ("strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=fsync", "-e", f"inject=fsync:signal=KILL:when={n}")
+    session = Session(site, user, arguments, wrapper)
+    session.must("DELE 2")
+    session.say("QUIT")
+    session.close()
+
+
+def journals(directory):
+    return sorted(p.name for p in directory.rglob(".*.journal"))
+
+
+def check_settled(site, drop_of):
+    equal("journals left", journals(site.dir), [])
+    for name in site.users:
+        assert drop_of(name).read_bytes() in (BEFORE, AFTER), f"{name}: the maildrop is torn"
+
+
+def make_directories(site, directory):
+    """Hash directories, with the mode of the spool."""
+    if not directory.exists():
+        make_directories(site, directory.parent)
+        directory.mkdir()
+        directory.chmod(site.spool.stat().st_mode & 0o7777)
+
+
+def several_users(config, spool_mode, spool_gid, drop_of):
+    names = [f"user{n}" for n in range(1, KILLS + 1)]
+    site = Site(names, config, spool_mode, spool_gid)
+    try:
+        torn = 0
+        for n, name in enumerate(names, 1):
+            make_directories(site, drop_of(site, name).parent)
+            site.fill(name, BEFORE, drop_of(site, name))
+            interrupt(site, name, n)
+            torn += drop_of(site, name).read_bytes() not in (BEFORE, AFTER)
+        left = [name for name in names if drop_of(site, name).with_name(f".{drop_of(site, name).name}.journal").exists()]
+        assert len(left) >= 3 and torn, f"the sessions were not cut where it matters: {left}, {torn} torn"
+        if config and "home" not in config[0]:
+            (site.spool / "x").mkdir(exist_ok=True)
+            (site.spool / "x" / ".user1.journal").touch()  # not where user1's would be
+        got = site.run("--recover")
+        expected = "".join(f"{name}: settled\n" for name in left)
+        equal("what it says", got.stdout, expected)
+        equal("exit status", got.returncode, 0)
+        (site.spool / "x" / ".user1.journal").unlink(missing_ok=True)
+        check_settled(site, lambda name: drop_of(site, name))
+        for name in names:
+            session = site.open(name)
+            equal(f"{name}: messages", session.count(), 4 if drop_of(site, name).read_bytes() == BEFORE else 3)
+            session.quit()
+        equal("a second time", (site.run("--recover").stdout, site.run("--recover").returncode), ("", 0))
+        return f"{len(left)} journals, {torn} maildrops torn before"
+    finally:
+        site.remove()
+
+
+def one_user():
+    site = Site(("alice", "bob"))
+    try:
+        for name in site.users:
+            site.fill(name, BEFORE)
+            interrupt(site, name, 3)
+        equal("journals", journals(site.dir), [".alice.journal", ".bob.journal"])
+        got = site.run("--recover", "bob")
+        equal("what it says", (got.stdout, got.returncode), ("bob: settled\n", 0))
+        equal("journals left", journals(site.dir), [".alice.journal"])
+        got = site.run("--recover", "bob")
+        equal("again", (got.stdout, got.returncode), ("bob: nothing to do\n", 0))
+        got = site.run("--recover", "../bob")
+        equal("no name", (got.stdout, got.returncode), ("--recover: not a possible user name: ../bob\n", 1))
+        got = site.run("--recover", "carol")
+        equal("nobody", (got.stdout, got.returncode), ("carol: could not be settled: no such user\n", 1))
+    finally:
+        site.remove()
+
+
+def nothing_is_made():
+    site = Site(("alice",))
+    try:
+        site.fill("alice", BEFORE)
+        got = site.run("--recover", "alice")
+        equal("what it says", (got.stdout, got.returncode), ("alice: nothing to do\n", 0))
+        equal("files", sorted(p.name for p in site.spool.iterdir()), ["alice"])
+    finally:
+        site.remove()
+
+
+def what_cannot_be():
+    """Somebody else's file with the name of a journal, a name that nobody has, a maildrop in use: said, and nothing is touched."""
+    site = Site(("alice", "bob", "carol"))
+    try:
+        for name in site.users:
+            site.fill(name, BEFORE)
+        bait = site.spool / ".alice.journal"
+        bait.write_bytes(b"#!popper journal\nx\n")
+        if ROOT:
+            os.chown(bait, FIRST_UID + 7, FIRST_UID + 7)
+        else:
+            bait.chmod(0o666)
+        (site.spool / ".nobodyhere.journal").touch()
+        (site.spool / ".bad name.journal").touch()
+        (site.spool / ".carol.journal").symlink_to("/etc/passwd")
+        busy = site.open("bob")
+        (site.spool / ".bob.journal").touch()
+        got = site.run("--recover")
+        equal("exit status", got.returncode, 1)
+        lines = got.stdout.splitlines()
+        equal("lines", [line.split(":")[0] for line in lines], ["alice", "bob", "carol", "nobodyhere"])
+        for line in lines:
+            assert re.match(r"[a-z]+: could not be settled: .{8}", line), line
+        assert "no such user" in lines[3], lines[3]
+        equal("maildrop of alice", site.drop("alice").read_bytes(), BEFORE)
+        equal("the other's file", bait.read_bytes(), b"#!popper journal\nx\n")
+        busy.must("NOOP")
+        busy.close()
+        return " | ".join(lines)
+    finally:
+        site.remove()
+
+
+def not_root_but_others():
+    """As an ordinary user: others' maildrops are left alone and named."""
+    need(ROOT, "not root")
+    site = Site(("alice", "bob"))
+    try:
+        for name in site.users:
+            site.fill(name, BEFORE)
+            interrupt(site, name, 3)
+        os.chown(site.trace, site.users["bob"], 0)
+        got = site.run("--recover", user=site.users["bob"], group=site.users["bob"], extra_groups=[])
+        equal("exit status", got.returncode, 1)
+        lines = got.stdout.splitlines()
+        assert lines[0].startswith("alice: could not be settled: ") and lines[1:] == ["bob: settled"], lines
+        equal("journals left", journals(site.dir), [".alice.journal"])
+        return lines[0]
+    finally:
+        site.remove()
+
+
+def boot_unit():
+    unit = os.path.join(os.environ.get("srcdir", "."), "samples", "popper-recover.service")
+    need(shutil.which("systemd-analyze"), "no systemd-analyze")
+    with open(unit, encoding="ascii") as file:
+        text = file.read().replace("/usr/local/lib/popper", "/bin/true")
+    site = Site()
+    try:
+        (site.dir / "popper-recover.service").write_text(text)
+        got = subprocess.run(["systemd-analyze", "verify", "--man=no", site.dir / "popper-recover.service"], capture_output=True, text=True, check=False)
+        lines = [line for line in got.stderr.splitlines() if "popper-recover" in line]
+        assert got.returncode == 0 and not lines, got.stderr
+    finally:
+        site.remove()
+
+
+def spool_drop(site, name):
+    return site.drop(name)
+
+
+def hashed_drop(site, name):
+    return site.spool / name[0] / name[1] / name
+
+
+def home_drop(site, name):
+    return site.home(name) / "Mailbox"
+
+
+def as_ordinary_user():
+    """Everything once more as who is not root."""
+    if not ROOT:
+        raise Skip("not root")
+    status = subprocess.run(["/usr/bin/python3", "-B", os.path.abspath(__file__)], user=FIRST_UID, group=FIRST_UID, extra_groups=[],
+                            capture_output=True, text=True, check=False)
+    assert status.returncode == 0, status.stdout
+
+
+CASES = [
+    ("killed in UPDATE, several users", several_users, (), 0o1777, 0, spool_drop),
+    ("killed in UPDATE, in a spool root:mail 2775", several_users, (), 0o2775, MAIL_GID, spool_drop),
+    ("killed in UPDATE, in hash directories", several_users, ("hash-spool = 2",), 0o1777, 0, hashed_drop),
+    ("killed in UPDATE, in home directories", several_users, ("home-dir-mail = Mailbox",), 0o1777, 0, home_drop),
+    ("one user", one_user),
+    ("where there is nothing to do nothing is made", nothing_is_made),
+    ("what cannot be settled is said and not touched", what_cannot_be),
+    ("an ordinary user settles his own", not_root_but_others),
+    ("the sample of a boot unit", boot_unit),
+    ("as an ordinary user", as_ordinary_user),
+]
+
+if __name__ == "__main__":
+    sys.exit(play(CASES))
