@@ -252,10 +252,11 @@ static void make_hash_dir(const char *base, int hash_spool, const char *user)
 
 void places_make_hash_dirs(const struct settings *settings, const struct auth_user *user)
 {
-    bool as_root = geteuid() == 0;
-    bool home = settings->home_dir_mail || settings->home_dir_misc;
-    const char *const bases[] = { settings->spool_dir, settings->temp_dir, settings->cache_dir,
-                                  home && !as_root ? user->home : NULL };
+    bool in_base = !settings->temp_dir; /* temp drop and perhaps index stand beside the maildrop or in the home */
+    bool spool = !settings->home_dir_mail || (in_base && !settings->home_dir_misc);
+    bool home = (settings->home_dir_mail || (in_base && settings->home_dir_misc)) && geteuid() != 0;
+    const char *const bases[] = { spool ? settings->spool_dir : NULL, settings->temp_dir, settings->cache_dir,
+                                  home ? user->home : NULL };
 
     if (settings->hash_spool == 0 || !settings->check_hash_dir)
         return;

@@ -5,6 +5,7 @@ FAKE_FAULT in its environment makes it misbehave in one way.
 """
 import os
 import pathlib
+import socket
 import sys
 import time
 
@@ -40,6 +41,10 @@ say("+OK Qpopper (version 9.9) at fake starting.  ")
 for command in commands():
     if command == "STAT":
         log("stat was asked")
+        if fault == "syslog":
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as syslog:
+                syslog.connect("/dev/log")
+                syslog.send(b"<133>stat")
         if fault == "password":
             log("somebody said secret")
         say("+OK 1 10", b"\n" if fault == "lf" else b"\r\n")

@@ -202,10 +202,17 @@ class Play:
         if took < float(low) or took > float(high) * max(1, PATIENCE):
             raise Mismatch(f"the reply took {took:.2f} s")
 
+    def do_pieces(self, step):
+        """pieces A..B: how many writes came since the last command."""
+        low, _, high = step.text.partition("..")
+        if not int(low) <= self.current().pieces <= int(high):
+            raise Mismatch(f"the reply came in {self.current().pieces} pieces")
+
     # -- what is left behind
 
     def check(self, step):
-        getattr(self, {"exit": "check_exit", "L": "check_log", "L~": "check_log", "L!": "check_log", "M": "check_maildrop", "F": "check_file",
+        getattr(self, {"exit": "check_exit", "L": "check_log", "L~": "check_log", "L!": "check_log", "Y~": "check_syslog",
+                       "Y!": "check_syslog", "M": "check_maildrop", "F": "check_file",
                        "F!": "check_file", "status": "check_status", "inode": "check_inode"}[step.tag])(step)
 
     def check_exit(self, step):
@@ -220,6 +227,14 @@ class Play:
         found = [line for line in log if (line == pattern if step.tag == "L" else re.search(pattern, line))]
         if bool(found) == (step.tag == "L!"):
             raise Mismatch(f"log: {'found ' + found[0] if found else 'not found'}")
+
+    def check_syslog(self, step):
+        """Y~ and Y!: records as they come to /dev/log, with priority and tag."""
+        self.world.syslog.close()
+        pattern = self.world.expand(step.text, re.escape)
+        found = [record for record in self.world.syslog.records if re.search(pattern, record)]
+        if bool(found) == (step.tag == "Y!"):
+            raise Mismatch(f"syslog: {'found ' + found[0] if found else 'not found among ' + short(self.world.syslog.records, 3000)}")
 
     def check_maildrop(self, step):
         """M: same | gone | anything | SPEC, then perhaps `for USER`."""
@@ -292,16 +307,26 @@ class Play:
                     raise Mismatch(f"a password stands in the log: {line}")
 
 
-def reason_to_skip(case, runner):
+def features(popper):
+    """Names of the parts that this build has."""
+    listed = subprocess.run([popper, "--list-options"], stdout=subprocess.PIPE, check=True).stdout.decode("ascii").splitlines()
+    return {line.split("\t")[4] for line in listed if line.split("\t")[5] == "yes"}
+
+
+def reason_to_skip(case, runner, popper):
     pinned = [s.text.split() for s in case.all("over")]
     if pinned and runner.transport not in pinned[-1]:
         return None, True
+    if case.all("Y~", "Y!") and b"__asan_init" in popper.read_bytes():
+        return "a library before that of the sanitizer", True
     for step in case.all("needs"):
         for need in step.text.split():
             if need == "root" and not runner.privileged:
                 return "needs a server started as root", os.getuid() == 0
             if need == "ordinary-user" and runner.privileged:
                 return "needs a server started as an ordinary user", True
+            if need.startswith("feature:") and need[8:] not in features(popper):
+                return f"needs {need[8:]}, which is not built in", False
             if need.startswith("program:") and not shutil.which(need[8:]):
                 return f"needs {need[8:]}", False
     return None, False
@@ -330,11 +355,14 @@ def play_case(case, runner, popper):
                 world.remove()
 
 
+RARE = ("pipe", "pty", "seqpacket")  # only for the cases that ask for them
+
+
 def runners(arguments):
     """As root: over TCP started as root, as inetd does, and over a local socket started as an ordinary user."""
     ordinary = FIRST_UID if os.getuid() == 0 and not arguments.as_root else None
-    everything = [Runner("tcp", None), Runner("unix", ordinary), Runner("pipe", ordinary), Runner("pty", ordinary)]
-    wanted = (arguments.over or ("tcp" if os.environ.get("POPPER_TESTS") == "short" else "tcp,unix,pipe,pty")).split(",")
+    everything = [Runner("tcp", None), Runner("unix", ordinary), *(Runner(rare, ordinary) for rare in RARE)]
+    wanted = (arguments.over or ("tcp" if os.environ.get("POPPER_TESTS") == "short" else ",".join(("tcp", "unix", *RARE)))).split(",")
     return [r for r in everything if r.transport in wanted]
 
 
@@ -352,7 +380,7 @@ def main():
     parser = argparse.ArgumentParser(description="plays POP3 transcripts against popper; see tests/wire/README")
     parser.add_argument("files", nargs="+")
     parser.add_argument("--popper", default=os.environ.get("POPPER", "popper/popper"))
-    parser.add_argument("--over", help="comma list of tcp, unix, pipe, pty")
+    parser.add_argument("--over", help="comma list of tcp, unix, pipe, pty, seqpacket")
     parser.add_argument("--only", help="cases whose name matches this regular expression")
     parser.add_argument("--as-root", action="store_true", help="start the server as root over every transport")
     parser.add_argument("--jobs", type=int, default=2)
@@ -376,12 +404,12 @@ def play_all(arguments, cases, popper):
     plays = []
     for runner in runners(arguments):
         for path, case in cases:
-            # Pipes and terminals are tried by the cases that ask for them: the conversation is the same.
-            if runner.transport in ("pipe", "pty") and not case.all("over") and not arguments.over:
+            # These are tried by the cases that ask for them: the conversation is the same.
+            if runner.transport in RARE and not case.all("over") and not arguments.over:
                 continue
             if arguments.only and not re.search(arguments.only, case.name):
                 continue
-            why, silently = reason_to_skip(case, runner)
+            why, silently = reason_to_skip(case, runner, popper)
             if not silently:
                 plays.append((f"{pathlib.Path(path).stem}: {case.name} ({runner.name()})", why, case, runner))
     failed = 0

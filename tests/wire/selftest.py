@@ -10,7 +10,7 @@ os.environ["POPPER_WIRE_PATIENCE"] = "0.3"
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import play  # noqa: E402
 from transcript import Broken, parse  # noqa: E402
-from world import Runner  # noqa: E402
+from world import DEVLOG, Runner  # noqa: E402
 
 FAKE = pathlib.Path(os.path.abspath(__file__)).parent / "fake_popper.py"
 RETR = "login\nC: RETR\nS: +OK\nS:* \"Subject: x\\n\\n.dot\\n\"\nC: QUIT\nS: +OK bye\n"
@@ -74,7 +74,15 @@ CASES = [
     ("delivery", True, "login\ndeliver messages(4)\nM: messages(1-4)"),
     ("check in between", False, "login\nnow M: empty\nM: same"),
     ("two sessions", True, "login\nsession b\nlogin\nC: b\nS: +OK b\nsession A\nC: a\nS: +OK a"),
+    ("pieces", True, "over: seqpacket\nlogin\nC: a\nC: b\nS: +OK a\nS: +OK b\npieces 2..2"),
+    ("too few pieces", False, "over: seqpacket\nlogin\nC: a\nC: b\nS: +OK a\nS: +OK b\npieces 3..9"),
     ("unknown variable", False, "login\nC: STAT\nS: +OK $NONSENSE"),
+]
+
+SYSLOG = [
+    ("syslog record", True, "env: FAKE_FAULT=syslog\n" + STAT + "Y~ ^<133>stat"),
+    ("missing syslog record", False, STAT + "Y~ stat"),
+    ("syslog record that should be absent", False, "env: FAKE_FAULT=syslog\n" + STAT + "Y! stat"),
 ]
 
 
@@ -87,6 +95,8 @@ def verdict(text, runner):
 
 def main():
     failed = 0
+    if b"__asan_init" not in DEVLOG.read_bytes():
+        CASES.extend(SYSLOG)
     for name, text in (("unknown tag", "X: y"), ("block in the wrong place", "pause 1\n| x"), ("nonsense", "== case\n???")):
         try:
             verdict(text, Runner("unix", None))
@@ -97,7 +107,8 @@ def main():
     pool = concurrent.futures.ThreadPoolExecutor(6)
     plays = []
     for number, (name, passes, text) in enumerate(CASES, 1):
-        runner = Runner(("tcp", "unix", "pipe")[number % 3], None)
+        transport = "seqpacket" if text.startswith("over: seqpacket") else ("tcp", "unix", "pipe")[number % 3]
+        runner = Runner(transport, None)
         plays.append((number, name, passes, runner, pool.submit(verdict, text, runner)))
     for number, name, passes, runner, play_result in plays:
         got, why = play_result.result()

@@ -21,6 +21,7 @@ class Session:
     def __init__(self, world, extra_args):
         self.world, self.input, self.at_eof, self.status = world, b"", False, None
         self.sent_at = self.received_at = time.monotonic()
+        self.pieces = 0  # what came at once, since the last command; where writes keep their limits it counts them
         self.start(extra_args)
 
     def command(self, extra_args):
@@ -31,7 +32,7 @@ class Session:
         if not any("trace" in s.text.split() for s in case.all("without")):
             words += ["-t", str(world.trace)]
         for step in case.all("args"):
-            words += world.expand(step.text).split()
+            words += case.args_without(world.expand(step.text).split())
         return words + world.expand(extra_args).split()
 
     def start(self, extra_args):
@@ -43,6 +44,8 @@ class Session:
         for step in self.world.case.all("env"):
             name, _, value = step.text.partition("=")
             environment[name] = self.world.expand(value)
+        if self.world.syslog:
+            environment |= {"LD_PRELOAD": str(self.world.dir / "devlog.so"), "POPPER_TEST_DEVLOG": str(self.world.dir / "devlog")}
         command = self.command(extra_args)
         wrapper = os.environ.get("POPPER_WIRE_WRAPPER", "").split()
         as_user = {"user": self.world.runner.uid, "group": self.world.runner.uid, "extra_groups": []} if self.world.runner.uid is not None else {}
@@ -70,6 +73,8 @@ class Session:
             return (ours, ours), (theirs, theirs)
         if transport == "unix":
             ours, theirs = socket.socketpair()
+        elif transport == "seqpacket":
+            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         else:
             with socket.create_server(("127.0.0.1", 0)) as listener:
                 ours = socket.create_connection(listener.getsockname())
@@ -84,6 +89,7 @@ class Session:
         """Sends everything, keeping what arrives meanwhile, so that neither side blocks for ever."""
         deadline = time.monotonic() + STEP_SECONDS
         self.sent_at = time.monotonic()
+        self.pieces = 0
         while data:
             readable, writable, _ = select.select([] if self.at_eof else [self.reader], [self.writer], [], max(0, deadline - time.monotonic()))
             if not readable and not writable:
@@ -107,6 +113,7 @@ class Session:
             data = b""
         self.received_at = time.monotonic()
         self.at_eof = not data
+        self.pieces += 1
         self.input += data
 
     def wait_input(self, seconds):

@@ -21,8 +21,8 @@ class Broken(Exception):
 
 SETUP = {"config", "args", "user", "maildrop", "file", "env", "over", "needs", "setup", "without", "leaves", "again", "spool"}
 TALK = {"C", "Craw", "S", "S~", "Sx", "E~", "S*", "eof", "close", "half-close", "reset", "session", "login", "pause", "quiet", "elapsed", "run",
-        "deliver", "kill", "end", "now"}
-CHECKS = {"exit", "L", "L~", "L!", "M", "F", "F!", "status", "inode"}
+        "deliver", "kill", "end", "now", "pieces"}
+CHECKS = {"exit", "L", "L~", "L!", "Y~", "Y!", "M", "F", "F!", "status", "inode"}
 BLOCKS = {"S*", "maildrop", "file", "define", "config", "passwd"}
 
 
@@ -34,6 +34,15 @@ class Step:
 class Case:
     def __init__(self, name, number, steps):
         self.name, self.number, self.steps = name, number, steps
+        self.left_out = None  # an option whose settings are left out, see tests/options_covered.py
+
+    def config_without(self, lines):
+        """Lines of a configuration file but those that set what is left out."""
+        return [line for line in lines if not (self.left_out and self.left_out.set_by_line(line))]
+
+    def args_without(self, words):
+        """Arguments but the switches of what is left out, with their values."""
+        return self.left_out.args_without(words) if self.left_out else words
 
     def all(self, *tags):
         return [s for s in self.steps if s.tag in tags]
@@ -63,7 +72,7 @@ def parse(path):
             steps = []
             cases.append(Case(line[3:].strip(), number, steps))
             continue
-        match = re.match(r"(S:\*|Sx:|[CSLMF][~!]?:|E~|L~|L!|F!|S~|[A-Za-z-]+:?)(?: (.*))?$", line)
+        match = re.match(r"(S:\*|Sx:|[CSLMF][~!]?:|E~|L~|L!|Y~|Y!|F!|S~|[A-Za-z-]+:?)(?: (.*))?$", line)
         if not match:
             raise Broken(f"{path}:{number}: not understood: {line}")
         tag = {"S:*": "S*"}.get(match[1], match[1].rstrip(":"))

@@ -11,6 +11,7 @@ import socket
 import stat
 import subprocess
 import tempfile
+import threading
 import time
 import warnings
 
@@ -55,7 +56,7 @@ class User:
         self.gid = int(options.get("gid", runner.user_gid(index)))
         self.home = pathlib.Path(world.expand(options.get("home", str(world.dir / "home" / self.name))))
         self.hash = options.get("hash") if "hash" in options else hash_of(self.password)
-        self.maildrop = world.spool / self.name
+        self.maildrop = world.dir / world.expand(options["maildrop"]) if "maildrop" in options else world.spool / self.name
 
     def line(self):
         return f"{self.name}:{self.hash}:{self.uid}:{self.gid}:{self.name}:{self.home}:/bin/false\n"
@@ -70,6 +71,36 @@ def hash_of(password):
     return hashes[password]
 
 
+DEVLOG = pathlib.Path("tests/wire/devlog.so")  # in the build directory
+
+
+class Syslog:
+    """A syslogd: listens where devlog.so sends what is meant for /dev/log."""
+
+    def __init__(self, directory):
+        self.records = []
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket.bind(str(directory / "devlog"))
+        os.chmod(directory / "devlog", 0o666)
+        shutil.copy(DEVLOG, directory / "devlog.so")
+        os.chmod(directory / "devlog.so", 0o755)
+        self.thread = threading.Thread(target=self.listen, daemon=True)
+        self.thread.start()
+
+    def listen(self):
+        while record := self.socket.recv(65536):
+            self.records.append(record.decode("latin-1"))
+
+    def close(self):
+        """All that was sent is in records."""
+        if self.thread.is_alive():
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ending:
+                ending.connect(self.socket.getsockname())
+                ending.send(b"")
+            self.thread.join()
+            self.socket.close()
+
+
 class World:
     """One case's private directory: configuration, users, spool; and the variables that transcripts may use."""
 
@@ -82,6 +113,7 @@ class World:
         self.greeted_version = "?"
         self.definitions = {}
         self.sessions = {}
+        self.syslog = Syslog(self.dir) if case.all("Y~", "Y!") else None
         for step in case.all("define"):
             self.definitions[step.text.strip().split()[0]] = block_bytes(step.block or [])
 
@@ -114,6 +146,7 @@ class World:
                   "reset reverse-lookup"]
         for step in self.case.all("config"):
             config += [self.expand(line) for line in ([step.text] if step.text else []) + (step.block or [])]
+        config = self.case.config_without(config)
         self.put(self.dir / "popper.conf", "".join(c + "\n" for c in config).encode("latin-1"), 0o644)
         for step in self.case.all("file"):
             name, *words = step.text.split(" ")
@@ -145,8 +178,19 @@ class World:
                     user.maildrop.chmod(0o660)
         self.original = given[self.users[0].name] or b""
 
+    def make_parents(self, path):
+        """Directories below the spool are like the spool, others in a home are the user's."""
+        if path.exists():
+            return
+        self.make_parents(path.parent)
+        path.mkdir()
+        st = path.parent.stat()
+        path.chmod(stat.S_IMODE(st.st_mode))
+        if os.getuid() == 0:
+            os.chown(path, st.st_uid, st.st_gid)
+
     def put(self, path, data, mode, owner=None):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        self.make_parents(path.parent)
         path.write_bytes(data)
         path.chmod(mode)
         self.own(path, owner.uid if owner else None, owner.gid if owner else None)
@@ -231,4 +275,6 @@ class World:
         return [STAMP.sub("", line) for line in lines if STAMP.sub("", line)]
 
     def remove(self):
+        if self.syslog:
+            self.syslog.close()
         shutil.rmtree(self.dir, ignore_errors=True)
