@@ -7,6 +7,7 @@ are taken unpacked from .work/unpacked (quickstart puts them there). Nothing out
 """
 import os
 import pathlib
+import pwd
 import re
 import shutil
 import signal
@@ -71,6 +72,10 @@ class Site:
     """A spool, a configuration and an inetd that serves it."""
 
     def __init__(self, directory):
+        try:
+            me = pwd.getpwuid(os.getuid()).pw_name
+        except KeyError:
+            raise Skip("inetd starts servers for users by name, and we have none") from None
         self.dir = directory
         self.spool = directory / "spool"
         self.trace = directory / "trace"
@@ -90,7 +95,7 @@ class Site:
             self.port = s.getsockname()[1]
         # The tag in.qpopper is the one that logwatch's configuration looks for.
         (directory / "inetd.conf").write_text(
-            f"127.0.0.1:{self.port} stream tcp4 nowait.1000 {'root' if os.getuid() == 0 else os.environ.get('USER', 'root')} "
+            f"127.0.0.1:{self.port} stream tcp4 nowait.1000 {me} "
             f"{readable_by_others(POPPER, directory)} in.qpopper -f {directory}/popper.conf{'' if self.syslog.socket else f' -t {self.trace}'}\n")
         pid_file = pathlib.Path("/run/inetd.pid")
         self.other_inetd = pid_file.read_bytes() if pid_file.exists() else None

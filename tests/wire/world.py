@@ -31,12 +31,12 @@ STAMP = re.compile(r"^\w{3} [ \d]\d \d\d:\d\d:\d\d\.\d{3} \d{4} \[\d+\] ?")
 class Runner:
     """How the server is started in this pass: over what, and as whom."""
 
-    def __init__(self, transport, uid, through=None):
-        self.transport, self.uid, self.through = transport, uid, through
+    def __init__(self, transport, uid):
+        self.transport, self.uid = transport, uid
         self.privileged = uid is None and os.getuid() == 0
 
     def name(self):
-        return self.transport + (" as root" if self.privileged else "") + (f" {self.through}" if self.through else "")
+        return self.transport + (" as root" if self.privileged else "")
 
     def user_uid(self, index):
         if self.privileged:
