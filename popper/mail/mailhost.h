@@ -19,7 +19,8 @@ enum mailfile { MAILFILE_DROP, MAILFILE_JOURNAL, MAILFILE_TEMPDROP, MAILFILE_POP
 enum mailopen {
     MAILOPEN_EXISTING,  /* read and write; ENOENT when there is none */
     MAILOPEN_NEW        /* O_CREAT|O_EXCL 0600 (the drop: 0660 & ~umask of the spool's custom), read and write; EEXIST when there is one.
-                           TEMPDROP: a fresh file without a name in temp-dir, each time: never EEXIST, nothing to remove, a leftover stays as it is */
+                           TEMPDROP: a fresh file without a name in temp-dir, each time: never EEXIST, nothing to
+                           remove, a leftover stays as it is; with fast-update in server mode beside M */
 };
 
 struct mailhost {
@@ -37,7 +38,8 @@ struct mailhost {
     int (*open)(void *context, enum mailfile which, enum mailopen how, struct strbuf *why);
     /* Removes the name (TEMPDROP: of the leftover). 0 (also when there was none), or -1 with errno and why. */
     int (*remove)(void *context, enum mailfile which, struct strbuf *why);
-    /* JOURNAL: renames it to NAME.orphan.TIME beside M. DROP: (fast-update) the TEMPDROP made last takes the name of M. 0 or -1 with errno and why. */
+    /* JOURNAL: renames it to NAME.orphan.TIME beside M. DROP (fast-update in server mode): the TEMPDROP made last gets
+       M's group, mode and locks, and takes its name. 0 or -1 with errno and why. */
     int (*set_aside)(void *context, enum mailfile which, struct strbuf *why);
     /* fsync of the directory that holds it. */
     int (*sync_dir)(void *context, enum mailfile which, struct strbuf *why);

@@ -60,6 +60,8 @@ size_t matrix_sizes(const struct matrix *m, size_t *after_r);
 
 /* Mail by somebody who does not honour our locks, before every call of the update (which takes `calls`). */
 void matrix_deliveries_meanwhile(struct matrix *m, unsigned calls, unsigned stop_every, struct strbuf *why);
+/* The same where fast-update changes the name. */
+void matrix_delivery_at_the_rename(struct matrix *m, unsigned calls, struct strbuf *why);
 /* The same without syncing it, before every so manieth call, and then the machine stops. */
 void matrix_loose_deliveries(struct matrix *m, unsigned calls, unsigned every, struct strbuf *why);
 

@@ -9,13 +9,13 @@
 #include <string.h>
 
 static unsigned deliver_before;
-static bool delivered_now, update_grows, delivered_loosely;
+static bool delivered_now, update_grows, delivered_loosely, at_the_rename;
 
 static void deliver_meanwhile(struct simdisk *disk, const char *what, int file)
 {
     bool on_drop = file == disk->now[SIM_DROP];
 
-    if (disk->calls + 1 != deliver_before || delivered_now)
+    if (disk->calls + 1 != deliver_before || delivered_now || (at_the_rename && strcmp(what, "Aside") != 0))
         return;
     if (on_drop && (strcmp(what, "truncate") == 0 || (strcmp(what, "write") == 0 && update_grows)))
         return; /* nobody can win this race without locks */
@@ -54,6 +54,28 @@ void matrix_deliveries_meanwhile(struct matrix *m, unsigned calls, unsigned stop
         }
     }
     m->depths[0].every = every;
+}
+
+/* Into the old file, after it was looked at for the last time (fast-update). Without a crash it is not lost. */
+void matrix_delivery_at_the_rename(struct matrix *m, unsigned calls, struct strbuf *why)
+{
+    at_the_rename = true;
+    for (unsigned n = 1; n <= calls; n++) {
+        enum mboxupdate_result result;
+
+        matrix_restart(m);
+        m->work.before_call = deliver_meanwhile;
+        deliver_before = n;
+        delivered_now = false;
+        result = matrix_update(m, why);
+        m->work.before_call = NULL;
+        snprintf(m->judge.where, sizeof m->judge.where, "mail without locks at the rename, result %d", result);
+        m->judge.delivered = delivered_now;
+        if ((judge_forms(&m->judge, &m->work) & matrix_allowed_after(result)) == 0)
+            judge_fail(&m->judge, &m->work, "the mail is lost");
+        m->judge.delivered = 0;
+    }
+    at_the_rename = false;
 }
 
 /* The mail was not synced by who brought it: the crash may have torn it. The old mail is whole all the same, and nobody

@@ -22,6 +22,7 @@ RECOVER = MAIL + "journal_recover.c"
 TAIL = MAIL + "journal_tail.c"
 UNDO = MAIL + "journal_undo.c"
 ORPHAN = MAIL + "journal_orphan.c"
+REPLACE = MAIL + "mboxreplace.c"
 
 MUTANTS = [
     # ---- a sync is missing
@@ -117,6 +118,12 @@ MUTANTS = [
     ("what a broken recovery left in the journal may count", "delete one in", RECOVER, "if (clear_rest(journal) != 0 ||", "if ("),
     ("a failed update leaves its newlines", "status headers, nothing", UPDATE, "    if (u->extended)\n", "    if (0)\n"),
     ("a record of an older journal may count", "", RECORD, "sum = digest_sum64(journal->chain,", "sum = digest_sum64(0,"),
+    # ---- fast-update
+    ("a new maildrop is not synced", "replace", REPLACE, "    if (filecalls->fsync(r->new_fd) != 0)", "    if (0)"),
+    ("a new maildrop's name is not synced", "replace", REPLACE,
+     "host->sync_dir(host->context, MAILFILE_DROP, why) == 0 ?", "1 ?"),
+    ("mail that came to the old maildrop is not taken over", "replace", REPLACE, "if ((uint64_t)st.st_size <= r->size)", "if (1)"),
+    ("a new maildrop takes the name although the dot lock is broken", "replace", REPLACE, "if (!r->host->lock_is_ours(r->host->context))", "if (0)"),
     # ---- other programs
     ("another file counts as M", "", TAIL, "!journal_same_file(&identity, &commit->identity)", "0"),
     ("samples are not compared", "", TAIL, "journal->phase == JOURNAL_COPIED ? copied_matches(journal, drop_fd) : samples_match(journal, drop_fd)",

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "mail/mboxplan.h"
+#include "mail/mboxreplace.h"
 
 #define FULL UINT64_MAX
 
@@ -56,6 +57,13 @@ const struct scenario scenarios[] = {
       .move_above = FULL,
       .free_room = 16384 },
     { .name = "full disk: hardly room for a journal", .drop = "dkkkkk", .move_above = FULL, .free_room = 14000 },
+    { .name = "replace: delete the first", .drop = "dkkk", .replace = true },
+    { .name = "replace: delete every second, mail arrived", .drop = "kdkdk", .arrived = 1, .replace = true },
+    { .name = "replace: status headers, in short writes",
+      .drop = "sdsk",
+      .replace = true,
+      .longest_write = 700,
+      .interrupt = true },
 };
 const size_t scenario_count = sizeof scenarios / sizeof *scenarios;
 
@@ -173,11 +181,16 @@ enum mboxupdate_result scenario_update(const struct scenario *scenario, struct s
                                       .popbull = SCENARIO_POPBULL_AFTER };
     struct mboxplan plan;
     enum mboxupdate_result result;
+    int new_fd;
 
     mboxplan_init(&plan);
     make_plan(scenario, &plan);
-    result = mboxupdate_apply_above(sim_fd(sim, SIM_DROP), sim_file(sim, SIM_DROP)->now.size, &plan, &along,
-                                    scenario->move_above, &sim_host, why);
+    if (scenario->replace)
+        result = mboxreplace_apply(sim_fd(sim, SIM_DROP), sim_file(sim, SIM_DROP)->now.size, &plan, &sim_host, &new_fd,
+                                   why);
+    else
+        result = mboxupdate_apply_above(sim_fd(sim, SIM_DROP), sim_file(sim, SIM_DROP)->now.size, &plan, &along,
+                                        scenario->move_above, &sim_host, why);
     mboxplan_free(&plan);
     return result;
 }

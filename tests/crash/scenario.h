@@ -26,6 +26,7 @@ struct scenario {
     size_t free_room;    /* bytes that the disk has beside M; 0: enough */
     size_t longest_write;
     bool interrupt;
+    bool replace;        /* fast-update */
 };
 
 #define LETTERS_MAX 64

@@ -229,6 +229,11 @@ static int host_open(void *context, enum mailfile which, enum mailopen how, stru
     (void)context;
     if (!proceed(how == MAILOPEN_NEW ? "New" : "open", file, how == MAILOPEN_NEW))
         return refuse(why, "open");
+    if (which == MAILFILE_TEMPDROP && how == MAILOPEN_NEW) {
+        sim->next = sim_new_file(sim);
+        happened();
+        return SIM_FD + sim->next;
+    }
     if (how == MAILOPEN_EXISTING ? file < 0 : file >= 0) {
         errno = how == MAILOPEN_EXISTING ? ENOENT : EEXIST;
         return refuse(why, "open");
@@ -261,7 +266,10 @@ static int host_set_aside(void *context, enum mailfile which, struct strbuf *why
         return refuse(why, "rename");
     while (to < SIM_NAMES - 1 && sim->now[to] >= 0)
         to++;
-    change_name(to, sim->now[which], (int)which);
+    if (which == MAILFILE_DROP)
+        change_name(SIM_DROP, sim->next, -1);
+    else
+        change_name(to, sim->now[which], (int)which);
     happened();
     return 0;
 }

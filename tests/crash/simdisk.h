@@ -60,6 +60,7 @@ struct simdisk {
     int now[SIM_NAMES], disk[SIM_NAMES];
     struct simdirop dirops[64];
     size_t dirop_count;
+    int next; /* a file without a name that is to replace M */
     uint64_t next_inode;
     size_t capacity;      /* bytes for all files, 0: without end */
     size_t longest_write; /* a call moves at most so many bytes, 0: all */
