@@ -2,7 +2,8 @@
  * monitor: see monitor.h.
  *
  * What may run as root, completely: main.c, process/startup.c, process/systemd.c, in standalone mode process/standalone.c,
- * listener.c, visitors.c, background.c and reload.c, process/supervised.c, process/monitor.c, process/checker.c with what
+ * listener.c, visitors.c, background.c and reload.c, process/supervised.c, process/monitor.c,
+ * process/proxyreader.c up to its privsep_enter, process/checker.c with what
  * auth_check_password calls (auth/auth.c, auth/auth_passwd.c, libcrypt, the name service), process/preauth.c and
  * process/keeper.c up to their identity_become (process/privsep.c), process/tlsrelay.c with the module popper-tls.so
  * and the TLS library while they load certificates and keys, process/places.c (spool_gid, make_hash_dirs),
@@ -28,6 +29,7 @@
 #include "process/child.h"
 #include "process/keeper.h"
 #include "process/preauth.h"
+#include "process/proxyreader.h"
 #include "process/request.h"
 #include "process/sandbox.h"
 #include "process/supervised.h"
@@ -337,6 +339,10 @@ int monitor_run(const struct settings *settings)
     peer_of_descriptor(&mon.peer, 0);
     if (gethostname(mon.host, sizeof mon.host - 1) < 0 || !mon.host[0])
         strcpy(mon.host, "localhost");
+    if (!proxyreader_run(settings, &mon.peer))
+        return 0;
+    if (settings->proxy_networks.count > 0)
+        supervised_peer(mon.peer.ip);
     log_write(LOG_DEBUG, "(v%s) Servicing request from \"%s\" at %s", PACKAGE_VERSION, mon.peer.host, mon.peer.ip);
     if (!begin_with_tls(&mon) || !start_preauth(&mon))
         return MEM_EXIT_STATUS;

@@ -18,6 +18,7 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "process/systemd.h"
+#include "process/tlsrelay.h"
 #include "settings/config.h"
 #include "wire/netio.h"
 
@@ -45,8 +46,11 @@ static _Noreturn void try_in_child(const struct reload *r, int to)
 {
     struct strbuf why = STRBUF_INIT(CONFIG_WHY_MAX);
 
+    struct settings *settings;
+
     log_close();
-    if (read_all(r, &why))
+    settings = read_all(r, &why);
+    if (settings && tlsrelay_check(settings, &why) == 0)
         _exit(0);
     (void)!file_write(to, why.data, why.len);
     _exit(1);

@@ -30,9 +30,11 @@
 #include "process/startup.h"
 #include "process/supervised.h"
 #include "process/systemd.h"
+#include "process/tlsrelay.h"
 #include "process/visitors.h"
 #include "wire/netio.h"
 #include "wire/peer.h"
+#include "wire/proxyheader.h"
 
 #define SECOND INT64_C(1000000000)
 #define PAUSE_NS SECOND      /* without accepting, when the host has no more descriptors or processes */
@@ -196,7 +198,9 @@ static bool take_client(struct standalone *st, int client, int *status_r)
     struct peer peer;
 
     peer_of_descriptor(&peer, client);
-    visitors_source(peer.ip, source);
+    source[0] = '\0';
+    if (!proxyheader_expected(&st->settings->proxy_networks, &peer))
+        visitors_source(peer.ip, source);
     reason = obstacle(st, source);
     if (!reason)
         return start_session(st, client, &peer, source, status_r);
@@ -248,11 +252,14 @@ static void stop_listening_to(struct visitor *who)
     who->end = -1;
 }
 
+/* The same word comes from who is no proxy: then it is nothing new. */
 static void take_true_peer(struct standalone *st, struct visitor *who, const char *ip)
 {
     char source[VISITORS_SOURCE_MAX];
 
     visitors_source(ip, source);
+    if (strcmp(who->source, source) == 0)
+        return;
     if (visitors_from(&st->visitors, source) >= (size_t)st->settings->max_sessions_per_address) {
         log_refusal(st, ip, "ended: max-sessions-per-address is reached");
         end_visitor(who);
@@ -348,6 +355,13 @@ static size_t fill_polls(struct standalone *st, struct pollfd *p, pid_t *pids)
     return n;
 }
 
+/* Certificates are loaded anew for each client anyway; new keys for TLS tickets are as good as a restart. */
+static void obey_reload(struct standalone *st)
+{
+    if (reload_do(&st->reload, &st->settings))
+        tlsrelay_renew_keys();
+}
+
 static void obey_signals(struct standalone *st)
 {
     if (child_ended) {
@@ -357,7 +371,7 @@ static void obey_signals(struct standalone *st)
     if (asked_reload) {
         asked_reload = 0;
         if (st->ends == 0)
-            reload_do(&st->reload, &st->settings);
+            obey_reload(st);
     }
     for (; asked_end > 0; asked_end--)
         obey_end(st);
@@ -453,6 +467,9 @@ int standalone_run(struct settings *settings, const struct standalone_start *sta
     struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
     int ready = -1;
 
+    if (tlsrelay_check(settings, &why) < 0)
+        return complain(why.data);
+    tlsrelay_renew_keys();
     reload_prepare(&st.reload, start->argc, start->argv, start->argv0);
     if (listen_everywhere(&st, &why) < 0)
         return complain(why.data);

@@ -186,12 +186,24 @@ static enum command_event run_quit(void *state, const struct command *command, s
     return COMMAND_QUIT;
 }
 
+/* A PROXY protocol header (version 1) from who may not send one: whatever it wants us to believe, it is not answered. */
+static enum command_event run_proxy(void *state, const struct command *command, struct answer *answer)
+{
+    const struct authorization *a = state;
+
+    (void)command, (void)answer;
+    log_write(LOG_NOTICE, "(null) at %s (%s): the connection is closed: a PROXY protocol header, but this address is not "
+              "in proxy-networks", a->peer->host, a->peer->ip);
+    return COMMAND_CLOSE;
+}
+
 static const struct command_row rows[] = {
     { "USER", 1, 1, 0, "USER name", run_user, NULL },
     { "PASS", 1, 1, COMMAND_REST | COMMAND_SECRET, "PASS password", run_pass, NULL },
     { "CAPA", 0, 0, 0, "CAPA", run_capa, body_capa },
     { "STLS", 0, 0, 0, "STLS", run_stls, body_stls },
     { "QUIT", 0, 0, 0, "QUIT", run_quit, NULL },
+    { "PROXY", 0, 1, COMMAND_REST, "", run_proxy, NULL },
     { 0 },
 };
 

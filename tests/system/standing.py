@@ -46,7 +46,11 @@ class Client:
         self.greeting = self.line() if greet else None
 
     def line(self):
-        return self.file.readline().decode("latin-1").rstrip("\r\n")
+        """"" at the end, also when it was a reset: then we had said more than the server read."""
+        try:
+            return self.file.readline().decode("latin-1").rstrip("\r\n")
+        except ConnectionResetError:
+            return ""
 
     def say(self, text):
         self.socket.sendall(text.encode() + b"\r\n")
