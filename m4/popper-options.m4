@@ -228,13 +228,18 @@ AS_CASE([$popper_value], [''|yes|no], [popper_value=$enable_bulletins])
 AS_CASE([$popper_value], [''|no], [popper_value=$enable_bulldb])
 AS_CASE([$popper_value], [yes], [popper_value=/var/spool/bulls], [no], [popper_value=''])
 POPPER_ABSOLUTE([enable-bulletins])
-POPPER_NOT_YET([$enable_bulldb], [the bulletin database])
 popper_bulletins=yes
 AS_IF([test -n "$popper_value" && test "$popper_bulletins" = yes],
   [AC_DEFINE_UNQUOTED([DEFAULT_BULLDIR], ["$popper_value"], [default of bulldir])],
   [POPPER_NOT_YET([$popper_value], [delivery of bulletins])])
 POPPER_PART([bulletins], [WITH_BULLETINS], [$popper_bulletins], [ (not yet)])
-POPPER_PART([bulletin database (gdbm)], [WITH_BULLDB], [no], [ (not yet)])
+dnl It is used where bulldir holds one; --enable-bulldb says that it must.
+AS_CASE([$enable_bulldb/$popper_gdbm], [/*|no/*], [],
+  [*/yes], [AC_DEFINE([BULLDB_REQUIRED], [1], [bulldir must hold a database of bulletins])],
+  [AC_MSG_ERROR([--enable-bulldb needs gdbm: install libgdbm-dev])])
+popper_bulldb=$popper_gdbm
+AS_CASE([$enable_bulldb], [no], [popper_bulldb=no])
+POPPER_PART([bulletin database (gdbm)], [WITH_BULLDB], [$popper_bulldb], [])
 
 AC_ARG_WITH([seccomp], [AS_HELP_STRING([--without-seccomp], [no system call filters])], [], [with_seccomp=auto])
 popper_sandbox=no

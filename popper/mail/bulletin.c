@@ -336,7 +336,7 @@ static int write_last(int fd, uint64_t last)
     return filecalls->fsync(fd);
 }
 
-static int note(uint64_t last, const struct mailhost *host, struct strbuf *why)
+static int note_in_file(uint64_t last, const struct mailhost *host, struct strbuf *why)
 {
     int fd = host->open(host->context, MAILFILE_POPBULL, MAILOPEN_EXISTING, why), result;
     bool made = false;
@@ -354,6 +354,17 @@ static int note(uint64_t last, const struct mailhost *host, struct strbuf *why)
     if (result == 0 && made)
         result = host->sync_dir(host->context, MAILFILE_POPBULL, why);
     return result;
+}
+
+static int note(uint64_t last, const struct mailhost *host, struct strbuf *why)
+{
+    if (host->note_bulletin) {
+        if (host->note_bulletin(host->context, last, why) == 0)
+            return 0;
+        if (errno != ENOTSUP)
+            return -1;
+    }
+    return note_in_file(last, host, why);
 }
 
 int bulletin_note(uint64_t last, const struct mailhost *host)

@@ -73,7 +73,7 @@ bool bulletin_render(const char *text, size_t n, const char *to, const char *id,
 void bulletin_list(const struct bulletin_offer *offer, const struct mboxscan_rules *rules, struct msglist *list,
                    struct bulletins *b);
 
-/* Writes `last` to POPBULL, durably; what fails is logged. 0 or -1. */
+/* Writes `last` to POPBULL, or where the host keeps it, durably; what fails is logged. 0 or -1. */
 int bulletin_note(uint64_t last, const struct mailhost *host);
 
 #endif

@@ -43,6 +43,9 @@ struct mailhost {
     int (*set_aside)(void *context, enum mailfile which, struct strbuf *why);
     /* fsync of the directory that holds it. */
     int (*sync_dir)(void *context, enum mailfile which, struct strbuf *why);
+    /* The number of the last bulletin goes, durably, where POPBULL is not what counts: 0; -1 with errno and why; ENOTSUP:
+       POPBULL counts. NULL: always ENOTSUP. */
+    int (*note_bulletin)(void *context, uint64_t last, struct strbuf *why);
 };
 
 #endif

@@ -24,6 +24,7 @@
 #include "common/log.h"
 #include "common/maillock.h"
 #include "common/mem.h"
+#include "process/bulldb.h"
 #include "process/child.h"
 #include "process/keeper_bulletins.h"
 #include "process/keeper_files.h"
@@ -45,6 +46,8 @@ struct keeper {
     struct settings *settings;  /* the user's own copy */
     struct keeper_files files;
     struct keeper_bulletins bulletins;
+    struct bulldb bulldb;
+    char *no_bulldb;            /* why a database that should be there cannot be used; or NULL */
     struct maillock *lock;
     int end;                    /* our end to the child */
     int letter;                 /* file of XTND XMIT, -1 */
@@ -274,6 +277,23 @@ static void serve_done(struct keeper *k, struct privmsg *m)
     k->done = privmsg_complete(m);
 }
 
+static void serve_note_bulletin(struct keeper *k, struct privmsg *m)
+{
+    struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
+    uint64_t last = privmsg_get_number(m);
+    int error = ENOTSUP;
+
+    if (!privmsg_complete(m))
+        return;
+    strbuf_fail(&why, "%s", k->no_bulldb ? k->no_bulldb : "there is no database of bulletins");
+    if (k->no_bulldb)
+        error = EIO;
+    if (k->bulldb.end >= 0)
+        error = bulldb_set(&k->bulldb, last, &why) == 0 ? 0 : EIO;
+    answer_file(k, error, &why, -1);
+    strbuf_free(&why);
+}
+
 /* When a row is open. */
 enum when {
     WHEN_EVER,
@@ -299,6 +319,7 @@ static const struct row rows[] = {
     { REQUEST_XMIT_OPEN, WHEN_OPEN, serve_xmit_open },
     { REQUEST_XMIT_SEND, WHEN_OPEN, serve_xmit_send },
     { REQUEST_SETTLE, WHEN_OPEN, serve_settle },
+    { REQUEST_NOTE_BULLETIN, WHEN_OPEN, serve_note_bulletin },
     { REQUEST_DONE, WHEN_EVER, serve_done },
 };
 
@@ -482,12 +503,38 @@ static void tell_places(const struct keeper *k)
 
 static bool be_the_user(struct keeper *k, struct strbuf *why)
 {
+    /* Before the rights to become somebody else are gone. */
+    if (bulldb_start(&k->bulldb, k->start->settings, k->start->user->name, why) < 0)
+        k->no_bulldb = mem_strdup(why->data);
     if (!become_user(k->start, why))
         return false;
     settings_free(&k->settings);
     k->settings = keeper_options_read(k->start->settings, k->start->user);
     places_make_hash_dirs(k->settings, k->start->user);
     return true;
+}
+
+/* A user who names a directory of his own has no part in the database. Recovery comes before all bulletins. */
+static enum maildrop_status find_bulletins(struct keeper *k, struct strbuf *why)
+{
+    const char *ours = k->start->settings->bulldir, *his = k->settings->bulldir;
+    bool same = ours && his && strcmp(ours, his) == 0;
+    bool failed = same && k->no_bulldb;
+
+    if (k->files.open.journal)
+        return MAILDROP_OK;
+    if (failed)
+        strbuf_fail(why, "%s", k->no_bulldb);
+    else
+        failed = keeper_bulletins_find(&k->bulletins, &k->files, same ? &k->bulldb : NULL, k->start->host, why) < 0;
+    if (!k->files.open.bulletins)
+        bulldb_end(&k->bulldb); /* nothing to note */
+    if (!failed)
+        return MAILDROP_OK;
+    if (!k->settings->bulldb_nonfatal)
+        return MAILDROP_TEMP;
+    log_write(LOG_WARNING, "no bulletins for %s: %s", k->start->user->name, why->data);
+    return MAILDROP_OK;
 }
 
 static enum maildrop_status prepare(struct keeper *k, struct strbuf *why)
@@ -498,7 +545,9 @@ static enum maildrop_status prepare(struct keeper *k, struct strbuf *why)
     status = keeper_files_open(&k->files, k->settings, k->start->user, why);
     if (status != MAILDROP_OK)
         return status;
-    keeper_bulletins_find(&k->bulletins, &k->files, k->start->host);
+    status = find_bulletins(k, why);
+    if (status != MAILDROP_OK)
+        return status;
     drop = &k->files.places.file[MAILFILE_DROP];
     k->lock = maillock_new(drop->dir, drop->name, drop->shown, k->settings->mail_lock_mask,
                            k->settings->no_atomic_open);
@@ -514,6 +563,7 @@ static struct keeper keeper_of(const struct keeper_start *start)
         .start = start,
         .settings = settings_clone(start->settings),
         .end = -1,
+        .bulldb = { .end = -1 },
         .letter = -1,
         .status = MEM_EXIT_STATUS,
         .files = { .lock = -1, .next_drop = -1, .open = { .drop = -1, .index = -1, .leftover = -1 } },
@@ -526,6 +576,8 @@ static void close_all(struct keeper *k)
         close(k->letter);
     if (k->lock)
         maillock_close(&k->lock);
+    bulldb_end(&k->bulldb);
+    mem_free(k->no_bulldb);
     keeper_bulletins_close(&k->bulletins);
     keeper_files_close(&k->files);
     settings_free(&k->settings);

@@ -32,6 +32,8 @@ struct names {
 
 struct finding {
     struct keeper_files *f;
+    struct bulldb *db;       /* NULL: there is none */
+    bool db_failed;
     struct bulletin_offer *offer;
     const char *bulldir;
     int dir;
@@ -144,10 +146,10 @@ static int judge_popbull(struct finding *f, int fd, const char *shown)
 
 /* Into the offer: what counts as seen. -1 and why when it cannot be known, or could not be noted: then a bulletin would
    come with every session. */
-static int find_last(struct finding *f)
+static int find_last_in_file(struct finding *f)
 {
     const char *shown;
-    int fd = keeper_files_open_popbull(f->f, false, &shown, &f->why), result;
+    int fd = keeper_files_open_popbull(f->f, false, O_RDWR, &shown, &f->why), result;
     bool old = false;
 
     if (fd < 0 && errno != ENOENT)
@@ -155,7 +157,7 @@ static int find_last(struct finding *f)
     if (fd < 0) {
         if (keeper_files_can_make_popbull(f->f, &f->why) < 0)
             return -1;
-        fd = keeper_files_open_popbull(f->f, true, &shown, &f->why);
+        fd = keeper_files_open_popbull(f->f, true, O_RDONLY, &shown, &f->why);
         old = true;
     }
     if (fd < 0) {
@@ -168,6 +170,41 @@ static int find_last(struct finding *f)
     f->offer->noted &= !old;
     close(fd);
     return result;
+}
+
+/* Who is new in the database brings what stands in his .popbull. */
+static void find_last_of_file_for_db(struct finding *f)
+{
+    const char *shown;
+    int fd = keeper_files_open_popbull(f->f, false, O_RDONLY, &shown, &f->why);
+
+    if (fd < 0 && errno == ENOENT)
+        fd = keeper_files_open_popbull(f->f, true, O_RDONLY, &shown, &f->why);
+    if (fd < 0 && errno != ENOENT)
+        log_write(LOG_NOTICE, "%s counts as a new user for bulletins: %s", user_of(f), f->why.data);
+    f->offer->last = last_of_new_user(f);
+    if (fd < 0)
+        return;
+    if (judge_popbull(f, fd, shown) < 0)
+        log_write(LOG_NOTICE, "%s counts as a new user for bulletins: %s", user_of(f), f->why.data);
+    f->offer->noted = false;
+    close(fd);
+}
+
+static int find_last(struct finding *f)
+{
+    int known;
+
+    if (!f->db)
+        return find_last_in_file(f);
+    known = bulldb_get(f->db, &f->offer->last, &f->why);
+    f->db_failed = known < 0;
+    if (known < 0)
+        return -1;
+    f->offer->noted = known == 1;
+    if (known == 0)
+        find_last_of_file_for_db(f);
+    return 0;
 }
 
 /* ---- groups */
@@ -300,7 +337,8 @@ static bool find(struct finding *f)
         if (make_text(f) == 0)
             return f->offer->count > 0 || !f->offer->noted;
     }
-    log_write(LOG_WARNING, "no bulletins for %s: %s", user_of(f), f->why.data);
+    if (!f->db_failed)
+        log_write(LOG_WARNING, "no bulletins for %s: %s", user_of(f), f->why.data);
     return false;
 }
 
@@ -315,14 +353,15 @@ static char *address(const char *user, const char *host)
     return text;
 }
 
-void keeper_bulletins_find(struct keeper_bulletins *b, struct keeper_files *f, const char *host)
+int keeper_bulletins_find(struct keeper_bulletins *b, struct keeper_files *f, struct bulldb *db, const char *host,
+                          struct strbuf *why)
 {
-    struct finding finding = { .f = f, .offer = &b->offer, .bulldir = f->settings->bulldir, .dir = -1,
-                               .why = STRBUF_INIT(STRBUF_WHY_MAX) };
+    struct finding finding = { .f = f, .db = db && db->end >= 0 ? db : NULL, .offer = &b->offer,
+                               .bulldir = f->settings->bulldir, .dir = -1, .why = STRBUF_INIT(STRBUF_WHY_MAX) };
 
     b->offer.text = -1;
-    if (!finding.bulldir || !*finding.bulldir)
-        return;
+    if (!finding.bulldir || !*finding.bulldir || f->open.journal)
+        return 0;
     if (find(&finding)) {
         b->offer.to = b->to = address(f->user->name, host);
         f->open.bulletins = &b->offer;
@@ -330,7 +369,10 @@ void keeper_bulletins_find(struct keeper_bulletins *b, struct keeper_files *f, c
     forget_names(&finding.names);
     if (finding.dir >= 0)
         close(finding.dir);
+    if (finding.db_failed)
+        strbuf_fail(why, "%s", finding.why.data);
     strbuf_free(&finding.why);
+    return finding.db_failed ? -1 : 0;
 }
 
 void keeper_bulletins_close(struct keeper_bulletins *b)

@@ -315,7 +315,7 @@ int keeper_files_make_xmit(struct keeper_files *f, struct strbuf *why)
     return make_temp(f, why);
 }
 
-int keeper_files_open_popbull(struct keeper_files *f, bool old, const char **shown_r, struct strbuf *why)
+int keeper_files_open_popbull(struct keeper_files *f, bool old, int flags, const char **shown_r, struct strbuf *why)
 {
     const struct place *place = old ? &f->places.old_popbull : &f->places.file[MAILFILE_POPBULL];
 
@@ -323,7 +323,7 @@ int keeper_files_open_popbull(struct keeper_files *f, bool old, const char **sho
     *shown_r = place->shown;
     if (!place->name)
         return refuse_request(ENOENT, why, "there is no other one");
-    return open_place(f, place, old ? O_RDONLY : O_RDWR, 0, S_IWGRP | S_IWOTH, why);
+    return open_place(f, place, flags, 0, S_IWGRP | S_IWOTH, why);
 }
 
 int keeper_files_can_make_popbull(struct keeper_files *f, struct strbuf *why)

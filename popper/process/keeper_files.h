@@ -50,9 +50,9 @@ int keeper_files_sync_dir(struct keeper_files *f, enum mailfile which, struct st
    errno and why. */
 int keeper_files_make_xmit(struct keeper_files *f, struct strbuf *why);
 
-/* The user's .popbull, read and write; or with old the one in his home, where another directory is used now, to be
-   read. -1 with errno (ENOENT: there is none) and why. *shown_r: its path, borrowed. */
-int keeper_files_open_popbull(struct keeper_files *f, bool old, const char **shown_r, struct strbuf *why);
+/* The user's .popbull, or with old the one in his home, where another directory is used now. flags: O_RDONLY or
+   O_RDWR. -1 with errno (ENOENT: there is none) and why. *shown_r: its path, borrowed. */
+int keeper_files_open_popbull(struct keeper_files *f, bool old, int flags, const char **shown_r, struct strbuf *why);
 
 /* Whether a .popbull could be made: 0, or -1 and why. */
 int keeper_files_can_make_popbull(struct keeper_files *f, struct strbuf *why);

@@ -33,6 +33,7 @@ const char *request_name(uint32_t type)
         [REQUEST_SYNC_DIR] = "SYNC_DIR",
         [REQUEST_XMIT_OPEN] = "XMIT_OPEN",
         [REQUEST_XMIT_SEND] = "XMIT_SEND",
+        [REQUEST_NOTE_BULLETIN] = "NOTE_BULLETIN",
         [REQUEST_DONE] = "DONE",
         [REQUEST_STLS] = "STLS", [REQUEST_ESTABLISHED] = "ESTABLISHED", [REQUEST_SETTLE] = "SETTLE",
     };
@@ -267,6 +268,21 @@ static int ask_sync_dir(void *context, enum mailfile which, struct strbuf *why)
     return ask_about(REQUEST_SYNC_DIR, which, why);
 }
 
+static int ask_note_bulletin(void *context, uint64_t last, struct strbuf *why)
+{
+    struct privmsg m;
+
+    (void)context;
+    privmsg_init(&m, REQUEST_NOTE_BULLETIN);
+    privmsg_put_number(&m, last);
+    if (request_ask(asking.end, &m) < 0)
+        return keeper_lost(why);
+    if (file_answer(&m, why) < 0)
+        return -1;
+    privmsg_free(&m);
+    return 0;
+}
+
 void request_mailhost(struct mailhost *host, int end, const char *shown)
 {
     asking.end = end;
@@ -279,5 +295,6 @@ void request_mailhost(struct mailhost *host, int end, const char *shown)
         .remove = ask_remove,
         .set_aside = ask_set_aside,
         .sync_dir = ask_sync_dir,
+        .note_bulletin = ask_note_bulletin,
     };
 }

@@ -28,6 +28,7 @@ enum request {
     REQUEST_SYNC_DIR,
     REQUEST_XMIT_OPEN,    /* nothing; answer as OPEN: a new file for a message of XTND XMIT */
     REQUEST_XMIT_SEND,    /* nothing; answer as REMOVE: mail-command has run on that file */
+    REQUEST_NOTE_BULLETIN, /* number of the last one; answer as REMOVE */
     REQUEST_DONE,         /* number exit status; no answer */
     REQUEST_STLS,         /* nothing; answer: number 1 and the descriptor that replaces the client's, or number 0 */
     REQUEST_ESTABLISHED,  /* from the TLS relay: bytes tls-exporter, bytes tls-server-end-point; no answer */

@@ -123,6 +123,9 @@
 #ifndef WITH_APOP
 #define WITH_APOP 0
 #endif
+#ifndef BULLDB_REQUIRED
+#define BULLDB_REQUIRED 0
+#endif
 #ifndef WITH_BULLDB
 #define WITH_BULLDB 0
 #endif

@@ -108,7 +108,7 @@ void localhost_init(struct localhost *h)
     must(h->dirfd >= 0, h->directory);
     h->lock = maillock_new(h->dirfd, LOCALHOST_DROP, h->shown, MAILLOCK_DOTLOCK | MAILLOCK_FCNTL, false);
     h->host = (struct mailhost){ h,         h->shown,    host_lock,      host_unlock,  host_lock_is_ours,
-                                 host_open, host_remove, host_set_aside, host_sync_dir };
+                                 host_open, host_remove, host_set_aside, host_sync_dir, NULL };
 }
 
 void localhost_remove(struct localhost *h)
