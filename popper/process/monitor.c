@@ -355,6 +355,7 @@ int monitor_run(const struct settings *settings)
     if (next == NEXT_KEEPER)
         return become_keeper(&mon);
     end_tls(&mon);
+    well = well && !mon.relay.failed;
     log_write(LOG_DEBUG, "(v%s) Ending request from \"%s\" at (%s) %s", PACKAGE_VERSION,
               mon.granted ? mon.user.name : "", mon.peer.host, mon.peer.ip);
     return well ? 0 : MEM_EXIT_STATUS;

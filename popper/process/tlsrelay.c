@@ -286,7 +286,8 @@ static void hear(struct tlsrelay *r, struct privmsg *m)
         r->established = privmsg_complete(m);
         break;
     case REQUEST_ANSWER: /* of a relay that nobody waited for */
-        if (privmsg_get_number(m) == 0)
+        r->failed = privmsg_get_number(m) == 0;
+        if (r->failed)
             log_write(LOG_ERR, "TLS is not possible: %s", privmsg_get_text(m, STRBUF_WHY_MAX));
         else
             privmsg_get_text(m, STRBUF_WHY_MAX);

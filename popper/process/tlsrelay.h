@@ -22,6 +22,7 @@ struct tlsrelay {
     pid_t pid;
     int end;              /* ours */
     unsigned records;
+    bool failed;          /* it could not work */
     bool established;     /* the handshake is done; with it came: */
     unsigned char exporter[TLSRELAY_BINDING_MAX]; /* channel binding tls-exporter (RFC 9266) */
     size_t exporter_length;                       /* 0: none */

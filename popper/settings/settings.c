@@ -462,6 +462,9 @@ int settings_verify(struct settings *s, struct strbuf *why)
         return strbuf_fail(why, "temp-name and cache-name are the same, \"%s\"", s->temp_name);
     if (s->tls_support != TLS_SUPPORT_NONE && s->tls_server_cert_file.count == 0)
         return strbuf_fail(why, "tls-support is on, but tls-server-cert-file does not say where the certificate is");
+    if (s->tls_private_key_file.count > s->tls_server_cert_file.count)
+        return strbuf_fail(why, "tls-private-key-file names more files than tls-server-cert-file; the n-th key belongs to "
+                           "the n-th certificate");
     if (s->old_style_uid && s->origin[OPTION_uidl_format].source == OPTION_DEFAULT)
         s->uidl_format = UIDL_MD5;
     if (s->auto_delete && s->origin[OPTION_announce_expire].source == OPTION_DEFAULT)

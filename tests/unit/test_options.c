@@ -509,6 +509,22 @@ START_TEST(verify_refuses_what_cannot_work)
 }
 END_TEST
 
+START_TEST(verify_looks_at_certificates_and_keys)
+{
+    if (!options_feature_built(FEATURE_TLS))
+        return;
+    ck_assert_int_eq(set("tls-support", "stls"), 0);
+    ck_assert_int_eq(settings_verify(settings, &why), -1);
+    ck_assert_msg(strstr(why.data, "tls-server-cert-file does not say where") != NULL, "%s", why.data);
+    ck_assert_int_eq(set("tls-server-cert-file", "/c"), 0);
+    ck_assert_int_eq(set("tls-private-key-file", "/k"), 0);
+    ck_assert_int_eq(settings_verify(settings, &why), 0);
+    ck_assert_int_eq(set("tls-private-key-file", "/k2"), 0);
+    ck_assert_int_eq(settings_verify(settings, &why), -1);
+    ck_assert_msg(strncmp(why.data, "tls-private-key-file names more files", 37) == 0, "%s", why.data);
+}
+END_TEST
+
 START_TEST(verify_derives_defaults_from_others)
 {
     ck_assert_int_eq(set("old-style-uid", "1"), 0);
@@ -551,6 +567,7 @@ int main(void)
     tcase_add_test(tc, a_users_trace_leaves_the_sites_alone);
     tcase_add_test(tc, verify_accepts_defaults_and_parses_locks);
     tcase_add_loop_test(tc, verify_refuses_what_cannot_work, 0, N(bad_combinations));
+    tcase_add_test(tc, verify_looks_at_certificates_and_keys);
     tcase_add_test(tc, verify_derives_defaults_from_others);
     suite_add_tcase(suite, tc);
     return unit_main(suite);

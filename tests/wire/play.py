@@ -20,6 +20,7 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import mbox  # noqa: E402
+from tlsclient import make_certificate  # noqa: E402
 from session import Session, processes_of_session  # noqa: E402
 from transcript import CHECKS, TALK, Broken, Mismatch, Step, describe, numbers, parse, short, unescape  # noqa: E402
 from world import FIRST_UID, PATIENCE, Runner, World  # noqa: E402
@@ -319,6 +320,8 @@ def reason_to_skip(case, runner, popper):
         return None, True
     if case.all("Y~", "Y!") and b"__asan_init" in popper.read_bytes():
         return "a library before that of the sanitizer", True
+    if runner.through and (case.all("without") or any(s.tag in ("E", "E~") for s in case.steps)):
+        return None, True  # without its configuration file, or before there is TLS
     for step in case.all("needs"):
         for need in step.text.split():
             if need == "root" and not runner.privileged:
@@ -360,9 +363,11 @@ def play_case(case, runner, popper):
 RARE = ("pipe", "pty", "seqpacket")  # only for the cases that ask for them
 
 
-def runners(arguments):
+def runners(arguments, certificate):
     """As root: over TCP started as root, as inetd does, and over a local socket started as an ordinary user."""
     ordinary = FIRST_UID if os.getuid() == 0 and not arguments.as_root else None
+    if certificate:
+        return [Runner("tcp", None, certificate)]
     everything = [Runner("tcp", None), Runner("unix", ordinary), *(Runner(rare, ordinary) for rare in RARE)]
     wanted = (arguments.over or ("tcp" if os.environ.get("POPPER_TESTS") == "short" else ",".join(("tcp", "unix", *RARE)))).split(",")
     return [r for r in everything if r.transport in wanted]
@@ -375,6 +380,8 @@ def readable_by_others(popper, directory):
     copy = pathlib.Path(directory) / "popper"
     shutil.copy(popper, copy)
     copy.chmod(0o755)
+    for module in popper.parent.glob("popper-*.so"):
+        shutil.copy(module, directory)
     return copy
 
 
@@ -385,6 +392,7 @@ def main():
     parser.add_argument("--over", help="comma list of tcp, unix, pipe, pty, seqpacket")
     parser.add_argument("--only", help="cases whose name matches this regular expression")
     parser.add_argument("--as-root", action="store_true", help="start the server as root over every transport")
+    parser.add_argument("--through-tls", action="store_true", help="over tcp, with TLS from the beginning; each case once")
     parser.add_argument("--jobs", type=int, default=2)
     arguments = parser.parse_args()
     popper = pathlib.Path(arguments.popper).absolute()
@@ -392,19 +400,20 @@ def main():
         print(f"Bail out! there is no {popper}: build first, or set POPPER")
         return 1
     try:
-        cases = [(path, variant) for path in arguments.files for case in parse(path) for variant in case.variants()]
+        cases = [(path, variant) for path in arguments.files for case in parse(path)
+                 for variant in case.variants()[:1 if arguments.through_tls else None]]
     except Broken as e:
         print(f"Bail out! {e}")
         return 1
     with tempfile.TemporaryDirectory(prefix="popper-wire.") as shared:
         os.chmod(shared, 0o755)
         popper = readable_by_others(popper, shared)
-        return play_all(arguments, cases, popper)
+        return play_all(arguments, cases, popper, make_certificate(shared) if arguments.through_tls else None)
 
 
-def play_all(arguments, cases, popper):
+def play_all(arguments, cases, popper, certificate):
     plays = []
-    for runner in runners(arguments):
+    for runner in runners(arguments, certificate):
         for path, case in cases:
             # These are tried by the cases that ask for them: the conversation is the same.
             if runner.transport in RARE and not case.all("over") and not arguments.over:

@@ -11,6 +11,7 @@ import subprocess
 import time
 import tty
 
+from tlsclient import TlsEnd
 from transcript import Mismatch, short
 from world import STEP_SECONDS
 
@@ -22,7 +23,10 @@ class Session:
         self.world, self.input, self.at_eof, self.status = world, b"", False, None
         self.sent_at = self.received_at = time.monotonic()
         self.pieces = 0  # what came at once, since the last command; where writes keep their limits it counts them
+        self.tls = None
         self.start(extra_args)
+        if world.runner.through:
+            self.begin_tls(world.runner.certificate[0])
 
     def command(self, extra_args):
         case, world = self.world.case, self.world
@@ -85,8 +89,28 @@ class Session:
         fd = theirs.detach()
         return (ours.fileno(), ours.fileno()), (fd, fd)
 
+    def begin_tls(self, cafile):
+        """A server that closes instead has said so at its end."""
+        tls, data = TlsEnd(cafile), None
+        deadline = time.monotonic() + STEP_SECONDS
+        while True:
+            done, out = tls.shake_hands(data)
+            self.send_bytes(out)
+            if done:
+                break
+            if not select.select([self.reader], [], [], max(0, deadline - time.monotonic()))[0]:
+                raise Mismatch(f"no TLS within {STEP_SECONDS:g} s")
+            data = os.read(self.reader, 1 << 18)
+        self.tls = tls
+        self.input, self.at_eof = tls.decrypt(None)
+
     def send(self, data):
         """Sends everything, keeping what arrives meanwhile, so that neither side blocks for ever."""
+        if self.tls:
+            data = self.tls.encrypt(data)
+        self.send_bytes(data)
+
+    def send_bytes(self, data):
         deadline = time.monotonic() + STEP_SECONDS
         self.sent_at = time.monotonic()
         self.pieces = 0
@@ -114,6 +138,8 @@ class Session:
         self.received_at = time.monotonic()
         self.at_eof = not data
         self.pieces += 1
+        if self.tls:
+            data, self.at_eof = self.tls.decrypt(data)
         self.input += data
 
     def wait_input(self, seconds):
@@ -157,9 +183,13 @@ class Session:
                 break
         if self.input:
             raise Mismatch(f"the end expected, got {short(self.input)}")
+        if self.tls and not self.tls.goodbye and not self.world.case.all("kill"):
+            raise Mismatch("the connection was cut without TLS's close_notify")
 
     def half_close(self):
-        if self.socket:
+        if self.tls:
+            self.send_bytes(self.tls.say_goodbye())
+        elif self.socket:
             self.socket.shutdown(socket.SHUT_WR)
         else:
             os.close(self.writer)

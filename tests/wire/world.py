@@ -31,8 +31,10 @@ STAMP = re.compile(r"^\w{3} [ \d]\d \d\d:\d\d:\d\d\.\d{3} \d{4} \[\d+\] ?")
 class Runner:
     """How the server is started in this pass: over what, and as whom."""
 
-    def __init__(self, transport, uid):
-        self.transport, self.uid = transport, uid
+    def __init__(self, transport, uid, certificate=None):
+        """certificate: (certificate, key) of a server that is met through TLS."""
+        self.transport, self.uid, self.certificate = transport, uid, certificate
+        self.through = "through TLS" if certificate else None
         self.privileged = uid is None and os.getuid() == 0
 
     def name(self):
@@ -144,6 +146,9 @@ class World:
         self.put_maildrops()
         config = [f"set passwd-file = {self.dir}/passwd", f"set spool-dir = {self.spool}", "set failure-delay = 0",
                   "reset reverse-lookup"]
+        if self.runner.through:
+            config += ["set tls-support = alternate-port", f"set tls-server-cert-file = {self.runner.certificate[0]}",
+                       f"set tls-private-key-file = {self.runner.certificate[1]}"]
         for step in self.case.all("config"):
             config += [self.expand(line) for line in ([step.text] if step.text else []) + (step.block or [])]
         config = self.case.config_without(config)
