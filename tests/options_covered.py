@@ -22,8 +22,7 @@ from world import Runner  # noqa: E402
 
 POPPER = pathlib.Path(os.environ.get("POPPER", "popper/popper")).absolute()
 # Parts that are in, but do not do anything yet: they go from here with their first test.
-NOT_YET = {"apop-file", "tls-cipher-list", "tls-ciphersuites", "tls-options", "tls-private-key-file", "tls-server-cert-file", "tls-support",
-           "tls-ticket-key-file", "tls-version", "tls-workarounds"}
+NOT_YET = {"apop-file"}
 VALUES = {"bool": ["true"], "int": ["1"]}
 OTHER_VALUES = ["x", "/x", "x%s", "127.0.0.1"]
 
