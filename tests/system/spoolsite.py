@@ -10,11 +10,16 @@ import sys
 import tempfile
 
 sys.path.insert(0, str(pathlib.Path(os.path.abspath(__file__)).parent.parent / "wire"))
+from play import readable_by_others  # noqa: E402
 from world import hash_of  # noqa: E402
 
 ROOT = os.getuid() == 0
 POPPER = pathlib.Path(os.environ.get("POPPER", "popper/popper")).absolute()
 SANITIZED = b"__asan_init" in POPPER.read_bytes()
+# A copy when the build is where ordinary users cannot go, such as /root.
+ELSEWHERE = tempfile.TemporaryDirectory(prefix="popper-build.")
+os.chmod(ELSEWHERE.name, 0o755)
+POPPER = readable_by_others(POPPER, ELSEWHERE.name)
 CI = os.environ.get("CI") == "true"
 FORM = os.environ.get("POPPER_TESTS", "")
 HASH = hash_of("secret")
