@@ -254,7 +254,7 @@ POPPER_PART([XMANGLE (GMime)], [WITH_GMIME], [no], [ (not yet)])
 # No library belongs to these: whoever writes one puts yes here.
 POPPER_PART([standalone mode], [WITH_STANDALONE], [yes], [])
 POPPER_PART([PROXY protocol], [WITH_PROXY], [yes], [])
-POPPER_PART([names of clients (resolver)], [WITH_RESOLVER], [no], [ (not yet)])
+POPPER_PART([names of clients (resolver)], [WITH_RESOLVER], [yes], [])
 ])
 
 # POPPER_SUMMARY: the table at the end of configure.

@@ -3,7 +3,7 @@
  *
  * What may run as root, completely: main.c, process/startup.c, process/systemd.c, in standalone mode process/standalone.c,
  * listener.c, visitors.c, background.c and reload.c, process/supervised.c, process/monitor.c,
- * process/proxyreader.c up to its privsep_enter, process/checker.c with what
+ * process/proxyreader.c and resolver.c up to their privsep, process/checker.c with what
  * auth_check_password calls (auth/auth.c, auth/auth_passwd.c, libcrypt, the name service), process/preauth.c and
  * process/keeper.c up to their identity_become (process/privsep.c), process/tlsrelay.c with the module popper-tls.so
  * and the TLS library while they load certificates and keys, process/places.c (spool_gid, make_hash_dirs),
@@ -31,6 +31,7 @@
 #include "process/preauth.h"
 #include "process/proxyreader.h"
 #include "process/request.h"
+#include "process/resolver.h"
 #include "process/sandbox.h"
 #include "process/supervised.h"
 #include "process/tlsrelay.h"
@@ -57,6 +58,7 @@ struct monitor {
     char unread[NETIO_UNREAD_MAX];
     size_t unread_count;
     struct tlsrelay relay;
+    struct resolver resolver;
     unsigned open_rows;   /* bit set of enum request: what may be asked now */
 };
 
@@ -128,6 +130,7 @@ static enum monitor_next serve_password(struct monitor *mon, struct privmsg *m)
     if (!privmsg_complete(m))
         return NEXT_GO_ON; /* the caller looks, too, and ends it */
     verdict = check(mon, name, password, &reason);
+    resolver_finish(&mon->resolver, &mon->peer);
     note_verdict(mon, verdict, name, reason.data);
     strbuf_free(&reason);
     mon->granted = verdict == AUTH_GRANTED;
@@ -343,6 +346,7 @@ int monitor_run(const struct settings *settings)
         return 0;
     if (settings->proxy_networks.count > 0)
         supervised_peer(mon.peer.ip);
+    resolver_start(&mon.resolver, settings, &mon.peer);
     log_write(LOG_DEBUG, "(v%s) Servicing request from \"%s\" at %s", PACKAGE_VERSION, mon.peer.host, mon.peer.ip);
     if (!begin_with_tls(&mon) || !start_preauth(&mon))
         return MEM_EXIT_STATUS;
@@ -351,6 +355,7 @@ int monitor_run(const struct settings *settings)
     if (settings->tls_support == TLS_SUPPORT_STLS)
         permit(&mon, REQUEST_STLS);
     next = serve_all(&mon);
+    resolver_stop(&mon.resolver);
     well = reap_preauth(&mon, next);
     if (next == NEXT_KEEPER)
         return become_keeper(&mon);

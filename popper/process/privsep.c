@@ -101,6 +101,17 @@ static void lock_in(void)
         _exit(MEM_EXIT_STATUS);
 }
 
+int privsep_become_nobody(struct strbuf *why)
+{
+    uid_t uid = 0;
+    gid_t gid = 0;
+
+    if (!identity_privileged())
+        return 0;
+    find_privsep_user(&uid, &gid);
+    return identity_become(NULL, uid, gid, IDENTITY_NO_GID, why);
+}
+
 int privsep_enter(enum sandbox_role role, enum sandbox_mode mode, int parent_death_signal, struct strbuf *why)
 {
     uid_t uid = 0;

@@ -13,4 +13,7 @@
 /* parent_death_signal: sent to this process when its parent dies; 0: none. 0; or -1 and why: the process must end. */
 int privsep_enter(enum sandbox_role role, enum sandbox_mode mode, int parent_death_signal, struct strbuf *why);
 
+/* Only the change of uid, for a process that needs files and sockets of everybody (the resolver). 0, or -1 and why. */
+int privsep_become_nobody(struct strbuf *why);
+
 #endif
