@@ -576,6 +576,34 @@ START_TEST(deletions)
 }
 END_TEST
 
+static unsigned lock_looks;
+
+static bool lock_is_lost_at_second_look(void *context)
+{
+    (void)context;
+    return ++lock_looks < 2;
+}
+
+START_TEST(a_dot_lock_that_is_broken_while_the_update_is_planned)
+{
+    const char *before[5];
+
+    put_drop(PARTS(mail(0, "a"), mail(1, "b"), mail(2, "c"), mail(3, "d"), mail(4, "e")));
+    settings->mail_lock_check = 2;
+    h.host.lock_is_ours = lock_is_lost_at_second_look;
+    lock_looks = 0;
+    login();
+    delete(1);
+    ck_assert_int_eq(maildrop_update(drop, &why), MAILDROP_TEMP);
+    ck_assert_ptr_nonnull(strstr(why.data, "broke the dot lock"));
+    ck_assert_uint_eq(lock_looks, 2);
+    logout();
+    for (int i = 0; i < 5; i++)
+        before[i] = mail(i, (const char *[]){ "a", "b", "c", "d", "e" }[i]);
+    assert_file(LOCALHOST_DROP, before, 5);
+}
+END_TEST
+
 START_TEST(the_index_is_right_after_an_update)
 {
     struct stat st;
@@ -1066,6 +1094,7 @@ int main(void)
     tcase_add_test(texts, server_mode_notices_changes);
     tcase_add_test(texts, server_mode_notices_a_change_while_it_sends);
     tcase_add_test(updating, deletions);
+    tcase_add_test(updating, a_dot_lock_that_is_broken_while_the_update_is_planned);
     tcase_add_test(updating, the_index_is_right_after_an_update);
     tcase_add_test(updating, mail_that_arrives_meanwhile_survives_unseen);
     tcase_add_test(updating, a_message_that_became_longer_is_not_deleted);
