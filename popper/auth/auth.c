@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "auth/auth_passwd.h"
+#include "auth/auth_secrets.h"
 #include "common/file.h"
 #include "common/log.h"
 #include "common/mem.h"
@@ -206,30 +207,108 @@ enum auth_verdict auth_find_owner(const struct settings *settings, const char *n
     return found == AUTH_NOT_FOUND_BROKEN ? AUTH_UNAVAILABLE : AUTH_REFUSED;
 }
 
+/* With clear-text-password = default who has a secret may not send the password; REFUSED and the reason. */
+static enum auth_verdict may_send_password(const struct settings *settings, const char *given, struct strbuf *reason)
+{
+    char name[AUTH_NAME_MAX + 1];
+    struct apopdb_user secrets;
+    enum auth_verdict verdict;
+
+    if (settings->clear_text_password != CLEAR_TEXT_DEFAULT)
+        return AUTH_GRANTED;
+    auth_canonical_name(settings, given, name);
+    verdict = auth_secrets_find(settings, name, false, &secrets, reason);
+    if (verdict == AUTH_GRANTED && secrets.present) {
+        strbuf_fail(reason, "has a secret in apop-file, so that clear-text-password = default lets no password in");
+        verdict = AUTH_REFUSED;
+    }
+    mem_wipe(&secrets, sizeof secrets);
+    return verdict;
+}
+
+/* A virtual user who is refused hears what a name that nobody has would hear. */
+static enum auth_verdict final_verdict(const struct settings *settings, const struct auth_user *user,
+                                       enum auth_verdict verdict)
+{
+    if (verdict == AUTH_REFUSED && user->is_virtual && auth_passwd_system_broken(settings, user->name))
+        return AUTH_UNAVAILABLE;
+    return verdict;
+}
+
+static const char *mismatch(const struct auth_account *account, enum auth_match match)
+{
+    if (match == AUTH_HASH_UNKNOWN)
+        return "the hash of the password is of a kind that libcrypt does not know";
+    return account->no_password ? "account is locked" : "wrong password";
+}
+
 enum auth_verdict auth_check_password(const struct settings *settings, const char *given, const char *password,
                                       struct auth_user *user_r, struct strbuf *reason)
 {
+    struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
     struct auth_account account;
     char dummy[AUTH_HASH_MAX + 1];
     enum auth_verdict verdict = find_account(settings, given, &account, reason);
+    enum auth_verdict allowed = may_send_password(settings, given, &why);
     enum auth_match match;
 
     auth_passwd_dummy(settings, dummy);
     match = auth_passwd_match(account.hash, dummy, password);
-    if (reason->len == 0) {
-        if (match == AUTH_MATCH)
-            verdict = AUTH_GRANTED;
-        else if (verdict == AUTH_GRANTED)
-            verdict = AUTH_REFUSED;
-        if (match == AUTH_MISMATCH)
-            strbuf_fail(reason, "wrong password");
-        else if (match == AUTH_HASH_UNKNOWN)
-            strbuf_fail(reason, "the hash of the password is of a kind that libcrypt does not know");
+    if (reason->len == 0 && match == AUTH_MATCH) {
+        verdict = AUTH_GRANTED;
+    } else if (reason->len == 0) {
+        verdict = verdict == AUTH_GRANTED ? AUTH_REFUSED : verdict;
+        strbuf_fail(reason, "%s", mismatch(&account, match));
     }
-    if (verdict == AUTH_REFUSED && account.user.is_virtual && auth_passwd_system_broken(settings, account.user.name))
-        verdict = AUTH_UNAVAILABLE;
+    if (allowed != AUTH_GRANTED && (verdict == AUTH_GRANTED || allowed != AUTH_REFUSED)) {
+        verdict = allowed;
+        strbuf_fail(reason, "%s", why.data);
+    }
     *user_r = account.user;
     mem_wipe(&account, sizeof account);
     mem_wipe(dummy, sizeof dummy);
-    return verdict;
+    strbuf_free(&why);
+    return final_verdict(settings, user_r, verdict);
+}
+
+/* What the log says about a digest that does not fit. */
+static const char *misfit(const struct apopdb_user *secrets)
+{
+    if (secrets->has_secret)
+        return "wrong digest (APOP)";
+    return secrets->present ? "has verifiers for SCRAM only, but APOP needs a secret" : "no secret in apop-file";
+}
+
+enum auth_verdict auth_check_apop(const struct settings *settings, const char *given, const char *stamp,
+                                  const char *digest, struct auth_user *user_r, struct strbuf *reason)
+{
+    struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
+    struct apopdb_user secrets;
+    char name[AUTH_NAME_MAX + 1];
+    enum auth_verdict verdict = auth_find_user(settings, given, user_r, reason), found;
+    bool fits;
+
+    auth_canonical_name(settings, given, name);
+    found = auth_secrets_find(settings, name, true, &secrets, &why);
+    fits = auth_secrets_digest_fits(&secrets, stamp, digest) && stamp[0];
+    if (found != AUTH_GRANTED) {
+        verdict = found;
+        strbuf_fail(reason, "%s", why.data);
+    } else if (verdict == AUTH_GRANTED && !fits) {
+        verdict = AUTH_REFUSED;
+        strbuf_fail(reason, "%s", misfit(&secrets));
+    }
+    mem_wipe(&secrets, sizeof secrets);
+    strbuf_free(&why);
+    return final_verdict(settings, user_r, verdict);
+}
+
+enum auth_verdict auth_check(const struct settings *settings, const struct auth_attempt *attempt,
+                             struct auth_user *user_r, struct strbuf *reason)
+{
+    if (attempt->how == AUTH_AS_OWNER)
+        return auth_find_owner(settings, attempt->name, user_r, reason);
+    if (attempt->how == AUTH_BY_APOP)
+        return auth_check_apop(settings, attempt->name, attempt->stamp, attempt->response, user_r, reason);
+    return auth_check_password(settings, attempt->name, attempt->response, user_r, reason);
 }

@@ -6,7 +6,7 @@
  * auth_find_user is the first axis alone, for mechanisms that bring their own check; auth_check_password is both.
  *
  * These run inside a short-lived child that the monitor forked (root when the shadow file is needed, which is the
- * reason for the child): it is given one name and one password, and its answer is a verdict. Every refusal costs the
+ * reason for the child): it is given one name and one password (or digest), and its answer is a verdict. Every refusal costs the
  * same and looks the same to the client; the reason is for the log only. Order (facts page 7): name syntax (I9),
  * trim-domain, downcase-user, nonauth-file, auth-file, store, block-uid, expiry.
  */
@@ -34,8 +34,17 @@ struct auth_user {
 enum auth_verdict {
     AUTH_GRANTED,
     AUTH_REFUSED,    /* whatever the reason: unknown, wrong, locked, expired, blocked, listed in nonauth-file */
-    AUTH_UNAVAILABLE /* a store cannot be read: [SYS/TEMP], the log says what to mend. Said to everybody who is not
-                        granted, so that it tells nothing. */
+    AUTH_UNAVAILABLE, /* a store cannot be read: [SYS/TEMP], the log says what to mend. Said to everybody who is not
+                         granted, so that it tells nothing. */
+    AUTH_UNUSABLE     /* a store must not be used as it is (its mode, its format): [SYS/PERM], otherwise the same */
+};
+
+/* What a client has brought forward to be somebody. */
+struct auth_attempt {
+    enum auth_how { AUTH_BY_PASSWORD, AUTH_BY_APOP, AUTH_AS_OWNER /* no check: whose mail is it? */ } how;
+    const char *name;     /* as the client sent it */
+    const char *response; /* the password, or APOP's digest */
+    const char *stamp;    /* for APOP: that of the greeting; "" when it had none */
 };
 
 /* Applies trim-domain and downcase-user and checks the syntax [A-Za-z0-9_][A-Za-z0-9._@+-]{0,63} without "..".
@@ -56,5 +65,14 @@ enum auth_verdict auth_find_owner(const struct settings *settings, const char *n
    stores and files are logged here. */
 enum auth_verdict auth_check_password(const struct settings *settings, const char *given, const char *password,
                                       struct auth_user *user_r, struct strbuf *reason);
+
+/* APOP (RFC 1939 section 7): the digest of stamp and secret. The secret stands in for the password of the account only:
+   who may not log in may not by APOP either. */
+enum auth_verdict auth_check_apop(const struct settings *settings, const char *given, const char *stamp,
+                                  const char *digest, struct auth_user *user_r, struct strbuf *reason);
+
+/* Whichever of these the attempt is for. */
+enum auth_verdict auth_check(const struct settings *settings, const struct auth_attempt *attempt,
+                             struct auth_user *user_r, struct strbuf *reason);
 
 #endif

@@ -50,8 +50,10 @@ static void set_hash(struct auth_account *account, const char *hash)
 {
     if (!*hash)
         refuse(account, "account has no password");
-    else if (*hash == '!' || *hash == '*')
+    else if (*hash == '!')
         refuse(account, "account is locked");
+    else if (*hash == '*')
+        account->no_password = true;
     else if (!copy_text(account->hash, sizeof account->hash, hash))
         refuse(account, "the password hash is too long");
 }

@@ -14,6 +14,7 @@
 struct auth_account {
     struct auth_user user;
     char hash[AUTH_HASH_MAX + 1]; /* secret. Empty: no password can be right. */
+    bool no_password;  /* the hash says that no password is right, which other ways to log in do not care about */
     char refusal[120]; /* why this account may not log in whatever the password ("account is locked"), "" when it may */
 };
 

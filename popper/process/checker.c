@@ -2,7 +2,7 @@
  * checker: see checker.h.
  *
  * Rights of this role: those of the monitor (root, because the shadow file needs it), for the time of one check. It
- * reads no byte from the client's descriptor, writes none, and knows one name and one password. Its parent treats its
+ * reads no byte from the client's descriptor, writes none, and knows one attempt to log in. Its parent treats its
  * answer as hostile, because it ran libraries of others.
  */
 #include "process/checker.h"
@@ -42,7 +42,7 @@ static void send_verdict(int end, enum auth_verdict verdict, const struct auth_u
     privmsg_free(&m);
 }
 
-static _Noreturn void check(const struct settings *settings, const char *name, const char *password, int end)
+static _Noreturn void check(const struct settings *settings, const struct auth_attempt *attempt, int end)
 {
     struct auth_user user = { 0 };
     struct strbuf reason = STRBUF_INIT(REASON_MAX);
@@ -53,10 +53,7 @@ static _Noreturn void check(const struct settings *settings, const char *name, c
     dup2(2, 0);
     dup2(2, 1);
     file_sanitize_descriptors(3, keep, count);
-    if (password)
-        send_verdict(end, auth_check_password(settings, name, password, &user, &reason), &user, &reason);
-    else
-        send_verdict(end, auth_find_owner(settings, name, &user, &reason), &user, &reason);
+    send_verdict(end, auth_check(settings, attempt, &user, &reason), &user, &reason);
     /* What holds the password goes with the process: no exit handlers of anybody's library. */
     _exit(0);
 }
@@ -91,7 +88,8 @@ static enum auth_verdict read_verdict(const struct settings *settings, struct pr
     strbuf_reset(reason);
     strbuf_add(reason, said, n);
     if (verdict != AUTH_GRANTED)
-        return verdict == AUTH_REFUSED && privmsg_complete(m) ? AUTH_REFUSED : AUTH_UNAVAILABLE;
+        return (verdict == AUTH_REFUSED || verdict == AUTH_UNUSABLE) && privmsg_complete(m) ? (enum auth_verdict)verdict
+                                                                                            : AUTH_UNAVAILABLE;
     memset(user_r, 0, sizeof *user_r);
     take_text(m, user_r->name, sizeof user_r->name);
     uid = privmsg_get_number(m);
@@ -150,7 +148,7 @@ static enum auth_verdict receive_verdict(const struct settings *settings, int en
     return verdict;
 }
 
-enum auth_verdict checker_run(const struct settings *settings, const char *name, const char *password, int asker,
+enum auth_verdict checker_run(const struct settings *settings, const struct auth_attempt *attempt, int asker,
                               struct auth_user *user_r, struct strbuf *reason)
 {
     enum auth_verdict verdict;
@@ -165,7 +163,7 @@ enum auth_verdict checker_run(const struct settings *settings, const char *name,
     }
     child = fork();
     if (child == 0)
-        check(settings, name, password, ends[1]);
+        check(settings, attempt, ends[1]);
     close(ends[1]);
     if (child < 0) {
         strbuf_fail(reason, "no process for checking the password: fork: %s", strerror(errno));

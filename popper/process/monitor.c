@@ -3,8 +3,8 @@
  *
  * What may run as root, completely: main.c, process/startup.c, process/systemd.c, in standalone mode process/standalone.c,
  * listener.c, visitors.c, background.c and reload.c, process/supervised.c, process/monitor.c,
- * process/proxyreader.c and resolver.c up to their privsep, process/checker.c with what
- * auth_check_password calls (auth/auth.c, auth/auth_passwd.c, libcrypt, the name service), process/preauth.c and
+ * process/proxyreader.c and resolver.c up to their privsep, process/checker.c with what auth_check calls (auth/auth.c,
+ * auth/auth_passwd.c, auth/auth_secrets.c, libcrypt, libgdbm, the name service), process/preauth.c and
  * process/keeper.c up to their identity_become (process/privsep.c), process/tlsrelay.c with the module popper-tls.so
  * and the TLS library while they load certificates and keys, process/places.c (spool_gid, make_hash_dirs),
  * protocol/stats.c, settings/, wire/peer.c, wire/privmsg.c, common/. After a login nothing runs as root. With --recover,
@@ -23,6 +23,7 @@
 #include <config.h>
 
 #include "auth/auth.h"
+#include "auth/auth_secrets.h"
 #include "common/log.h"
 #include "common/mem.h"
 #include "process/checker.h"
@@ -48,6 +49,7 @@ struct monitor {
     const struct settings *settings;
     struct peer peer;
     char host[256];
+    char stamp[AUTH_STAMP_MAX]; /* for APOP; "" when it is not offered */
     int64_t started;
     int64_t auth_ns;
     int preauth;          /* our end */
@@ -86,26 +88,30 @@ static enum monitor_next serve_log(struct monitor *mon, struct privmsg *m)
     return NEXT_GO_ON;
 }
 
-static void note_verdict(struct monitor *mon, enum auth_verdict verdict, const char *name, const char *reason)
+static void note_verdict(struct monitor *mon, enum auth_verdict verdict, const struct auth_attempt *attempt,
+                         const char *reason)
 {
     mon->auth_ns = netio_now() - mon->started;
     switch (verdict) {
     case AUTH_GRANTED:
         supervised_logged_in();
+        if (attempt->how == AUTH_BY_APOP)
+            stats_apop(mon->user.name);
         stats_login(mon->settings, mon->user.name, &mon->peer);
         break;
     case AUTH_REFUSED:
         supervised_failed();
-        stats_failed_login(name, &mon->peer, reason);
+        stats_failed_login(attempt->name, &mon->peer, reason);
         break;
     case AUTH_UNAVAILABLE:
+    case AUTH_UNUSABLE:
         log_write(LOG_ERR, "passwords cannot be checked: %s", reason);
         break;
     }
 }
 
 /* In its turn: in standalone mode only so many passwords are checked at the same time. */
-static enum auth_verdict check(struct monitor *mon, const char *name, const char *password, struct strbuf *reason)
+static enum auth_verdict check(struct monitor *mon, const struct auth_attempt *attempt, struct strbuf *reason)
 {
     enum auth_verdict verdict;
 
@@ -113,25 +119,26 @@ static enum auth_verdict check(struct monitor *mon, const char *name, const char
         strbuf_fail(reason, "the client is gone, or too many passwords are being checked (max-password-checks)");
         return AUTH_UNAVAILABLE;
     }
-    verdict = checker_run(mon->settings, name, password, mon->preauth, &mon->user, reason);
+    verdict = checker_run(mon->settings, attempt, mon->preauth, &mon->user, reason);
     supervised_check_end();
     return verdict;
 }
 
-static enum monitor_next serve_password(struct monitor *mon, struct privmsg *m)
+/* Names and passwords, right or wrong, are taken once. */
+static void close_logins(struct monitor *mon)
+{
+    mon->open_rows &= ~(1u << REQUEST_PASSWORD | 1u << REQUEST_APOP);
+}
+
+static enum monitor_next serve_attempt(struct monitor *mon, const struct auth_attempt *attempt)
 {
     struct strbuf reason = STRBUF_INIT(STRBUF_WHY_MAX);
-    const char *name = privmsg_get_text(m, COMMAND_LINE_MAX);
-    const char *password = privmsg_get_text(m, COMMAND_LINE_MAX);
-    enum auth_verdict verdict;
+    enum auth_verdict verdict = check(mon, attempt, &reason);
     struct privmsg answer;
     int sent;
 
-    if (!privmsg_complete(m))
-        return NEXT_GO_ON; /* the caller looks, too, and ends it */
-    verdict = check(mon, name, password, &reason);
     resolver_finish(&mon->resolver, &mon->peer);
-    note_verdict(mon, verdict, name, reason.data);
+    note_verdict(mon, verdict, attempt, reason.data);
     strbuf_free(&reason);
     mon->granted = verdict == AUTH_GRANTED;
     if (mon->granted)
@@ -141,6 +148,17 @@ static enum monitor_next serve_password(struct monitor *mon, struct privmsg *m)
     sent = privmsg_send(mon->preauth, &answer);
     privmsg_free(&answer);
     return sent < 0 ? NEXT_GONE : NEXT_GO_ON;
+}
+
+static enum monitor_next serve_login(struct monitor *mon, struct privmsg *m)
+{
+    struct auth_attempt attempt = { .how = m->type == REQUEST_APOP ? AUTH_BY_APOP : AUTH_BY_PASSWORD, .stamp = mon->stamp };
+
+    attempt.name = privmsg_get_text(m, COMMAND_LINE_MAX);
+    attempt.response = privmsg_get_text(m, COMMAND_LINE_MAX);
+    close_logins(mon);
+    /* The caller looks, too, and ends it. */
+    return privmsg_complete(m) ? serve_attempt(mon, &attempt) : NEXT_GO_ON;
 }
 
 static enum monitor_next serve_handover(struct monitor *mon, struct privmsg *m)
@@ -187,7 +205,8 @@ static enum monitor_next serve_stls(struct monitor *mon, struct privmsg *m)
 
 static const struct row rows[] = {
     { REQUEST_LOG, false, serve_log },
-    { REQUEST_PASSWORD, true, serve_password },
+    { REQUEST_PASSWORD, true, serve_login },
+    { REQUEST_APOP, true, serve_login },
     { REQUEST_HANDOVER, true, serve_handover },
     { REQUEST_STLS, true, serve_stls },
 };
@@ -275,7 +294,8 @@ static bool reap_preauth(struct monitor *mon, enum monitor_next next)
 static bool start_preauth(struct monitor *mon)
 {
     struct preauth_start start = {
-        .settings = mon->settings, .peer = &mon->peer, .host = mon->host, .tls = mon->relay.pid > 0
+        .settings = mon->settings, .peer = &mon->peer, .host = mon->host, .stamp = mon->stamp,
+        .tls = mon->relay.pid > 0
     };
     int ends[2];
 
@@ -348,9 +368,12 @@ int monitor_run(const struct settings *settings)
         supervised_peer(mon.peer.ip);
     resolver_start(&mon.resolver, settings, &mon.peer);
     log_write(LOG_DEBUG, "(v%s) Servicing request from \"%s\" at %s", PACKAGE_VERSION, mon.peer.host, mon.peer.ip);
+    if (auth_secrets_offered(settings))
+        auth_secrets_stamp(mon.host, mon.stamp);
     if (!begin_with_tls(&mon) || !start_preauth(&mon))
         return MEM_EXIT_STATUS;
     permit(&mon, REQUEST_LOG);
+    permit(&mon, REQUEST_APOP);
     permit(&mon, REQUEST_PASSWORD);
     if (settings->tls_support == TLS_SUPPORT_STLS)
         permit(&mon, REQUEST_STLS);

@@ -42,15 +42,15 @@ static void give_up_rights(const struct settings *settings)
 
 /* ---- asking the monitor */
 
-static enum cmd_auth_verdict ask_password(void *context, const char *name, const char *password)
+static enum cmd_auth_verdict ask_login(const struct preauth *p, enum request type, const char *name,
+                                       const char *response)
 {
-    const struct preauth *p = context;
     struct privmsg m;
     uint64_t verdict;
 
-    privmsg_init(&m, REQUEST_PASSWORD);
+    privmsg_init(&m, type);
     privmsg_put_text(&m, name);
-    privmsg_put_text(&m, password);
+    privmsg_put_text(&m, response);
     if (request_ask(p->start->monitor, &m) < 0)
         _exit(MEM_EXIT_STATUS);
     verdict = privmsg_get_number(&m);
@@ -60,9 +60,21 @@ static enum cmd_auth_verdict ask_password(void *context, const char *name, const
         return CMD_AUTH_GRANTED;
     case AUTH_REFUSED:
         return CMD_AUTH_REFUSED;
+    case AUTH_UNUSABLE:
+        return CMD_AUTH_UNUSABLE;
     default:
         return CMD_AUTH_UNAVAILABLE;
     }
+}
+
+static enum cmd_auth_verdict ask_password(void *context, const char *name, const char *password)
+{
+    return ask_login(context, REQUEST_PASSWORD, name, password);
+}
+
+static enum cmd_auth_verdict ask_apop(void *context, const char *name, const char *digest)
+{
+    return ask_login(context, REQUEST_APOP, name, digest);
 }
 
 static bool prepare_tls(void *context)
@@ -109,8 +121,8 @@ _Noreturn void preauth_main(const struct preauth_start *start)
 {
     struct preauth p = {
         .start = start, .plain = -1,
-        .asks = { .context = &p, .password = ask_password, .prepare_tls = prepare_tls, .enter_tls = enter_tls,
-                  .tls = start->tls },
+        .asks = { .context = &p, .password = ask_password, .apop = ask_apop, .prepare_tls = prepare_tls,
+                  .enter_tls = enter_tls, .tls = start->tls },
     };
     struct netio *io;
     enum command_end end;

@@ -84,7 +84,8 @@ static bool settle(const struct settings *settings, const char *name, bool quiet
     struct strbuf reason = STRBUF_INIT(STRBUF_WHY_MAX);
     struct auth_user user;
     int status = EXIT_UNSETTLED;
-    enum auth_verdict verdict = checker_run(settings, name, NULL, -1, &user, &reason);
+    const struct auth_attempt attempt = { .how = AUTH_AS_OWNER, .name = name };
+    enum auth_verdict verdict = checker_run(settings, &attempt, -1, &user, &reason);
 
     if (quiet && (verdict == AUTH_REFUSED || (verdict == AUTH_GRANTED && geteuid() != 0 && user.uid != geteuid())))
         status = EXIT_NOTHING;

@@ -23,6 +23,7 @@ const char *request_name(uint32_t type)
     static const char *const names[REQUEST_COUNT] = {
         [REQUEST_LOG] = "LOG",
         [REQUEST_PASSWORD] = "PASSWORD",
+        [REQUEST_APOP] = "APOP",
         [REQUEST_HANDOVER] = "HANDOVER",
         [REQUEST_LOCK] = "LOCK",
         [REQUEST_UNLOCK] = "UNLOCK",

@@ -17,6 +17,7 @@
 enum request {
     REQUEST_LOG = 1,      /* number priority, bytes record; no answer */
     REQUEST_PASSWORD,     /* text name, text password; answer: number (enum auth_verdict) */
+    REQUEST_APOP,         /* text name, text digest; answer as PASSWORD */
     REQUEST_HANDOVER,     /* bytes unread input; no answer */
     REQUEST_LOCK,         /* number updating; answer: number (enum maillock_result), text why */
     REQUEST_UNLOCK,       /* nothing; answer: nothing */

@@ -101,6 +101,10 @@ static enum command_event answer_failure(struct authorization *a, enum cmd_auth_
         command_fail(answer, REPLY_SYS_TEMP, "Passwords cannot be checked at the moment; try again later.");
         return COMMAND_ERR_END;
     }
+    if (verdict == CMD_AUTH_UNUSABLE) {
+        command_fail(answer, REPLY_SYS_PERM, "Passwords cannot be checked; tell the administrator.");
+        return COMMAND_ERR_END;
+    }
     shown = shown_name(a);
     command_fail(answer, REPLY_AUTH, "Password supplied for \"%s\" is incorrect.", shown.data);
     strbuf_free(&shown);
@@ -120,6 +124,24 @@ static enum command_event run_pass(void *state, const struct command *command, s
     /* The login was in time; how long the answer takes is ours. */
     netio_set_deadline(a->io, 0);
     verdict = a->asks->password(a->asks->context, a->name.data, command->args[0]);
+    netio_wipe_consumed(a->io);
+    if (verdict == CMD_AUTH_GRANTED)
+        return COMMAND_NEXT_STATE;
+    return answer_failure(a, verdict, arrived, answer);
+}
+
+static enum command_event run_apop(void *state, const struct command *command, struct answer *answer)
+{
+    struct authorization *a = state;
+    int64_t arrived = netio_now();
+    enum cmd_auth_verdict verdict;
+
+    if (!options_feature_built(FEATURE_APOP))
+        return command_fail(answer, REPLY_NONE, "APOP is not available here.");
+    strbuf_reset(&a->name);
+    strbuf_adds(&a->name, command->args[0]);
+    netio_set_deadline(a->io, 0);
+    verdict = a->asks->apop(a->asks->context, a->name.data, command->args[1]);
     netio_wipe_consumed(a->io);
     if (verdict == CMD_AUTH_GRANTED)
         return COMMAND_NEXT_STATE;
@@ -200,6 +222,7 @@ static enum command_event run_proxy(void *state, const struct command *command, 
 static const struct command_row rows[] = {
     { "USER", 1, 1, 0, "USER name", run_user, NULL },
     { "PASS", 1, 1, COMMAND_REST | COMMAND_SECRET, "PASS password", run_pass, NULL },
+    { "APOP", 2, 2, COMMAND_SECRET, "APOP name digest", run_apop, NULL },
     { "CAPA", 0, 0, 0, "CAPA", run_capa, body_capa },
     { "STLS", 0, 0, 0, "STLS", run_stls, body_stls },
     { "QUIT", 0, 0, 0, "QUIT", run_quit, NULL },

@@ -1,5 +1,5 @@
 /*
- * cmd_auth: the AUTHORIZATION state (RFC 1939 section 4): USER, PASS, CAPA, QUIT; later STLS, APOP, AUTH.
+ * cmd_auth: the AUTHORIZATION state (RFC 1939 section 4): USER, PASS, APOP, CAPA, QUIT; later STLS, AUTH.
  * Runs in preauth, without privileges. It knows nobody's password database: it asks through a table of functions that
  * the process floor fills.
  */
@@ -10,12 +10,14 @@
 #include "settings/options.h"
 #include "wire/peer.h"
 
-enum cmd_auth_verdict { CMD_AUTH_GRANTED, CMD_AUTH_REFUSED, CMD_AUTH_UNAVAILABLE };
+enum cmd_auth_verdict { CMD_AUTH_GRANTED, CMD_AUTH_REFUSED, CMD_AUTH_UNAVAILABLE, CMD_AUTH_UNUSABLE };
 
 struct cmd_auth_asks {
     void *context;
     /* Blocks until the monitor's answer. name and password are as the client sent them, 1 to COMMAND_LINE_MAX bytes. */
     enum cmd_auth_verdict (*password)(void *context, const char *name, const char *password);
+    /* The same for the two arguments of APOP. */
+    enum cmd_auth_verdict (*apop)(void *context, const char *name, const char *digest);
     /* STLS: gets TLS ready; false: it cannot be had, and the log says why. Then, when the +OK is with the client,
        enter_tls puts the other stream in the place of io's descriptors, and sets tls. NULL: STLS is not offered. */
     bool (*prepare_tls)(void *context);
@@ -25,7 +27,8 @@ struct cmd_auth_asks {
 
 /* Sends the greeting and serves the state. host: our name for greeting and QUIT. stamp: "<PID.TIME@HOST>" for APOP,
    NULL or "" when there is no database of secrets. COMMAND_END_NEXT_STATE: logged in, nothing was replied yet, what the
-   client sent ahead is unread in io. USER never tells who exists. A refused PASS (and one that could not be checked) is
+   client sent ahead is unread in io. USER never tells who exists. A refused PASS or APOP (and one that could not be
+   checked) is
    answered at a fixed instant, failure-delay seconds after it arrived, or a multiple of that when the check took
    longer; it is logged by the monitor, and ends the session. A client that hangs up before gets COMMAND_END_IO at once.
    Sets netio's timeout and its deadline (option preauth-timeout); on return there is no deadline. */

@@ -75,6 +75,15 @@ void stats_login(const struct settings *settings, const char *user, const struct
     strbuf_free(&text);
 }
 
+void stats_apop(const char *user)
+{
+    struct strbuf shown = STRBUF_INIT(SHOWN_USER_MAX * 4 + 3);
+
+    escape(&shown, user, SHOWN_USER_MAX);
+    log_write(LOG_INFO, "apop \"%s\"", shown.data);
+    strbuf_free(&shown);
+}
+
 void stats_failed_login(const char *user, const struct peer *peer, const char *reason)
 {
     struct strbuf shown = STRBUF_INIT(SHOWN_USER_MAX * 4 + 3);

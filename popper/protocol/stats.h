@@ -19,6 +19,9 @@ void stats_session(const struct settings *settings, const char *user, const stru
 /* log-login with %0 version %1 user %2 host %3 ip, notice. */
 void stats_login(const struct settings *settings, const char *user, const struct peer *peer);
 
+/* "apop "USER"", info: a login by APOP. */
+void stats_apop(const char *user);
+
 /* "[AUTH] Failed attempted login to USER from host (HOST) IP", notice; the reason, when there is one, in a second
    record at info. */
 void stats_failed_login(const char *user, const struct peer *peer, const char *reason);

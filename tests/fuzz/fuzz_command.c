@@ -111,7 +111,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct settings settings = {
         .timeout = 600, .preauth_timeout = 60, .announce_expire = -1, .announce_login_delay = -1, .statistics = true
     };
-    struct cmd_auth_asks asks = { .password = ask };
+    struct cmd_auth_asks asks = { .password = ask, .apop = ask };
     struct netio *io;
 
     if (size < 1)

@@ -26,7 +26,7 @@ static struct netio *io;
 
 /* The monitor. */
 static struct {
-    int asked;
+    int asked, apop;
     char name[2000], password[2000];
     double takes;
     bool has_tls;
@@ -42,6 +42,8 @@ static enum cmd_auth_verdict ask(void *context, const char *name, const char *pa
     fake_clock_add(monitor.takes);
     if (strcmp(password, "right") == 0)
         return CMD_AUTH_GRANTED;
+    if (strcmp(password, "unusable") == 0)
+        return CMD_AUTH_UNUSABLE;
     return strcmp(password, "broken") == 0 ? CMD_AUTH_UNAVAILABLE : CMD_AUTH_REFUSED;
 }
 
@@ -65,6 +67,12 @@ static void enter_tls(void *context)
     asks.tls = true;
 }
 
+static enum cmd_auth_verdict ask_apop(void *context, const char *name, const char *digest)
+{
+    monitor.apop++;
+    return ask(context, name, digest);
+}
+
 static void setup(void)
 {
     settings = (struct settings){
@@ -74,7 +82,7 @@ static void setup(void)
     memset(&monitor, 0, sizeof monitor);
     monitor.has_tls = true;
     asks = (struct cmd_auth_asks){
-        .context = &monitor, .password = ask, .prepare_tls = prepare_tls, .enter_tls = enter_tls
+        .context = &monitor, .password = ask, .apop = ask_apop, .prepare_tls = prepare_tls, .enter_tls = enter_tls
     };
     io = fake_netio_new();
     catch_log();
@@ -126,8 +134,16 @@ static const struct {
       GREETING "-ERR \"STAT\" is not possible in this state: log in first.\r\n-ERR \"RETR\" is not possible in this "
                "state: log in first.\r\n" BYE,
       COMMAND_END_QUIT },
-    { "not built yet", "APOP alice 0123\r\nAUTH\r\nQUIT\r\n",
-      GREETING "-ERR Unknown command: \"APOP\".\r\n-ERR Unknown command: \"AUTH\".\r\n" BYE, COMMAND_END_QUIT },
+    { "not built yet", "AUTH\r\nQUIT\r\n", GREETING "-ERR Unknown command: \"AUTH\".\r\n" BYE, COMMAND_END_QUIT },
+    { "must not be checked", "USER alice\r\nPASS unusable\r\nQUIT\r\n",
+      GREETING "+OK Password required for alice.\r\n-ERR [SYS/PERM] Passwords cannot be checked; tell the "
+               "administrator.\r\n",
+      COMMAND_END_ERR },
+    { "APOP without a digest", "APOP\r\nAPOP alice\r\nAPOP alice x y\r\nQUIT\r\n",
+      GREETING "-ERR Too few arguments for the APOP command, usage: APOP name digest\r\n"
+               "-ERR Too few arguments for the APOP command, usage: APOP name digest\r\n"
+               "-ERR Too many arguments for the APOP command, usage: APOP name digest\r\n" BYE,
+      COMMAND_END_QUIT },
     { "CAPA", "CAPA\r\nCAPA x\r\nQUIT\r\n",
       GREETING CAPA_HEAD "USER\r\n" CAPA_TAIL "-ERR Too many arguments for the CAPA command, usage: CAPA\r\n" BYE,
       COMMAND_END_QUIT },
@@ -164,6 +180,52 @@ START_TEST(shy_hides_name_and_version)
                                                                                              "CODE\r\nPIPELINING\r\n."
                                                                                              "\r\n"
                                      "-ERR POP EOF or I/O Error\r\n");
+}
+END_TEST
+
+/* What is heard, in the words that PASS uses. */
+static const struct {
+    const char *said, *heard;
+    enum command_end end;
+} apops[] = {
+    { "APOP alice right\r\nSTAT\r\n", "", COMMAND_END_NEXT_STATE },
+    { "apop ../x wrong\r\nQUIT\r\n", "-ERR [AUTH] Password supplied for \"../x\" is incorrect.\r\n", COMMAND_END_ERR },
+    { "USER bob\r\nAPOP alice broken\r\nQUIT\r\n",
+      "+OK Password required for bob.\r\n-ERR [SYS/TEMP] Passwords cannot be checked at the moment; try again "
+      "later.\r\n",
+      COMMAND_END_ERR },
+    { "APOP alice unusable\r\n", "-ERR [SYS/PERM] Passwords cannot be checked; tell the administrator.\r\n",
+      COMMAND_END_ERR },
+};
+
+START_TEST(apop)
+{
+    char expected[1000];
+
+    log_set_debug(true);
+    fake_say(io, apops[_i].said);
+    if (!options_feature_built(FEATURE_APOP)) {
+        serve();
+        ck_assert_ptr_nonnull(strstr(fake_heard(io), "-ERR APOP is not available here.\r\n"));
+        return;
+    }
+    ck_assert_int_eq(serve(), apops[_i].end);
+    log_set_debug(false);
+    snprintf(expected, sizeof expected, "%s%s", GREETING, apops[_i].heard);
+    ck_assert_str_eq(fake_heard(io), expected);
+    ck_assert_int_eq(monitor.apop, 1);
+    ck_assert_int_eq(monitor.asked, 1);
+    ck_assert_int_ge(fake_wipes(io), 1);
+    ck_assert_ptr_null(strstr(caught.data, monitor.password));
+}
+END_TEST
+
+START_TEST(apop_needs_no_clear_text)
+{
+    settings.clear_text_password = CLEAR_TEXT_NEVER;
+    fake_say(io, "APOP alice right\r\n");
+    if (options_feature_built(FEATURE_APOP))
+        ck_assert_int_eq(serve(), COMMAND_END_NEXT_STATE);
 }
 END_TEST
 
@@ -230,16 +292,17 @@ static const struct {
 
 START_TEST(failures_are_answered_at_a_fixed_instant)
 {
-    const char *passwords[] = { "wrong", "broken" };
+    const char *logins[] = { "USER alice\r\nPASS wrong", "USER alice\r\nPASS broken", "APOP alice wrong", "APOP alice broken" };
+    size_t count = options_feature_built(FEATURE_APOP) ? 4 : 2;
 
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < count; i++) {
         struct netio *client = fake_netio_new();
         char line[60];
         int64_t start = netio_now();
 
         settings.failure_delay = delays[_i].delay;
         monitor.takes = delays[_i].takes;
-        snprintf(line, sizeof line, "USER alice\r\nPASS %s\r\n", passwords[i]);
+        snprintf(line, sizeof line, "%s\r\n", logins[i]);
         fake_say(client, line);
         ck_assert_int_eq(cmd_auth_serve(client, &settings, &peer, "pop.example", NULL, &asks), COMMAND_END_ERR);
         ck_assert_msg(netio_now() - start == (int64_t)(delays[_i].answered_after * (double)NS), "%s: %lld",
@@ -402,6 +465,8 @@ int main(void)
     tcase_add_loop_test(tc, each_session, 0, sizeof sessions / sizeof *sessions);
     tcase_add_test(tc, greeting_with_a_stamp);
     tcase_add_test(tc, shy_hides_name_and_version);
+    tcase_add_loop_test(tc, apop, 0, (int)(sizeof apops / sizeof *apops));
+    tcase_add_test(tc, apop_needs_no_clear_text);
     tcase_add_test(tc, capa_announces_what_is_set);
     tcase_add_test(tc, auto_delete_expires_at_once);
     tcase_add_test(tc, the_password_is_everything_after_the_blank);

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "auth/auth.h"
+#include "auth/auth_secrets.h"
 #include "process/checker.h"
 #include "process/keeper.h"
 #include "process/monitor.h"
@@ -24,9 +25,11 @@ static void (*hostile)(int monitor);
 static struct keeper_start kept;
 static char kept_unread[NETIO_UNREAD_MAX + 1];
 static int keepers;
+static char offered[AUTH_STAMP_MAX];
 
 void preauth_main(const struct preauth_start *start)
 {
+    strcpy(offered, start->stamp);
     hostile(start->monitor);
     _exit(0);
 }
@@ -49,11 +52,19 @@ bool auth_canonical_name(const struct settings *settings, const char *given, cha
     return true;
 }
 
-enum auth_verdict auth_check_password(const struct settings *settings, const char *given, const char *password,
-                                      struct auth_user *user_r,
-                                      struct strbuf *reason)
+enum auth_verdict auth_check(const struct settings *settings, const struct auth_attempt *attempt,
+                             struct auth_user *user_r, struct strbuf *reason)
 {
+    const char *given = attempt->name, *password = attempt->response;
+
     (void)settings;
+    if (attempt->how == AUTH_AS_OWNER) {
+        *user_r = (struct auth_user){ .uid = 64003, .gid = 64004, .name = "owner", .home = "/home/owner" };
+        return AUTH_GRANTED;
+    }
+    /* The right digest is the stamp that was offered. */
+    if (attempt->how == AUTH_BY_APOP && strcmp(password, attempt->stamp) != 0)
+        return AUTH_REFUSED;
     if (strcmp(password, "crash") == 0)
         abort();
     if (strcmp(password, "silence") == 0)
@@ -64,6 +75,10 @@ enum auth_verdict auth_check_password(const struct settings *settings, const cha
         strbuf_fail(reason, "the store is away");
         return AUTH_UNAVAILABLE;
     }
+    if (strcmp(password, "unusable") == 0) {
+        strbuf_fail(reason, "the store is open to all");
+        return AUTH_UNUSABLE;
+    }
     if (strcmp(password, "wrong") == 0) {
         strbuf_fail(reason, "wrong password");
         return AUTH_REFUSED;
@@ -71,15 +86,6 @@ enum auth_verdict auth_check_password(const struct settings *settings, const cha
     *user_r = (struct auth_user){ .uid = strcmp(password, "root") == 0 ? 0 : 64001, .gid = 64002, .is_virtual = true };
     strcpy(user_r->name, strcmp(password, "path") == 0 ? "../etc/passwd" : given);
     strcpy(user_r->home, strcmp(password, "relative") == 0 ? "home" : "/home/alice");
-    return AUTH_GRANTED;
-}
-
-enum auth_verdict auth_find_owner(const struct settings *settings, const char *name, struct auth_user *user_r,
-                                  struct strbuf *reason)
-{
-    (void)settings, (void)reason;
-    *user_r = (struct auth_user){ .uid = 64003, .gid = 64004, .home = "/home/owner" };
-    strcpy(user_r->name, name);
     return AUTH_GRANTED;
 }
 
@@ -93,6 +99,7 @@ static const struct {
     { "secret", AUTH_GRANTED, "" },
     { "wrong", AUTH_REFUSED, "wrong password" },
     { "unavailable", AUTH_UNAVAILABLE, "the store is away" },
+    { "unusable", AUTH_UNUSABLE, "the store is open to all" },
     { "crash", AUTH_UNAVAILABLE, "the process that checks passwords ended without an answer (wait status 6)" },
     { "silence", AUTH_UNAVAILABLE, "the process that checks passwords ended without an answer (wait status 0)" },
     { "root", AUTH_UNAVAILABLE, "the process that checks passwords gave a broken answer" },
@@ -100,16 +107,25 @@ static const struct {
     { "relative", AUTH_UNAVAILABLE, "the process that checks passwords gave a broken answer" },
 };
 
+static enum auth_verdict run_check(const struct settings *settings, const char *password, int asker,
+                                   struct auth_user *user_r, struct strbuf *reason)
+{
+    const struct auth_attempt attempt = { .how = AUTH_BY_PASSWORD, .name = "alice", .response = password };
+
+    return checker_run(settings, &attempt, asker, user_r, reason);
+}
+
 START_TEST(verdicts)
 {
+    const struct auth_attempt owner = { .how = AUTH_AS_OWNER, .name = "owner" };
     struct settings *settings = settings_new();
     struct strbuf reason = STRBUF_INIT(STRBUF_WHY_MAX);
     struct auth_user user;
 
     signal(SIGABRT, SIG_DFL);
-    ck_assert_int_eq(checker_run(settings, "owner", NULL, -1, &user, &reason), AUTH_GRANTED);
+    ck_assert_int_eq(checker_run(settings, &owner, -1, &user, &reason), AUTH_GRANTED);
     ck_assert_uint_eq(user.uid, 64003);
-    ck_assert_int_eq(checker_run(settings, "alice", checks[_i].password, -1, &user, &reason), checks[_i].verdict);
+    ck_assert_int_eq(run_check(settings, checks[_i].password, -1, &user, &reason), checks[_i].verdict);
     ck_assert_str_eq(reason.data, checks[_i].reason);
     if (checks[_i].verdict == AUTH_GRANTED) {
         ck_assert_str_eq(user.name, "alice");
@@ -131,7 +147,7 @@ START_TEST(a_check_is_abandoned_when_nobody_waits)
 
     ck_assert_int_eq(privmsg_pair(ends), 0);
     close(ends[1]);
-    ck_assert_int_eq(checker_run(settings, "alice", "hang", ends[0], &user, &reason), AUTH_UNAVAILABLE);
+    ck_assert_int_eq(run_check(settings, "hang", ends[0], &user, &reason), AUTH_UNAVAILABLE);
     ck_assert_int_eq(waitpid(-1, NULL, WNOHANG), -1);
 }
 END_TEST
@@ -198,6 +214,37 @@ static void guesses_again(int monitor)
     try_password(monitor, "secret");
     say(monitor, REQUEST_HANDOVER, "", NULL);
     pause();
+}
+
+static void uses_apop(int monitor)
+{
+    say(monitor, REQUEST_APOP, "alice", offered);
+    if (hear(monitor) == AUTH_GRANTED)
+        say(monitor, REQUEST_HANDOVER, "STAT\r\nQU", NULL);
+    /* A database looks usable: there is a stamp, with our pid and a number that is not only the time. */
+    if (options_feature_built(FEATURE_APOP) != (strncmp(offered, "<", 1) == 0) || strlen(offered) < 20 * (offered[0] == '<'))
+        _exit(3);
+}
+
+static void guesses_by_both(int monitor)
+{
+    try_password(monitor, "wrong");
+    say(monitor, REQUEST_APOP, "alice", "digest");
+    pause();
+}
+
+static void guesses_by_both_turned(int monitor)
+{
+    say(monitor, REQUEST_APOP, "alice", "guess");
+    hear(monitor);
+    say(monitor, REQUEST_PASSWORD, "alice", "secret");
+    pause();
+}
+
+static void hears_of_trouble(int monitor)
+{
+    if (try_password(monitor, "unusable") != AUTH_UNUSABLE)
+        _exit(3);
 }
 
 static void hands_over_without_login(int monitor)
@@ -294,6 +341,13 @@ static const struct {
     { "wrong password", is_wrong, 0, false,
       "notice [AUTH] Failed attempted login to alice from host (unknown) unknown\n"
       "info alice at unknown (unknown): -ERR [AUTH] login refused: wrong password\n" },
+    { "APOP", uses_apop, 42, true, "info apop \"alice\"\nnotice (v5.0.0) POP login by user \"alice\" at" },
+    { "a guess at APOP after one at PASS", guesses_by_both, 75, false,
+        "err the process that meets clients first asked for APOP, which it may not now" },
+    { "a guess at PASS after one at APOP", guesses_by_both_turned, 75, false,
+        "err the process that meets clients first asked for PASSWORD, which it may not now" },
+    { "a store that must not be used", hears_of_trouble, 0, false,
+        "err passwords cannot be checked: the store is open to all\n" },
     { "a second guess", guesses_again, 75, false,
         "err the process that meets clients first asked for PASSWORD, which it may not now" },
     { "handover without login", hands_over_without_login, 75, false,
@@ -330,11 +384,15 @@ START_TEST(what_preauth_may_do)
 {
     struct settings *settings = settings_new();
     int null = open("/dev/null", O_RDWR);
+    char database[] = "/tmp/test_monitor.XXXXXX";
 
     dup2(null, 0);
     catch_log();
     hostile = acts[_i].hostile;
+    settings->apop_file = database;
+    close(mkstemp(database));
     ck_assert_msg(monitor_run(settings) == acts[_i].status, "%s: %s", acts[_i].name, caught.data);
+    unlink(database);
     ck_assert_msg(keepers == acts[_i].keeper, "%s", acts[_i].name);
     if (acts[_i].log)
         ck_assert_msg(strstr(caught.data, acts[_i].log) != NULL, "%s: %s", acts[_i].name, caught.data);

@@ -7,6 +7,7 @@ As root the server is started as root, and its users are unprivileged; a second 
 import argparse
 import concurrent.futures
 import contextlib
+import hashlib
 import os
 import pathlib
 import re
@@ -23,7 +24,7 @@ import mbox  # noqa: E402
 from tlsclient import make_certificate  # noqa: E402
 from session import Session, processes_of_session  # noqa: E402
 from transcript import CHECKS, TALK, Broken, Mismatch, Step, describe, numbers, parse, short, unescape  # noqa: E402
-from world import FIRST_UID, PATIENCE, Runner, World  # noqa: E402
+from world import FIRST_UID, PATIENCE, Runner, World, features  # noqa: E402
 
 
 class Play:
@@ -55,6 +56,9 @@ class Play:
             elif step.tag in ("C", "Craw"):
                 self.current()
                 self.unsent += unescape(step.text) if step.tag == "Craw" else self.world.expand(step.text).encode("latin-1") + b"\r\n"
+            elif step.tag == "apop":
+                self.current()
+                self.unsent += self.apop(*step.text.split())
             elif step.tag in TALK:
                 self.flush()
                 getattr(self, "do_" + {"S~": "match", "S*": "body", "Sx": "repeated", "E~": "error_text"}.get(step.tag, step.tag.lower().replace("-", "_")))(step)
@@ -85,7 +89,14 @@ class Play:
             if not reply.startswith(b"+OK "):
                 raise Mismatch(f"{command.split()[0]} was answered {short(reply)}")
 
+    def apop(self, name, secret=None):
+        """The command for the stamp of this connection's greeting; with the user's secret, or another."""
+        secret = secret or self.world.secrets[name]
+        digest = hashlib.md5((self.current().stamp + secret).encode("latin-1")).hexdigest()
+        return f"APOP {name} {digest}\r\n".encode("latin-1")
+
     def greeting(self, line):
+        self.current().stamp = "".join(re.findall(r"<[^<>]*>$", line.decode("latin-1")))
         match = re.match(rb"\+OK Qpopper[^ ]* \(version (\S+)\) at (\S+) starting\.", line)
         if match:
             self.world.greeted_version, self.world.greeted_host = (g.decode("latin-1") for g in match.groups())
@@ -134,7 +145,7 @@ class Play:
 
     def do_s(self, step):
         line = self.current().line()
-        if line.startswith(b"+OK Qpopper"):
+        if line.startswith((b"+OK Qpopper", b"+OK ready")):
             self.greeting(line)
         expected = self.world.expand(step.text).encode("latin-1")
         if line != expected:
@@ -148,7 +159,7 @@ class Play:
 
     def do_match(self, step):
         line = self.current().line()
-        if line.startswith(b"+OK Qpopper"):
+        if line.startswith((b"+OK Qpopper", b"+OK ready")):
             self.greeting(line)
         pattern = self.world.expand(step.text, re.escape)
         if not re.fullmatch(pattern, line.decode("latin-1")):
@@ -301,17 +312,11 @@ class Play:
         for name, session in self.world.sessions.items():
             if session.status is not None and session.status < 0 and not self.world.case.all("kill"):
                 raise Mismatch(f"session {name} died of signal {-session.status}")
-        secrets = {u.password for u in self.world.users if len(u.password) >= 6}
+        secrets = {s for s in [u.password for u in self.world.users] + list(self.world.secrets.values()) if len(s) >= 6}
         for line in self.world.log():
             for secret in secrets:
                 if secret in line:
                     raise Mismatch(f"a password stands in the log: {line}")
-
-
-def features(popper):
-    """Names of the parts that this build has."""
-    listed = subprocess.run([popper, "--list-options"], stdout=subprocess.PIPE, check=True).stdout.decode("ascii").splitlines()
-    return {line.split("\t")[4] for line in listed if line.split("\t")[5] == "yes"}
 
 
 def reason_to_skip(case, runner, popper):
@@ -377,12 +382,12 @@ def readable_by_others(popper, directory):
     """The server's file if everybody may run it, else a copy that everybody may run (a build under /root)."""
     if os.getuid() != 0 or all(p.stat().st_mode & 0o001 for p in [popper, *popper.parents]):
         return popper
-    copy = pathlib.Path(directory) / "popper"
-    shutil.copy(popper, copy)
-    copy.chmod(0o755)
+    for program in [popper] + [p for p in [popper.parent / "popauth"] if p.exists()]:
+        shutil.copy(program, directory)
+        (pathlib.Path(directory) / program.name).chmod(0o755)
     for module in popper.parent.glob("popper-*.so"):
         shutil.copy(module, directory)
-    return copy
+    return pathlib.Path(directory) / popper.name
 
 
 def main():

@@ -20,7 +20,7 @@ class Session:
     """A server process and our end of its descriptors 0, 1, 2."""
 
     def __init__(self, world, extra_args):
-        self.world, self.input, self.at_eof, self.status = world, b"", False, None
+        self.world, self.input, self.at_eof, self.status, self.stamp = world, b"", False, None, ""
         self.sent_at = self.received_at = time.monotonic()
         self.pieces = 0  # what came at once, since the last command; where writes keep their limits it counts them
         self.tls = None

@@ -19,9 +19,9 @@ class Broken(Exception):
     """The transcript itself cannot be read."""
 
 
-SETUP = {"config", "args", "user", "maildrop", "file", "env", "over", "needs", "setup", "without", "leaves", "again", "spool"}
+SETUP = {"config", "args", "user", "maildrop", "file", "env", "over", "needs", "setup", "without", "leaves", "again", "spool", "secret"}
 TALK = {"C", "Craw", "S", "S~", "Sx", "E~", "S*", "eof", "close", "half-close", "reset", "session", "login", "pause", "quiet", "elapsed", "run",
-        "deliver", "kill", "end", "now", "pieces"}
+        "deliver", "kill", "end", "now", "pieces", "apop"}
 CHECKS = {"exit", "L", "L~", "L!", "Y~", "Y!", "M", "F", "F!", "status", "inode"}
 BLOCKS = {"S*", "maildrop", "file", "define", "config", "passwd"}
 

@@ -1,6 +1,7 @@
 """world: what a case finds and leaves: how the server is started, its users, spool, configuration, log. A private directory each.
 """
 import fcntl
+import functools
 import grp
 import os
 import pathlib
@@ -26,6 +27,17 @@ FIRST_UID = 64321
 PATIENCE = float(os.environ.get("POPPER_WIRE_PATIENCE", "1"))
 STEP_SECONDS = 10 * PATIENCE
 STAMP = re.compile(r"^\w{3} [ \d]\d \d\d:\d\d:\d\d\.\d{3} \d{4} \[\d+\] ?")
+
+
+@functools.lru_cache(None)
+def features(popper):
+    """What this server was built with, by the names of --list-options."""
+    try:
+        done = subprocess.run([popper, "--list-options"], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=STEP_SECONDS)
+    except OSError:
+        return frozenset()
+    rows = [line.split("\t") for line in done.stdout.splitlines()] if done.returncode == 0 else []
+    return frozenset(row[4] for row in rows if row[5:6] == ["yes"])
 
 
 class Runner:
@@ -160,10 +172,28 @@ class World:
             owner = self.user(options["owner"]) if "owner" in options else None
             data = block_bytes([self.expand(line) for line in step.block]) if step.block is not None else self.content(spec)
             self.put(self.dir / self.expand(name), data, int(options.get("mode", "644"), 8), owner)
+        self.put_secrets()
         for step in self.case.all("setup"):
             self.shell(step)
         self.before = {u.name: self.look(u) for u in self.users}
         self.listed = set(os.listdir(self.spool))
+
+    def put_secrets(self):
+        """`secret: NAME SECRET [-scram]` lines, by popauth; the first makes the database."""
+        self.secrets = {}
+        file = self.dir / "pop.auth"
+        for step in self.case.all("secret"):
+            name, secret, *options = shlex.split(step.text)
+            commands = [["-user", name, secret, *options]]
+            if not self.secrets:
+                commands.insert(0, ["-init"])
+            self.secrets[name] = secret
+            for command in commands:
+                done = subprocess.run([self.popper.parent / "popauth", "-file", file, *command], stdin=subprocess.DEVNULL, capture_output=True)
+                if done.returncode != 0:
+                    raise Broken(f"popauth {command}: {done.stderr.decode('latin-1')}")
+        if self.secrets:
+            self.own(file)
 
     def put_maildrops(self):
         given = {self.users[0].name: self.content("messages(1-3)")}
