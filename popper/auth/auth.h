@@ -6,9 +6,9 @@
  * auth_find_user is the first axis alone, for mechanisms that bring their own check; auth_check_password is both.
  *
  * These run inside a short-lived child that the monitor forked (root when the shadow file is needed, which is the
- * reason for the child): it is given one name and one password (or digest), and its answer is a verdict. Every refusal costs the
- * same and looks the same to the client; the reason is for the log only. Order (facts page 7): name syntax (I9),
- * trim-domain, downcase-user, nonauth-file, auth-file, store, block-uid, expiry.
+ * reason for the child): it is given one name and one password (or digest), and its answer is a verdict. Every refusal
+ * costs the same and looks the same to the client; the reason is for the log only. Order (facts page 7): name syntax
+ * (I9), trim-domain, downcase-user, nonauth-file, auth-file, store, block-uid, expiry.
  */
 #ifndef AUTH_AUTH_H
 #define AUTH_AUTH_H

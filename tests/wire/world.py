@@ -164,6 +164,8 @@ class World:
         for step in self.case.all("config"):
             config += [self.expand(line) for line in ([step.text] if step.text else []) + (step.block or [])]
         config = self.case.config_without(config)
+        if "APOP" in features(self.popper) and "apop-file" not in "".join(config):  # never the host's own
+            config.append(f"set apop-file = {self.dir}/pop.auth")
         self.put(self.dir / "popper.conf", "".join(c + "\n" for c in config).encode("latin-1"), 0o644)
         for step in self.case.all("file"):
             name, *words = step.text.split(" ")
