@@ -16,7 +16,7 @@ import threading
 import time
 
 sys.path.insert(0, str(pathlib.Path(os.path.abspath(__file__)).parent))
-from standing import PATIENCE, TESTS, Client, Server, begins, free_port, matches, run_all, same, wait_until  # noqa: E402
+from standing import PATIENCE, TESTS, Client, Server, begins, descendants, free_port, matches, run_all, same, wait_until  # noqa: E402
 import mbox  # noqa: E402
 from inetd import find  # noqa: E402
 
@@ -76,6 +76,24 @@ def closed_without_greeting():
             same(f"the end after {name}", True, client.at_end())
             server.wait_for(f"the connection from proxy 127.0.0.1 is closed: no good PROXY protocol header: {'it ' if 'time' in reason else ''}")
             matches(name, reason, "\n".join(server.records()))
+
+
+def the_reader_has_no_rights():
+    with Server("set proxy-networks = 127.0.0.0/30") as server:
+        server.start()
+        client = Client(server.port, greet=False)
+        processes = wait_until("two processes", lambda: d if len(d := descendants(server.process.pid)) == 2 else None)
+        pid, reader = next((p, f) for p, f in processes.items() if f["PPid"] != str(server.process.pid))
+        wait_until("its sandbox", lambda: descendants(server.process.pid)[pid]["Seccomp"] == "2")
+        reader = descendants(server.process.pid)[pid]
+        same("capabilities", 0, int(reader["CapEff"], 16) | (int(reader["CapPrm"], 16) if os.getuid() == 0 else 0))
+        same("new privileges", "1", reader["NoNewPrivs"])
+        if os.getuid() == 0:
+            if "0" in reader["Uid"].split() or "0" in reader["Gid"].split():
+                raise AssertionError(f"the reader's ids: {reader['Uid']}, {reader['Gid']}")
+            if os.readlink(f"/proc/{pid}/root") == "/":
+                raise AssertionError("the reader is not locked in")
+        client.close()
 
 
 def headers_from_elsewhere():
@@ -273,7 +291,7 @@ def samples_are_good():
         shutil.rmtree(directory)
 
 
-CASES = [true_clients, headers_without_client, closed_without_greeting, headers_from_elsewhere, policy_sees_the_true_client, header_then_tls,
+CASES = [true_clients, headers_without_client, closed_without_greeting, the_reader_has_no_rights, headers_from_elsewhere, policy_sees_the_true_client, header_then_tls,
          samples_are_good, two_behind_haproxy_lose_nothing, nginx_takes_users_to_their_hosts]
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ import threading
 import time
 
 sys.path.insert(0, str(pathlib.Path(os.path.abspath(__file__)).parent))
-from standing import Server, begins, matches, run_all, same  # noqa: E402
+from standing import Server, begins, descendants, matches, run_all, same, wait_until  # noqa: E402
 
 INSIDE = "POPPER_RESOLVER_NAMESPACES"
 # client: (its name or None: there is none, or "": no answer; the addresses of that name or None: it does not exist)
@@ -137,6 +137,16 @@ def a_silent_name_server():
             raise AssertionError("who does not log in waits for the name server")
 
 
+def who_asks_is_nobody():
+    with site() as server:
+        server.start()
+        client = server.client(source="127.0.0.24")
+        wait_until("no process but the server and its monitor is root",
+                   lambda: [f["Uid"].split()[0] for f in descendants(server.process.pid).values()].count("0") == 1)
+        same("monitor, preauth and the one who asks", 3, len(descendants(server.process.pid)))
+        client.ask("QUIT")
+
+
 def nothing_is_asked():
     with site("reset reverse-lookup") as server:
         server.start()
@@ -146,7 +156,7 @@ def nothing_is_asked():
         same("questions", [], name_server.questions[before:])
 
 
-CASES = [names_that_are_believed, names_that_are_not, no_name, a_silent_name_server, nothing_is_asked]
+CASES = [names_that_are_believed, names_that_are_not, no_name, a_silent_name_server, who_asks_is_nobody, nothing_is_asked]
 
 
 def enter_namespaces():

@@ -37,6 +37,25 @@ def wait_until(what, condition, seconds=PATIENCE):
     raise AssertionError(f"not within {seconds} s: {what}")
 
 
+def descendants(pid):
+    """{pid: fields of its status} of all processes below one."""
+    parents = {}
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            text = pathlib.Path(f"/proc/{name}/status").read_text()
+        except OSError:
+            continue
+        parents[int(name)] = dict(line.split(":\t", 1) for line in text.split("\n") if ":\t" in line)
+    found, more = {}, [pid]
+    while more:
+        parent = more.pop()
+        for child, fields in parents.items():
+            if fields["PPid"] == str(parent):
+                found[child] = fields
+                more.append(child)
+    return found
+
+
 class Client:
     """Speaks POP3. source: which address of this host it comes from."""
 
