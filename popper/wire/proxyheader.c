@@ -83,7 +83,8 @@ static enum proxyheader_result parse_words(char *line, struct proxyheader_client
     destination = take_word(&line);
     source_port = take_word(&line);
     destination_port = take_word(&line);
-    if (!destination_port || line)
+    /* An empty word, between two blanks, does not end the line. */
+    if (!source || !destination || !source_port || !destination_port || line)
         return bad(why, "it has not four words after the protocol");
     if (inet_pton(family, source, from) != 1 || inet_pton(family, destination, to) != 1)
         return bad(why, "an address in it is none");
