@@ -634,6 +634,7 @@ int keeper_run(const struct keeper_start *start)
     struct session_start session;
     enum maildrop_status status;
 
+    tlsrelay_forget_keys();
     handle_signals();
     status = be_the_user(&k, &why) ? prepare(&k, &why) : MAILDROP_PERM;
     session = session_start_of(&k, status, &why);

@@ -175,6 +175,7 @@ static bool start_session(struct standalone *st, int client, const struct peer *
         refuse(st, client, peer->ip, strerror(errno));
         return false;
     }
+    tlsrelay_renew_keys();
     pid = fork();
     if (pid == 0) {
         *status_r = serve(st, client, ends[1], delay);
@@ -469,7 +470,6 @@ int standalone_run(struct settings *settings, const struct standalone_start *sta
 
     if (tlsrelay_check(settings, &why) < 0)
         return complain(why.data);
-    tlsrelay_renew_keys();
     reload_prepare(&st.reload, start->argc, start->argv, start->argv0);
     if (listen_everywhere(&st, &why) < 0)
         return complain(why.data);

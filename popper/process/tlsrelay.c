@@ -38,14 +38,19 @@
 #define FINISH_GRACE_MS 10000 /* beyond the relay's own time limits */
 #define ANSWER_GRACE_MS 2000
 #define SECOND INT64_C(1000000000)
+#define TICKET_KEY_LIFE (4 * 3600 * SECOND) /* tickets live for less, and the two keys before still open theirs */
 
 /* ---- keys of session tickets */
 
 static unsigned char ticket_keys[TLS_TICKET_KEYS - 1][TLS_TICKET_KEY];
 static size_t ticket_key_count;
+static int64_t ticket_key_made;
 
 void tlsrelay_renew_keys(void)
 {
+    if (ticket_key_count > 0 && netio_now() - ticket_key_made < TICKET_KEY_LIFE)
+        return;
+    ticket_key_made = netio_now();
     memmove(ticket_keys[1], ticket_keys[0], sizeof ticket_keys - TLS_TICKET_KEY);
     digest_random(ticket_keys[0], TLS_TICKET_KEY);
     if (ticket_key_count < sizeof ticket_keys / sizeof *ticket_keys)

@@ -56,9 +56,9 @@ void tlsrelay_finish(struct tlsrelay *r, const struct settings *settings, const 
    keep TLS from working is logged. 0 (also without tls-support), or -1 and why. */
 int tlsrelay_check(const struct settings *settings, struct strbuf *why);
 
-/* A new key for session tickets, for relays that are started from now on by this process and its children; the two
-   before it still open. For standalone mode, where one process starts them all. tlsrelay_forget_keys is for children
-   that are no relays. */
+/* For standalone mode, where one process starts all sessions; to be called before each: sees to it that there is a key
+   for session tickets that is not old. The keys before it still open tickets for a while. tlsrelay_forget_keys is for
+   children that start no relay. */
 void tlsrelay_renew_keys(void);
 void tlsrelay_forget_keys(void);
 

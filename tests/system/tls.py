@@ -161,6 +161,22 @@ class Site:
             subprocess.run(["rm", "-rf", self.dir], check=True)
 
     @contextlib.contextmanager
+    def standalone(self):
+        """A server that listens itself, and its port."""
+        with socket.create_server(("127.0.0.1", 0)) as s:
+            port = s.getsockname()[1]
+        server = subprocess.Popen([self.command()[0], f"127.0.0.1:{port}", *self.command()[1:]], stdin=subprocess.DEVNULL,
+                                  stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd="/")
+        try:
+            if server.poll() is None:
+                self.logged("listening at|popper: ", 10)
+            yield server, port
+        finally:
+            server.send_signal(signal.SIGTERM)
+            server.wait(20)
+            server.stderr.close()
+
+    @contextlib.contextmanager
     def listen(self):
         """A port on which each connection gets a server, as inetd would do it."""
         command = self.command()
@@ -774,6 +790,23 @@ def alpn(site):
     site.logged("failed: the client wants another protocol than POP3")
 
 
+def resumes(port, *words):
+    """Whether s_client resumes a session; it saves or loads one as its arguments say."""
+    process = subprocess.Popen(["openssl", "s_client", "-connect", f"127.0.0.1:{port}", *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                               stderr=subprocess.DEVNULL)
+    out = b""
+    while b"+OK Qpopper" not in out:
+        piece = os.read(process.stdout.fileno(), 65536)
+        assert piece, f"s_client ended: {out!r}"
+        out += piece
+    process.stdin.write(b"QUIT\r\n")
+    process.stdin.close()
+    out += process.stdout.read()
+    process.stdout.close()
+    process.wait(20)
+    return b"Reused" in out
+
+
 # option: tls-ticket-key-file
 def tickets(site):
     site.set(tls_support="alternate-port").fill(1)
@@ -782,18 +815,7 @@ def tickets(site):
 
     def visit(*words):
         with site.listen() as port:
-            process = subprocess.Popen(["openssl", "s_client", "-connect", f"127.0.0.1:{port}", *words], stdin=subprocess.PIPE,
-                                       stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-            out = b""
-            while b"+OK Qpopper" not in out:
-                piece = os.read(process.stdout.fileno(), 65536)
-                assert piece, f"s_client ended: {out!r}"
-                out += piece
-            process.stdin.write(b"QUIT\r\n")
-            process.stdin.close()
-            out += process.stdout.read()
-            process.wait(20)
-        return b"Reused" in out
+            return resumes(port, *words)
 
     for version in ("-tls1_2", "-tls1_3"):
         site.set(tls_ticket_key_file=None)
@@ -816,6 +838,36 @@ def tickets(site):
     refused(site, f"the ticket key file {keys} must have 80 bytes for each key, .*openssl rand -out {keys} 80")
     keys.chmod(0o644)
     refused(site, f"the ticket key file {keys} can be read by others")
+
+
+def standalone(site):
+    """One process makes the ticket key; HUP brings new certificates to new sessions, and broken ones change nothing."""
+    cert, key = (shutil.copy(f, site.dir) for f in (site.shared.cert, site.shared.key))
+    other_cert, other_key = make_certificate(site.dir, "other")
+    site.set(tls_support="alternate-port", tls_server_cert_file=cert, tls_private_key_file=key)
+
+    def served(port):
+        return ssl.get_server_certificate(("127.0.0.1", port), timeout=10).strip()
+
+    def is_in(path):
+        return pathlib.Path(path).read_text().strip()
+
+    with site.standalone() as (server, port):
+        saved = site.dir / "saved"
+        assert not resumes(port, "-sess_out", str(saved)), "the first visit"
+        assert resumes(port, "-sess_in", str(saved)), "not resumed"
+        equal("certificate", served(port), is_in(site.shared.cert))
+        shutil.copy(other_cert, cert)  # and not the key: broken
+        server.send_signal(signal.SIGHUP)
+        site.logged(f"the configuration stays as it was, because the new one is wrong: the private key in {key} does not belong to")
+        shutil.copy(other_key, key)
+        server.send_signal(signal.SIGHUP)
+        site.logged("the configuration was read again")
+        equal("certificate", served(port), is_in(other_cert))
+    site.set(tls_private_key_file=site.dir / "none.key")
+    server = subprocess.run([site.command()[0], "127.0.0.1:0", *site.command()[1:]], stdin=subprocess.DEVNULL, capture_output=True,
+                            timeout=20, text=True)
+    assert server.returncode == 1 and f"the private key {site.dir}/none.key cannot be opened" in server.stderr, server
 
 
 def module_missing(site):
@@ -1121,7 +1173,7 @@ def testssl_finds(site, port, *words):
     out = site.dir / "testssl.json"
     out.unlink(missing_ok=True)
     subprocess.run([program("testssl"), "--quiet", "--color", "0", "--nodns", "none", "--ip", "127.0.0.1", "--jsonfile", str(out), "--warnings", "off",
-                    "--openssl-timeout", "10", "--socket-timeout", "10", *words, f"{HOST}:{port}"],
+                    "--openssl-timeout", "10", *words, f"{HOST}:{port}"],
                    stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=1200, cwd=site.dir)
     findings = json.loads(out.read_text())
     assert len(findings) > 50, f"testssl did not finish: {findings}"
@@ -1144,7 +1196,7 @@ def testssl(site):
 CASES = [stls, alternate_port, off, no_library_where_no_tls_is, injected_plain_text_is_dropped, user_is_forgotten, clear_text_password_tls,
          clear_text_password_local, commands_behind_the_handshake, half_close, hang_up_before_tls, hang_up_inside,
          not_tls, client_without_trust, old_versions, ciphers, library_options, silent_client,
-         wrong_files, modes_and_owners, unreadable, wrong_at_the_alternate_port, expiry, chains, several_certificates, alpn, tickets, module_missing,
+         wrong_files, modes_and_owners, unreadable, wrong_at_the_alternate_port, expiry, chains, several_certificates, alpn, tickets, standalone, module_missing,
          client_that_stops_reading, slow_reader, flood_of_commands, vanished_before_it_got_all, last_bytes_not_taken, large_message,
          relay_has_no_rights, relay_killed, session_killed, terminated, takeover,
          curl, fetchmail, mpop, s_client, testssl]
