@@ -15,6 +15,7 @@
 
 #define MARGIN_LOCAL INT64_C(50000000)    /* ns: several ticks of the slowest kernel clock (100 Hz) */
 #define MARGIN_WIDE INT64_C(2000000000)   /* ns: clocks of two machines, file systems with whole seconds */
+#define NS_PER_S INT64_C(1000000000)
 #define WHOLE_MAX (UINT64_C(1) << 20)     /* reading this much costs less than finding out what to read */
 #define HEAD_BYTES 4096
 #define TAIL_BYTES 65536
@@ -147,6 +148,13 @@ bool dropmark_verify(const struct dropmark *mark, int drop_fd, const struct mess
     return fingerprint(drop_fd, mark->size, messages, count, &sum) == 0 && sum == mark->fingerprint;
 }
 
+/* Some delivery agents (Exim) set the times after an append, in whole seconds: mtime may then be less than that of an append before it in
+   the same second. mutt puts an old mtime back, which is not that of now. */
+static bool set_by_delivery(const struct dropmark *mark, int64_t mtime, int64_t ctime)
+{
+    return mtime % NS_PER_S == 0 && mtime >= mark->mtime - mark->mtime % NS_PER_S && ctime - mtime < 2 * NS_PER_S;
+}
+
 /* An append moves mtime and ctime on together. One in the same tick of the clock as the last change before it leaves
    them as they were, which only a racy mark can have seen. */
 static bool times_of_an_append(const struct dropmark *mark, const struct stat *st)
@@ -155,7 +163,7 @@ static bool times_of_an_append(const struct dropmark *mark, const struct stat *s
 
     if (ctime == mark->ctime)
         return mark->racy && mtime >= mark->mtime;
-    return ctime > mark->ctime && mtime > mark->mtime;
+    return ctime > mark->ctime && (mtime > mark->mtime || set_by_delivery(mark, mtime, ctime));
 }
 
 enum dropmark_match dropmark_compare(const struct dropmark *mark, int drop_fd, const struct stat *st,

@@ -383,8 +383,8 @@ void keeper_bulletins_close(struct keeper_bulletins *b)
         mem_free(b->offer.items[i].shown);
     }
     mem_free(b->offer.items);
-    mem_free(b->to);
     if (b->to && b->offer.text >= 0)
         close(b->offer.text);
+    mem_free(b->to);
     *b = (struct keeper_bulletins){ .offer = { .text = -1 } };
 }

@@ -147,6 +147,29 @@ START_TEST(a_mail_reader_sets_mtime_back)
 }
 END_TEST
 
+/* Exim: utime(2) with the second that it is, after each append. */
+START_TEST(a_delivery_agent_sets_mtime_to_the_second)
+{
+    struct dropmark mark = take(20);
+    struct stat st = status();
+    int64_t second = INT64_C(1000000000);
+
+    mark.racy = false;
+    mark.mtime = mark.ctime = 1000 * second + 700000000;
+    st.st_size += 5;
+    st.st_ctim = (struct timespec){ .tv_sec = 1000, .tv_nsec = 900000000 };
+    st.st_mtim = (struct timespec){ .tv_sec = 1000 };
+    ck_assert_int_eq(dropmark_compare(&mark, drop, &st, messages, 20), DROPMARK_GROWN);
+    mark.mtime = 1000 * second; /* it delivered before in this second */
+    ck_assert_int_eq(dropmark_compare(&mark, drop, &st, messages, 20), DROPMARK_GROWN);
+    st.st_mtim.tv_sec = 999; /* put back by a reader */
+    ck_assert_int_eq(dropmark_compare(&mark, drop, &st, messages, 20), DROPMARK_CHANGED);
+    st.st_mtim.tv_sec = 1000;
+    st.st_ctim.tv_sec = 1002; /* the old time again, later: a reader, too */
+    ck_assert_int_eq(dropmark_compare(&mark, drop, &st, messages, 20), DROPMARK_CHANGED);
+}
+END_TEST
+
 START_TEST(shorter_and_chmod_are_changes)
 {
     struct dropmark mark = take(20);
@@ -240,6 +263,7 @@ int main(void)
     tcase_add_loop_test(tc, changes_besides_growth, 0, sizeof changes / sizeof *changes);
     tcase_add_test(tc, the_same_is_the_same);
     tcase_add_test(tc, a_mail_reader_sets_mtime_back);
+    tcase_add_test(tc, a_delivery_agent_sets_mtime_to_the_second);
     tcase_add_test(tc, shorter_and_chmod_are_changes);
     tcase_add_test(tc, growth_within_a_tick_needs_a_racy_mark);
     tcase_add_test(tc, a_fresh_change_makes_a_racy_mark);
