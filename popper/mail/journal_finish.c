@@ -177,7 +177,7 @@ static int keep_new_mail(struct journal *journal, int drop_fd, uint64_t size, st
     length = size - start;
     if (filecalls->fsync(drop_fd) != 0)
         return strbuf_fail(why, "cannot sync new mail: %s", strerror(errno));
-    room = journal_data_room(newlines + length) + journal_room(0, 0, journal->plan.count + 2, 0);
+    room = journal_data_room(newlines + length) + journal_room(0, 0, journal->plan.count + 2, true);
     in_journal = filecalls->reserve(journal->fd, (off_t)journal->end, (off_t)room) == 0;
     if (journal_append_data(journal, newlines + (in_journal ? length : 0), &at) != 0 ||
         filecalls_write(journal->fd, "\n\n", newlines, (off_t)at) != 0 ||

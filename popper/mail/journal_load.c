@@ -43,46 +43,67 @@ static bool load_data(struct journal *journal, uint64_t at, uint64_t length)
     return true;
 }
 
+/* length 0: the samples of a COMMIT, which is followed by no payload. */
 static bool load_samples(struct journal *journal, struct slot *slot, uint64_t at, uint64_t length)
 {
     struct journal_samples *samples = &journal->next_samples;
+    uint64_t total;
 
     samples->from = slot_get(slot);
     samples->to = slot_get(slot);
     samples->count = (size_t)slot_get(slot);
     samples->length = (size_t)slot_get(slot);
     samples->sum = slot_get(slot);
-    samples->pieces = (struct journal_extent){ at, length };
-    return length <= JOURNAL_SAMPLES_MAX && samples->count <= JOURNAL_SAMPLES_MAX &&
-           samples->length <= JOURNAL_SAMPLES_MAX && samples->count * samples->length == length &&
+    if (samples->count > JOURNAL_SAMPLES_MAX || samples->length > JOURNAL_SAMPLES_MAX)
+        return false;
+    total = samples->count * samples->length;
+    samples->pieces = (struct journal_extent){ at, total };
+    return (length > 0 ? total == length && total <= JOURNAL_SAMPLES_MAX : total <= JOURNAL_SAMPLES_SHORT) &&
            samples->from <= samples->to && samples->to <= OFFSET_MAX &&
            (samples->count == 0 || samples->to - samples->from >= samples->length);
 }
 
-/* A plan whose bytes did not reach the disk is no damage, as long as no COMMIT takes it. -1: read error; 0: makes no
- * sense; 1: taken. */
-static int load_plan(struct journal *journal, struct slot *slot, uint64_t at, uint64_t length)
+static void take_segments(struct journal_plan *plan, const unsigned char *bytes, size_t count)
 {
-    struct journal_plan *plan = &journal->next_plan;
-    size_t count = (size_t)(length / SEGMENT_BYTES);
-    unsigned char *bytes;
-    ssize_t got;
-
-    plan->count = 0;
-    plan->broken = true;
-    if (length % SEGMENT_BYTES != 0 || length / SEGMENT_BYTES > JOURNAL_SEGMENTS_MAX)
-        return 0;
-    bytes = mem_new(count + 1, SEGMENT_BYTES);
-    got = filecalls_read(journal->fd, bytes, (size_t)length, (off_t)at);
-    plan->broken = got != (ssize_t)length || digest_sum64(0, bytes, (size_t)length) != slot_get(slot);
     for (size_t i = 0; !plan->broken && i < count; i++) {
-        uint64_t offset = slot_get_number(bytes + i * SEGMENT_BYTES, 8),
-                 n = slot_get_number(bytes + i * SEGMENT_BYTES + 8, 8);
+        uint64_t offset = slot_get_number(bytes + i * SEGMENT_BYTES, 8);
+        uint64_t n = slot_get_number(bytes + i * SEGMENT_BYTES + 8, 8);
 
         plan->broken = n == 0 || n > OFFSET_MAX || (offset & ~SEGMENT_IN_DROP) > OFFSET_MAX;
         if (!plan->broken)
             journal_add_segment(plan, offset & ~SEGMENT_IN_DROP, n, (offset & SEGMENT_IN_DROP) != 0);
     }
+}
+
+static int load_short_plan(struct journal_plan *plan, struct slot *slot)
+{
+    uint64_t sum = slot_get(slot), count = slot_get(slot);
+
+    if (count > PLAN_INLINE_MAX)
+        return 0;
+    plan->broken = digest_sum64(0, slot->bytes + PLAN_INLINE, (size_t)count * SEGMENT_BYTES) != sum;
+    take_segments(plan, slot->bytes + PLAN_INLINE, (size_t)count);
+    return 1;
+}
+
+/* A plan whose bytes did not reach the disk is no damage, as long as no COMMIT takes it. -1: read error; 0: makes no
+   sense; 1: taken. */
+static int load_plan(struct journal *journal, struct slot *slot, uint64_t at, uint64_t length)
+{
+    struct journal_plan *plan = &journal->next_plan;
+    unsigned char *bytes;
+    ssize_t got;
+
+    plan->count = 0;
+    plan->broken = true;
+    if (length == 0)
+        return load_short_plan(plan, slot);
+    if (length % SEGMENT_BYTES != 0 || length / SEGMENT_BYTES > JOURNAL_SEGMENTS_MAX)
+        return 0;
+    bytes = mem_new(length / SEGMENT_BYTES, SEGMENT_BYTES);
+    got = filecalls_read(journal->fd, bytes, (size_t)length, (off_t)at);
+    plan->broken = got != (ssize_t)length || digest_sum64(0, bytes, (size_t)length) != slot_get(slot);
+    take_segments(plan, bytes, (size_t)(length / SEGMENT_BYTES));
     mem_free(bytes);
     return got < 0 ? -1 : 1;
 }
@@ -133,6 +154,9 @@ static bool load_commit(struct journal *journal, struct slot *slot)
     commit.leftover_size = slot_get(slot);
     commit.loose_from = slot_get(slot);
     commit.loose_to = slot_get(slot);
+    if (slot_get_number(slot->bytes + slot->at + 8, 8) != 0 /* where samples end */ &&
+        !load_samples(journal, slot, journal->end + COMMIT_SAMPLES, 0))
+        return false;
     if (commit.old_end > OFFSET_MAX || commit.new_end > commit.old_end || commit.first > commit.new_end ||
         commit.moved > commit.new_end - commit.first || !plan_fits(journal, &commit, journal->end))
         return false;
@@ -149,11 +173,30 @@ static bool load_progress(struct journal *journal, uint64_t moved, uint64_t sum)
     return true;
 }
 
+/* The later of the two MARKs that is whole: one may have been torn when the machine stopped. 0, or -1: read error. */
+static int load_marks(struct journal *journal, uint64_t at)
+{
+    journal_begin_marks(journal, at);
+    for (size_t i = 0; i < MARK_CELLS; i++) {
+        struct slot slot = { .at = SLOT_FIELDS };
+        ssize_t got = filecalls_read(journal->fd, slot.bytes, JOURNAL_SLOT, (off_t)(at + i * JOURNAL_SLOT));
+        uint64_t sequence = slot_get_number(slot.bytes + SLOT_SEQUENCE, 8), moved = slot_get(&slot);
+
+        if (got < 0)
+            return -1;
+        if (memcmp(slot.bytes, JOURNAL_RECORD_MAGIC, 4) != 0 || sequence <= journal->marks ||
+            sequence % MARK_CELLS != (i + 1) % MARK_CELLS ||
+            slot_get_number(slot.bytes + SLOT_SUM, 8) != digest_sum64(journal->marks_chain, slot.bytes, SLOT_SUM))
+            continue;
+        if (load_progress(journal, moved, slot_get(&slot)))
+            journal->marks = sequence;
+    }
+    return 0;
+}
+
 /* -1: read error; 0: the record makes no sense; 1: taken. */
 static int load_record(struct journal *journal, struct slot *slot, uint64_t type, uint64_t payload_at, uint64_t payload)
 {
-    uint64_t number;
-
     if (journal->sequence == 0 && type != RECORD_INTENT)
         return 0;
     switch (type) {
@@ -167,9 +210,6 @@ static int load_record(struct journal *journal, struct slot *slot, uint64_t type
         return load_plan(journal, slot, payload_at, payload);
     case RECORD_COMMIT:
         return load_commit(journal, slot);
-    case RECORD_MARK:
-        number = slot_get(slot);
-        return load_progress(journal, number, slot_get(slot));
     case RECORD_COPIED:
         if (!load_progress(journal, journal->commit.new_end - journal->commit.first, slot_get(slot)))
             return 0;
@@ -270,6 +310,11 @@ enum journal_load journal_load(struct journal *journal, int fd)
             break;
         journal->chain = slot_get_number(slot.bytes + SLOT_SUM, 8);
         journal->sequence++;
+        if (slot_get_number(slot.bytes + SLOT_TYPE, 4) == RECORD_COMMIT) {
+            journal_begin_marks(journal, 0);
+            if (payload == MARK_CELLS * JOURNAL_SLOT && load_marks(journal, journal->end + JOURNAL_SLOT) != 0)
+                return JOURNAL_LOAD_IO;
+        }
         journal->end += JOURNAL_SLOT + slot_round(payload);
         if (slot_get_number(slot.bytes + SLOT_TYPE, 4) >= RECORD_COMMIT)
             last = *journal;

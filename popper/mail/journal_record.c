@@ -34,17 +34,25 @@ static void begin(struct slot *slot)
     slot->at = SLOT_FIELDS;
 }
 
-/* Writes the slot as the next record. The payload follows it and is the caller's. */
-static int append(struct journal *journal, struct slot *slot, enum record_type type, uint64_t payload)
+/* What every record has. Its checksum. */
+static uint64_t fill_in(struct slot *slot, enum record_type type, uint64_t sequence, uint64_t payload, uint64_t chain)
 {
     uint64_t sum;
 
     memcpy(slot->bytes, JOURNAL_RECORD_MAGIC, 4);
     slot_put_number(slot->bytes + SLOT_TYPE, type, 4);
-    slot_put_number(slot->bytes + SLOT_SEQUENCE, journal->sequence, 8);
+    slot_put_number(slot->bytes + SLOT_SEQUENCE, sequence, 8);
     slot_put_number(slot->bytes + SLOT_PAYLOAD, payload, 8);
-    sum = digest_sum64(journal->chain, slot->bytes, SLOT_SUM);
+    sum = digest_sum64(chain, slot->bytes, SLOT_SUM);
     slot_put_number(slot->bytes + SLOT_SUM, sum, 8);
+    return sum;
+}
+
+/* Writes the slot as the next record. The payload follows it and is the caller's. */
+static int append(struct journal *journal, struct slot *slot, enum record_type type, uint64_t payload)
+{
+    uint64_t sum = fill_in(slot, type, journal->sequence, payload, journal->chain);
+
     if (filecalls_write(journal->fd, slot->bytes, JOURNAL_SLOT, (off_t)journal->end) != 0)
         return -1;
     journal->chain = sum;
@@ -111,6 +119,29 @@ static struct journal_samples spread_samples(uint64_t from, uint64_t to, size_t 
     return samples;
 }
 
+static int read_samples(int drop_fd, const struct journal_samples *samples, unsigned char *bytes)
+{
+    for (size_t i = 0; i < samples->count; i++) {
+        ssize_t got = filecalls_read(drop_fd, bytes + i * samples->length, samples->length,
+                                     (off_t)journal_sample_at(samples, i));
+
+        if (got != (ssize_t)samples->length) {
+            errno = got < 0 ? errno : EIO;
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static void put_samples(struct slot *slot, const struct journal_samples *samples)
+{
+    slot_put(slot, samples->from);
+    slot_put(slot, samples->to);
+    slot_put(slot, samples->count);
+    slot_put(slot, samples->length);
+    slot_put(slot, samples->sum);
+}
+
 int journal_append_samples(struct journal *journal, int drop_fd, uint64_t from, uint64_t to, size_t pieces)
 {
     struct journal_samples samples = spread_samples(from, to, pieces);
@@ -118,28 +149,21 @@ int journal_append_samples(struct journal *journal, int drop_fd, uint64_t from, 
     size_t total = samples.count * samples.length;
     struct slot slot;
 
-    for (size_t i = 0; i < samples.count; i++) {
-        ssize_t got = filecalls_read(drop_fd, bytes + i * samples.length, samples.length,
-                                     (off_t)journal_sample_at(&samples, i));
-
-        if (got != (ssize_t)samples.length) {
-            errno = got < 0 ? errno : EIO;
-            return -1;
-        }
-    }
+    if (read_samples(drop_fd, &samples, bytes) != 0)
+        return -1;
     samples.sum = digest_sum64(0, bytes, total);
     samples.pieces = (struct journal_extent){ journal->end + JOURNAL_SLOT, total };
-    begin(&slot);
-    slot_put(&slot, samples.from);
-    slot_put(&slot, samples.to);
-    slot_put(&slot, samples.count);
-    slot_put(&slot, samples.length);
-    slot_put(&slot, samples.sum);
-    if (filecalls_write(journal->fd, bytes, total, (off_t)samples.pieces.offset) != 0 ||
-        append(journal, &slot, RECORD_SAMPLES, total) != 0)
-        return -1;
     journal->next_samples = samples;
-    return 0;
+    if (total <= JOURNAL_SAMPLES_SHORT) {
+        memcpy(journal->short_samples, bytes, total);
+        journal->next_samples.pieces.offset = 0; /* the COMMIT's */
+        return 0;
+    }
+    begin(&slot);
+    put_samples(&slot, &samples);
+    if (filecalls_write(journal->fd, bytes, total, (off_t)samples.pieces.offset) != 0)
+        return -1;
+    return append(journal, &slot, RECORD_SAMPLES, total);
 }
 
 void journal_add_segment(struct journal_plan *plan, uint64_t offset, uint64_t length, bool in_drop)
@@ -174,33 +198,65 @@ void journal_adopt_commit(struct journal *journal, const struct journal_commit *
     journal->phase = JOURNAL_COMMITTED;
 }
 
-int journal_append_plan(struct journal *journal, const struct journal_plan *plan)
+static void put_segments(unsigned char *bytes, const struct journal_plan *plan)
 {
-    const struct journal_segment *segments = plan->segments;
-    size_t count = plan->count;
-    unsigned char *bytes = mem_new(count + 1, SEGMENT_BYTES);
-    uint64_t at = journal->end + JOURNAL_SLOT;
+    for (size_t i = 0; i < plan->count; i++) {
+        const struct journal_segment *segment = &plan->segments[i];
+
+        slot_put_number(bytes + i * SEGMENT_BYTES, segment->offset | (segment->in_drop ? SEGMENT_IN_DROP : 0), 8);
+        slot_put_number(bytes + i * SEGMENT_BYTES + 8, segment->length, 8);
+    }
+}
+
+static int append_short_plan(struct journal *journal, const struct journal_plan *plan)
+{
+    struct slot slot;
+
+    begin(&slot);
+    put_segments(slot.bytes + PLAN_INLINE, plan);
+    slot_put(&slot, digest_sum64(0, slot.bytes + PLAN_INLINE, plan->count * SEGMENT_BYTES));
+    slot_put(&slot, plan->count);
+    return append(journal, &slot, RECORD_PLAN, 0);
+}
+
+static int append_long_plan(struct journal *journal, const struct journal_plan *plan)
+{
+    size_t n = plan->count * SEGMENT_BYTES;
+    unsigned char *bytes = mem_new(plan->count, SEGMENT_BYTES);
     struct slot slot;
     int result;
 
-    for (size_t i = 0; i < count; i++) {
-        slot_put_number(bytes + i * SEGMENT_BYTES, segments[i].offset | (segments[i].in_drop ? SEGMENT_IN_DROP : 0), 8);
-        slot_put_number(bytes + i * SEGMENT_BYTES + 8, segments[i].length, 8);
-    }
+    put_segments(bytes, plan);
     begin(&slot);
-    slot_put(&slot, digest_sum64(0, bytes, count * SEGMENT_BYTES));
-    result = filecalls_write(journal->fd, bytes, count * SEGMENT_BYTES, (off_t)at);
+    slot_put(&slot, digest_sum64(0, bytes, n));
+    result = filecalls_write(journal->fd, bytes, n, (off_t)(journal->end + JOURNAL_SLOT));
     if (result == 0)
-        result = append(journal, &slot, RECORD_PLAN, count * SEGMENT_BYTES);
-    if (result == 0)
-        journal_copy_plan(&journal->next_plan, plan);
+        result = append(journal, &slot, RECORD_PLAN, n);
     mem_free(bytes);
     return result;
 }
 
+int journal_append_plan(struct journal *journal, const struct journal_plan *plan)
+{
+    if ((plan->count <= PLAN_INLINE_MAX ? append_short_plan : append_long_plan)(journal, plan) != 0)
+        return -1;
+    journal_copy_plan(&journal->next_plan, plan);
+    return 0;
+}
+
+static bool moves(const struct journal_plan *plan)
+{
+    for (size_t i = 0; i < plan->count; i++)
+        if (plan->segments[i].in_drop)
+            return true;
+    return false;
+}
+
 int journal_append_commit(struct journal *journal, const struct journal_commit *commit)
 {
+    static const unsigned char no_marks[MARK_CELLS * JOURNAL_SLOT];
     struct slot slot;
+    uint64_t marks_at;
 
     begin(&slot);
     slot_put(&slot, commit->identity.inode);
@@ -218,21 +274,41 @@ int journal_append_commit(struct journal *journal, const struct journal_commit *
     slot_put(&slot, commit->leftover_size);
     slot_put(&slot, commit->loose_from);
     slot_put(&slot, commit->loose_to);
-    if (append(journal, &slot, RECORD_COMMIT, 0) != 0)
+    if (journal->next_samples.pieces.offset == 0) {
+        put_samples(&slot, &journal->next_samples);
+        memcpy(slot.bytes + COMMIT_SAMPLES, journal->short_samples, sizeof journal->short_samples);
+        journal->next_samples.pieces.offset = journal->end + COMMIT_SAMPLES;
+    }
+    marks_at = moves(&journal->next_plan) ? journal->end + JOURNAL_SLOT : 0;
+    if (marks_at > 0 && filecalls_write(journal->fd, no_marks, sizeof no_marks, (off_t)marks_at) != 0)
+        return -1; /* their room must be there before anything is committed */
+    if (append(journal, &slot, RECORD_COMMIT, marks_at > 0 ? MARK_CELLS * JOURNAL_SLOT : 0) != 0)
         return -1;
     journal_adopt_commit(journal, commit);
+    journal_begin_marks(journal, marks_at);
     return 0;
 }
 
+void journal_begin_marks(struct journal *journal, uint64_t at)
+{
+    journal->marks_at = at;
+    journal->marks_chain = journal->chain;
+    journal->marks = 0;
+}
+
+/* Over the older of the two. */
 int journal_append_mark(struct journal *journal, uint64_t moved, uint64_t sum)
 {
     struct slot slot;
+    uint64_t cell = journal->marks_at + journal->marks % MARK_CELLS * JOURNAL_SLOT;
 
     begin(&slot);
     slot_put(&slot, moved);
     slot_put(&slot, sum);
-    if (append(journal, &slot, RECORD_MARK, 0) != 0)
+    fill_in(&slot, RECORD_MARK, journal->marks + 1, 0, journal->marks_chain);
+    if (filecalls_write(journal->fd, slot.bytes, JOURNAL_SLOT, (off_t)cell) != 0)
         return -1;
+    journal->marks++;
     journal->moved = moved;
     journal->moved_sum = sum;
     return 0;
@@ -273,12 +349,15 @@ uint64_t journal_data_room(uint64_t length)
     return JOURNAL_SLOT + slot_round(length);
 }
 
-uint64_t journal_room(uint64_t data, size_t samples, size_t segments, uint64_t marks)
+uint64_t journal_room(uint64_t data, size_t samples, size_t segments, bool marks)
 {
-    uint64_t records = 1 + 1 + 1 + marks + 1 + 1; /* magic, INTENT, COMMIT, MARKs, COPIED, DONE */
+    uint64_t slots = 1 + 1 + 1 + 1 + 1 + 1; /* magic, INTENT, PLAN, COMMIT, COPIED, DONE */
 
-    return records * JOURNAL_SLOT + (data > 0 ? journal_data_room(data) : 0) + JOURNAL_SLOT + slot_round(samples) +
-           JOURNAL_SLOT + slot_round((uint64_t)segments * SEGMENT_BYTES);
+    if (marks)
+        slots += MARK_CELLS;
+    return slots * JOURNAL_SLOT + (data > 0 ? journal_data_room(data) : 0) +
+           (samples > JOURNAL_SAMPLES_SHORT ? JOURNAL_SLOT + slot_round(samples) : 0) +
+           (segments > PLAN_INLINE_MAX ? slot_round((uint64_t)segments * SEGMENT_BYTES) : 0);
 }
 
 int journal_refresh(struct journal *journal)

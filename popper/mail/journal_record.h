@@ -5,16 +5,22 @@
  * J begins with a slot (JOURNAL_SLOT bytes) that holds the magic line, so that it can never be mail. Every record fills
  * one slot and begins on a slot, so that writing it touches no sector of an earlier one; numbers are little-endian.
  * Some carry a payload, which starts on the next slot. A record's checksum covers the one before it, so that records of
- * an older journal in the same blocks never count. Records are never overwritten (but see journal_refresh).
+ * an older journal in the same blocks never count.
  *
- *   offset 0 "PJR1", 4 type (4 bytes), 8 sequence, 16 length of the payload in bytes, 24 fields of 8 bytes each, 504
- * checksum
+ *   offset 0 "PJR1", 4 type (4 bytes), 8 sequence, 16 length of the payload, 24 fields of 8 bytes each, 504 checksum
  *
- * INTENT   who M is, its end, how far newlines may be appended; nonce      DATA    payload: bytes for M
- * SAMPLES  payload: short pieces of M as it was                             PLAN    payload: the new tail T as
- * segments, 16 bytes each COMMIT   T shall be made (fields of struct journal_commit)                MARK    so many
- * bytes of T stand in M COPIED   all of T stands in M                                             DONE    only J itself
- * is left to remove
+ *   INTENT   who M is, its end, how far newlines may be appended; the nonce
+ *   DATA     payload: bytes for M
+ *   SAMPLES  payload: short pieces of M as it was (few of them stand in the COMMIT instead)
+ *   PLAN     the new tail T as segments, 16 bytes each: in the slot when they are few, otherwise payload
+ *   COMMIT   T shall be made (struct journal_commit); payload: two slots for MARKs, when parts of T move inside M
+ *   MARK     so many bytes of T stand in M
+ *   COPIED   all of T stands in M
+ *   DONE     only J itself is left to remove
+ *
+ * J is append-only: no record is overwritten, and the last valid one wins. But MARKs take turns in two slots, each over
+ * the older one, so that a journal takes no more room the longer it works: all of its room is reserved at the start,
+ * and deleting must work on a full disk. (And journal_refresh writes again what stands there already.)
  *
  * The owner of the maildrop can write J: every number read is checked against the sizes of the files.
  */
@@ -27,9 +33,10 @@
 
 #define JOURNAL_SLOT 512
 #define JOURNAL_NONCE 16
-#define JOURNAL_BEFORE 4096      /* bytes before a place whose hash tells whether M is the same */
-#define JOURNAL_SAMPLE 32        /* bytes of a sample, unless all of the range fits */
-#define JOURNAL_SAMPLES_MAX 4096 /* bytes of all samples */
+#define JOURNAL_BEFORE 4096       /* bytes before a place whose hash tells whether M is the same */
+#define JOURNAL_SAMPLE 32         /* bytes of a sample, unless all of the range fits */
+#define JOURNAL_SAMPLES_MAX 4096  /* bytes of all samples */
+#define JOURNAL_SAMPLES_SHORT 256 /* so few need no record of their own: they stand in the COMMIT */
 #define JOURNAL_SEGMENTS_MAX (1u << 22)
 
 enum journal_phase {
@@ -106,8 +113,12 @@ struct journal {
     struct journal_commit commit;        /* of the last COMMIT; plan and samples are its */
     struct journal_plan plan, next_plan; /* next_: records that wait for their COMMIT */
     struct journal_samples samples, next_samples;
-    uint64_t moved, moved_sum;   /* by the last COMMIT, MARK or COPIED */
-    struct journal_extent *data; /* payloads of all DATA records */
+    unsigned char short_samples[JOURNAL_SAMPLES_SHORT]; /* of next_samples, while they wait for the COMMIT */
+    uint64_t moved, moved_sum;                          /* by the last COMMIT, MARK or COPIED */
+    uint64_t marks_at;                                  /* where MARKs go; 0: nowhere */
+    uint64_t marks_chain;                               /* what their checksums go on from: the COMMIT's */
+    uint64_t marks;                                     /* how many there were */
+    struct journal_extent *data;                        /* payloads of all DATA records */
     size_t data_count, data_cap;
     size_t data_committed; /* how many of them the last COMMIT vouches for */
 };
@@ -148,9 +159,11 @@ int journal_cut(struct journal *journal);
    as clean afterwards, so what is read may not be what the disk holds; recovery must not build on that. */
 int journal_refresh(struct journal *journal);
 
-/* For the two files of this room: takes the waiting plan and samples into use; notes a payload. */
+/* For the two files of this room: takes the waiting plan and samples into use; notes a payload;
+   says where MARKs go from now on. */
 void journal_adopt_commit(struct journal *journal, const struct journal_commit *commit);
 void journal_note_data(struct journal *journal, uint64_t offset, uint64_t length);
+void journal_begin_marks(struct journal *journal, uint64_t at);
 
 /* Appends a segment, setting its position in T behind the last one. */
 void journal_add_segment(struct journal_plan *plan, uint64_t offset, uint64_t length, bool in_drop);
@@ -159,7 +172,7 @@ void journal_copy_plan(struct journal_plan *to, const struct journal_plan *from)
 /* Bytes in J that a DATA record of `length` bytes, or the smallest journal with `samples` bytes of samples and so many
  * segments and marks, takes up. */
 uint64_t journal_data_room(uint64_t length);
-uint64_t journal_room(uint64_t data, size_t samples, size_t segments, uint64_t marks);
+uint64_t journal_room(uint64_t data, size_t samples, size_t segments, bool marks);
 
 /* Where in M piece i of the samples was taken. */
 uint64_t journal_sample_at(const struct journal_samples *samples, size_t i);

@@ -20,7 +20,11 @@ enum {
     SLOT_PAYLOAD = 16,
     SLOT_FIELDS = 24,
     SLOT_SUM = JOURNAL_SLOT - 8,
-    SEGMENT_BYTES = 16
+    SEGMENT_BYTES = 16,
+    PLAN_INLINE = SLOT_FIELDS + 16, /* a short plan stands in its own slot, behind its sum and count */
+    PLAN_INLINE_MAX = (SLOT_SUM - PLAN_INLINE) / SEGMENT_BYTES,
+    MARK_CELLS = 2,
+    COMMIT_SAMPLES = SLOT_SUM - JOURNAL_SAMPLES_SHORT /* where few samples stand in a COMMIT */
 };
 #define SEGMENT_IN_DROP (UINT64_C(1) << 63)
 

@@ -312,7 +312,9 @@ static enum maildrop_status try_update(struct maildrop *d, struct attempt *attem
 {
     struct mboxupdate_along along = { .leftover_consumed = d->leftover >= 0,
                                       .set_popbull = attempt->bulletins && d->bulletins.changed,
-                                      .popbull = d->bulletins.last };
+                                      .popbull = d->bulletins.last,
+                                      .may_empty_spare = d->index >= 0,
+                                      .spare_fd = d->index };
     struct found f = { .size = 0 };
     enum maildrop_status status;
     struct dropplan p;

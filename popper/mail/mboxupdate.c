@@ -23,14 +23,12 @@
 #include "mail/journal_undo.h"
 #include "mail/mboxlayout.h"
 
-#define SAMPLES (JOURNAL_SAMPLES_MAX / JOURNAL_SAMPLE)
-
 /* Room in J for mail that may arrive while we work (its records, not its bytes), and samples: less and less, as the
- * disk is fuller. */
+   disk is fuller. At last J takes eight slots: one block of most file systems. */
 static const struct tightness {
     uint64_t spare;
     size_t samples;
-} tightness[] = { { 8192, SAMPLES }, { 4096, 8 }, { 0, 8 } };
+} tightness[] = { { 8192, JOURNAL_SAMPLES_MAX / JOURNAL_SAMPLE }, { 4096, 8 }, { 0, 8 } };
 #define TIGHTEST 2u
 
 struct update {
@@ -61,7 +59,8 @@ static int reserve(struct update *u, int journal_fd)
 {
     const struct mboxlayout *layout = &u->layout;
     const struct tightness *tight = &tightness[u->tight];
-    uint64_t room = journal_room(layout->stored, tight->samples * JOURNAL_SAMPLE, layout->plan.count, layout->batches);
+    uint64_t room = journal_room(layout->stored, tight->samples * JOURNAL_SAMPLE, layout->plan.count,
+                                 layout->batches > 0);
 
     return filecalls->reserve(journal_fd, 0, (off_t)(room + tight->spare));
 }
@@ -101,15 +100,11 @@ static void choose_layout(struct update *u)
     take_layout(u, best_gap);
 }
 
-/* Reserves room for J; when the disk or the quota is full, for what goes through J at least. */
-static int make_room(struct update *u, int journal_fd)
+/* With what the disk has: less and less goes through J, and J holds less and less beside. */
+static int make_little_room(struct update *u, int journal_fd)
 {
-    uint64_t tried;
+    uint64_t tried = u->layout.stored;
 
-    choose_layout(u);
-    if (reserve(u, journal_fd) == 0)
-        return 0;
-    tried = u->layout.stored;
     for (size_t i = 0; no_space() && i < sizeof gaps / sizeof *gaps; i++) {
         int error = errno;
 
@@ -127,6 +122,31 @@ static int make_room(struct update *u, int journal_fd)
             return 0;
     }
     return -1;
+}
+
+/* What the spare file takes up is free after this, for it is durable. */
+static int empty_spare(const struct update *u)
+{
+    int error = errno;
+
+    if (!no_space() || !u->along->may_empty_spare)
+        return -1;
+    if (filecalls->ftruncate(u->along->spare_fd, 0) == 0 && filecalls->fsync(u->along->spare_fd) == 0)
+        return 0;
+    errno = error;
+    return -1;
+}
+
+static int make_room(struct update *u, int journal_fd)
+{
+    choose_layout(u);
+    if (reserve(u, journal_fd) == 0)
+        return 0;
+    if (make_little_room(u, journal_fd) == 0)
+        return 0;
+    if (empty_spare(u) != 0)
+        return -1;
+    return reserve(u, journal_fd);
 }
 
 /* ---- before the COMMIT */

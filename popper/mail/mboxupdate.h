@@ -27,6 +27,8 @@ struct mboxupdate_along {
                                the commit, also by recovery */
     bool set_popbull;       /* POPBULL gets `popbull` as its new value, likewise */
     uint64_t popbull;
+    bool may_empty_spare; /* spare_fd may be emptied when the disk is full, to make room for the journal: the index */
+    int spare_fd;
 };
 
 /* Above how many bytes of T the move-down variant is considered, unless tests say otherwise. */

@@ -220,6 +220,18 @@ static void run_scenario(struct matrix *m, const struct scenario *scenario, bool
     strbuf_free(&why);
 }
 
+/* In place of digest_random (the linker sees to it): every run is the same. */
+void __wrap_digest_random(void *bytes, size_t n);
+void __wrap_digest_random(void *bytes, size_t n)
+{
+    static uint64_t state;
+
+    for (size_t i = 0; i < n; i++) {
+        state = state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+        ((unsigned char *)bytes)[i] = (unsigned char)(state >> 56);
+    }
+}
+
 static void ignore_log(void *context, int priority, const char *text, size_t length)
 {
     (void)context, (void)priority, (void)text, (void)length;

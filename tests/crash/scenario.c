@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/mem.h"
 #include "mail/mboxplan.h"
 #include "mail/mboxreplace.h"
 
@@ -64,6 +65,8 @@ const struct scenario scenarios[] = {
       .replace = true,
       .longest_write = 700,
       .interrupt = true },
+    { .name = "full disk: a journal of eight slots", .drop = "dkkkkk", .move_above = FULL, .free_room = 4096 },
+    { .name = "full disk: the index makes room", .drop = "kdkkkk", .move_above = FULL, .free_room = 1, .spare = 5000 },
 };
 const size_t scenario_count = sizeof scenarios / sizeof *scenarios;
 
@@ -77,6 +80,11 @@ static void add_letter(struct strbuf *text, unsigned serial)
     const struct strbuf *letter = letter_text(serial, LETTER_PLAIN);
 
     strbuf_add(text, letter->data, letter->len);
+}
+
+static size_t slots(size_t n)
+{
+    return (n + SIM_SECTOR - 1) / SIM_SECTOR * SIM_SECTOR;
 }
 
 static void prepare_leftover(const struct scenario *scenario, struct simdisk *disk, struct expectation *expect)
@@ -119,8 +127,14 @@ void scenario_prepare(const struct scenario *scenario, struct simdisk *disk, str
         sim_put(disk, SIM_POPBULL, popbull, (size_t)snprintf(popbull, sizeof popbull, "%u\n", SCENARIO_POPBULL_BEFORE));
     disk->longest_write = scenario->longest_write;
     disk->interrupt = scenario->interrupt;
+    if (scenario->spare > 0) {
+        char *index = mem_new(scenario->spare, 1);
+
+        sim_put(disk, SIM_INDEX, index, scenario->spare);
+        mem_free(index);
+    }
     if (scenario->free_room > 0)
-        disk->capacity = text.len + scenario->free_room;
+        disk->capacity = slots(text.len) + slots(scenario->spare) + scenario->free_room;
     strbuf_free(&text);
 }
 
@@ -176,7 +190,9 @@ static void make_plan(const struct scenario *scenario, struct mboxplan *plan)
 
 enum mboxupdate_result scenario_update(const struct scenario *scenario, struct strbuf *why)
 {
-    struct mboxupdate_along along = { .leftover_consumed = scenario->leftover != NULL,
+    struct mboxupdate_along along = { .may_empty_spare = scenario->spare > 0,
+                                      .spare_fd = sim_fd(sim, SIM_INDEX),
+                                      .leftover_consumed = scenario->leftover != NULL,
                                       .set_popbull = scenario->bulletins > 0,
                                       .popbull = SCENARIO_POPBULL_AFTER };
     struct mboxplan plan;

@@ -23,6 +23,7 @@ struct scenario {
     unsigned bulletins;  /* appended */
     unsigned arrived;    /* since login: appended to M before the update */
     uint64_t move_above; /* 0: move-down variant */
+    size_t spare;        /* bytes of an index that may be emptied when the disk is full */
     size_t free_room;    /* bytes that the disk has beside M; 0: enough */
     size_t longest_write;
     bool interrupt;
