@@ -2,7 +2,7 @@
  * log: see log.h. Talks to /dev/log itself, because syslog(3) would stamp each record with the pid of the process
  * that happens to write it, and waits when syslogd does not read.
  *
- * It must never block, never end the process, never allocate (mem calls it when there is no memory), never change
+ * It must never block for longer than ROOM_WAIT_MS, never end the process, never allocate (mem calls it when there is no memory), never change
  * errno, and never write a control character.
  */
 #include "config.h" /* system extensions, 64-bit offsets */
@@ -10,6 +10,7 @@
 #include "common/log.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -20,6 +21,7 @@
 #include "common/file.h"
 
 #define TAG_MAX 48
+#define ROOM_WAIT_MS 200
 #define STAMP_MAX 80 /* "<191>Mon dd hh:mm:ss tag[pid]: " without the tag */
 
 static const char months[12][4] = {
@@ -128,6 +130,21 @@ static void socket_connect(void)
     }
 }
 
+/* syslogd's queue is short (net.unix.max_dgram_qlen, often 10): a burst waits for it a moment. One that does not read at all is waited for
+   once. False when there was no room in time. */
+static bool wait_for_room(void)
+{
+    struct pollfd p = { .fd = self.fd, .events = POLLOUT };
+    int ready;
+
+    if (self.lost > 0)
+        return false;
+    do
+        ready = poll(&p, 1, ROOM_WAIT_MS);
+    while (ready < 0 && errno == EINTR);
+    return ready > 0;
+}
+
 /* Whether the datagram went out. A restarted syslogd has a new socket: one fresh connection is tried. */
 static bool socket_send(const char *bytes, size_t n)
 {
@@ -143,8 +160,11 @@ static bool socket_send(const char *bytes, size_t n)
         while (sent < 0 && errno == EINTR);
         if (sent == (ssize_t)n)
             return true;
-        if (sent < 0 && (errno == EAGAIN || errno == ENOBUFS))
+        if (sent < 0 && (errno == EAGAIN || errno == ENOBUFS)) {
+            if (attempt == 0 && wait_for_room())
+                continue;
             return false;
+        }
         socket_close(); /* gone, or a stream that has half a record */
     }
     return false;

@@ -171,7 +171,7 @@ def a_flood_does_not_lock_out():
             flood += [Client(server.port, source="127.0.0.7", greet=False) for _ in range(10)]
         for client in slow:
             begins("who came before the flood", "+OK", client.ask("CAPA"))
-        wait_until("the flood is cut", lambda: sum(c.is_open() for c in flood) <= 10)
+        wait_until("the flood is cut", lambda: sum(c.is_open() for c in flood) <= 10, 60)
         server.wait_for("127.0.0.7: ended before it logged in: max-preauth")
 
 

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/log.h"
@@ -173,6 +174,32 @@ START_TEST(full_socket_does_not_block)
     ck_assert_int_eq(sscanf(strstr(next(fd), "]: ") + 3, "%d log records were lost", &lost), 1);
     ck_assert_int_eq(read + lost, 2000);
     check_matches(next(fd), ": after$");
+    close(fd);
+}
+END_TEST
+
+/* The queue of a datagram socket is short: a burst is not lost because syslogd takes a moment for each record. */
+START_TEST(slow_syslogd_gets_a_burst)
+{
+    int fd = listen_here(SOCK_DGRAM), status, read = 0;
+    pid_t pid = fork();
+
+    if (pid == 0) {
+        const struct timespec moment = { .tv_nsec = 500000 };
+
+        struct pollfd p = { .fd = fd, .events = POLLIN };
+
+        while (read < 300 && poll(&p, 1, 2000) > 0 && strstr(next(fd), ": record ")) {
+            nanosleep(&moment, NULL);
+            read++;
+        }
+        _exit(read == 300 ? 0 : 1);
+    }
+    log_open("popper", LOG_MAIL);
+    for (int i = 0; i < 300; i++)
+        log_write(LOG_NOTICE, "record %d", i);
+    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+    ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0);
     close(fd);
 }
 END_TEST
@@ -498,6 +525,7 @@ int main(void)
     tcase_add_test(tc, children_log_under_the_pid_of_log_open);
     tcase_add_test(tc, restarted_syslogd_is_found_again);
     tcase_add_test(tc, full_socket_does_not_block);
+    tcase_add_test(tc, slow_syslogd_gets_a_burst);
     tcase_add_test(tc, stream_syslogd_gets_records_that_end_in_nul);
     tcase_add_test(tc, errno_is_kept_when_there_is_no_syslogd);
     tcase_add_test(tc, debug_records_are_written_only_when_asked_for);
