@@ -333,8 +333,8 @@ def reason_to_skip(case, runner, popper):
                 return "needs a server started as root", os.getuid() == 0
             if need == "ordinary-user" and runner.privileged:
                 return "needs a server started as an ordinary user", True
-            if need == "sandbox" and b"__asan_init" in popper.read_bytes():
-                return "needs a sandbox, which builds with sanitizers do not have", True
+            if need == "sandbox" and (b"__asan_init" in popper.read_bytes() or b"`set sandbox = off` serves without" not in popper.read_bytes()):
+                return "needs a sandbox, which builds with sanitizers or without libseccomp do not have", True
             if need.startswith("feature:") and need[8:] not in features(popper):
                 return f"needs {need[8:]}, which is not built in", False
             if need.startswith("program:") and not shutil.which(need[8:]):

@@ -127,6 +127,7 @@ class World:
         self.greeted_version = "?"
         self.definitions = {}
         self.sessions = {}
+        self.held = []
         self.syslog = Syslog(self.dir) if case.all("Y~", "Y!") else None
         for step in case.all("define"):
             self.definitions[step.text.strip().split()[0]] = block_bytes(step.block or [])
@@ -178,6 +179,8 @@ class World:
         for step in self.case.all("setup"):
             self.shell(step)
         self.before = {u.name: self.look(u) for u in self.users}
+        # Held, so that a new file cannot get the same inode.
+        self.held = [os.open(u.maildrop, os.O_PATH | os.O_NOFOLLOW) for u in self.users if self.before[u.name]]
         self.listed = set(os.listdir(self.spool))
 
     def put_secrets(self):
@@ -312,6 +315,9 @@ class World:
         return [STAMP.sub("", line) for line in lines if STAMP.sub("", line)]
 
     def remove(self):
+        for fd in self.held:
+            os.close(fd)
+        self.held = []
         if self.syslog:
             self.syslog.close()
         shutil.rmtree(self.dir, ignore_errors=True)
