@@ -15,6 +15,7 @@
 #include "protocol/headerline.h"
 #include "protocol/transaction.h"
 
+#define FIELD_NAME_MAX 64 /* longer ones stand in no header, and the reply repeats it */
 #define FROM_SHOWN 128 /* facts 4.2 */
 #define PIECE 65536
 
@@ -30,7 +31,7 @@ static bool is_field_name(const char *name)
         if (name[i] <= ' ' || name[i] == ':' || name[i] > '~')
             return false;
     }
-    return n > 0;
+    return n > 0 && n <= FIELD_NAME_MAX;
 }
 
 static enum command_event run_list(struct transaction *t, const struct command *command, struct answer *answer)

@@ -7,7 +7,7 @@ import subprocess
 HOST = "pop.example.com"
 
 
-def make_certificate(directory, name="server", host=HOST, days=30, key="ec", extra=()):
+def make_certificate(directory, name="server", host=HOST, days=200, key="ec", extra=()):
     """A self-signed certificate DIRECTORY/NAME.pem with its key NAME.key (0600). Both paths."""
     cert, private = pathlib.Path(directory) / f"{name}.pem", pathlib.Path(directory) / f"{name}.key"
     kind = ["ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"] if key == "ec" else [key]
