@@ -203,6 +203,17 @@ static int ask_for_descriptor(struct privmsg *m, struct strbuf *why)
     return fd >= 0 ? fd : keeper_lost(why);
 }
 
+/* Sends the question; the answer carries nothing but how it went. */
+static int ask_whether_done(struct privmsg *m, struct strbuf *why)
+{
+    if (request_ask(asking.end, m) < 0)
+        return keeper_lost(why);
+    if (file_answer(m, why) < 0)
+        return -1;
+    privmsg_free(m);
+    return 0;
+}
+
 static int ask_open(void *context, enum mailfile which, enum mailopen how, struct strbuf *why)
 {
     struct privmsg m;
@@ -229,12 +240,7 @@ int request_xmit_send(void *context, struct strbuf *why)
 
     (void)context;
     privmsg_init(&m, REQUEST_XMIT_SEND);
-    if (request_ask(asking.end, &m) < 0)
-        return keeper_lost(why);
-    if (file_answer(&m, why) < 0)
-        return -1;
-    privmsg_free(&m);
-    return 0;
+    return ask_whether_done(&m, why);
 }
 
 static int ask_about(enum request type, enum mailfile which, struct strbuf *why)
@@ -243,12 +249,7 @@ static int ask_about(enum request type, enum mailfile which, struct strbuf *why)
 
     privmsg_init(&m, type);
     privmsg_put_number(&m, which);
-    if (request_ask(asking.end, &m) < 0)
-        return keeper_lost(why);
-    if (file_answer(&m, why) < 0)
-        return -1;
-    privmsg_free(&m);
-    return 0;
+    return ask_whether_done(&m, why);
 }
 
 static int ask_remove(void *context, enum mailfile which, struct strbuf *why)
@@ -276,12 +277,7 @@ static int ask_note_bulletin(void *context, uint64_t last, struct strbuf *why)
     (void)context;
     privmsg_init(&m, REQUEST_NOTE_BULLETIN);
     privmsg_put_number(&m, last);
-    if (request_ask(asking.end, &m) < 0)
-        return keeper_lost(why);
-    if (file_answer(&m, why) < 0)
-        return -1;
-    privmsg_free(&m);
-    return 0;
+    return ask_whether_done(&m, why);
 }
 
 void request_mailhost(struct mailhost *host, int end, const char *shown)

@@ -1,6 +1,7 @@
 /*
  * request: what the processes of a session ask of each other, over privmsg: preauth of the monitor, the session and
- * recovery of the keeper. The asking side's stubs; the answering side's tables stand in monitor.c and keeper.c.
+ * recovery of the keeper. The asking side's stubs; the answering side's tables stand in monitor.c and
+ * keeper_requests.c.
  *
  * No request carries a path, a user name that is believed, or a descriptor. Whoever loses the other side ends at once.
  */
