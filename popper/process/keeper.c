@@ -29,6 +29,7 @@
 #include "process/keeper_requests.h"
 #include "process/sandbox.h"
 #include "process/session.h"
+#include "process/ticketkeys.h"
 #include "wire/privmsg.h"
 
 /* ---- signals: the session decides what they mean */
@@ -311,7 +312,7 @@ int keeper_run(const struct keeper_start *start)
     struct session_start session;
     enum maildrop_status status;
 
-    tlsrelay_forget_keys();
+    ticketkeys_forget();
     handle_signals();
     status = be_the_user(&k, &why) ? prepare(&k, &why) : MAILDROP_PERM;
     session = session_start_of(&k, status, &why);

@@ -2,7 +2,7 @@
  * monitor: see monitor.h.
  *
  * What may run as root, completely: main.c, process/startup.c, process/systemd.c, in standalone mode process/standalone.c,
- * listener.c, visitors.c, background.c and reload.c, process/supervised.c, process/monitor.c,
+ * listener.c, visitors.c, background.c, reload.c and ticketkeys.c, process/supervised.c, process/monitor.c,
  * process/proxyreader.c and resolver.c up to their privsep, process/checker.c with what auth_check calls (auth/auth.c,
  * auth/auth_passwd.c, auth/auth_secrets.c, libcrypt, libgdbm, the name service), process/preauth.c and
  * process/keeper.c up to their identity_become (process/privsep.c), process/tlsrelay.c with the module popper-tls.so

@@ -17,7 +17,7 @@
 #include "common/mem.h"
 #include "process/privsep.h"
 #include "process/request.h"
-#include "process/tlsrelay.h"
+#include "process/ticketkeys.h"
 #include "protocol/cmd_auth.h"
 #include "wire/netio.h"
 
@@ -129,7 +129,7 @@ _Noreturn void preauth_main(const struct preauth_start *start)
 
     request_log_through(start->monitor);
     log_close();
-    tlsrelay_forget_keys();
+    ticketkeys_forget();
     file_sanitize_descriptors(3, &start->monitor, 1);
     give_up_rights(start->settings);
     io = netio_new(0, 1, COMMAND_LINE_MAX, OUTPUT_BYTES);

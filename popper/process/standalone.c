@@ -30,6 +30,7 @@
 #include "process/startup.h"
 #include "process/supervised.h"
 #include "process/systemd.h"
+#include "process/ticketkeys.h"
 #include "process/tlsrelay.h"
 #include "process/visitors.h"
 #include "wire/netio.h"
@@ -175,7 +176,7 @@ static bool start_session(struct standalone *st, int client, const struct peer *
         refuse(st, client, peer->ip, strerror(errno));
         return false;
     }
-    tlsrelay_renew_keys();
+    ticketkeys_renew();
     pid = fork();
     if (pid == 0) {
         *status_r = serve(st, client, ends[1], delay);
@@ -360,7 +361,7 @@ static size_t fill_polls(struct standalone *st, struct pollfd *p, pid_t *pids)
 static void obey_reload(struct standalone *st)
 {
     if (reload_do(&st->reload, &st->settings))
-        tlsrelay_renew_keys();
+        ticketkeys_renew();
 }
 
 static void obey_signals(struct standalone *st)

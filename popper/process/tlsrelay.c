@@ -22,13 +22,13 @@
 
 #include <config.h>
 
-#include "common/digest.h"
 #include "common/file.h"
 #include "common/log.h"
 #include "common/mem.h"
 #include "common/module.h"
 #include "process/privsep.h"
 #include "process/request.h"
+#include "process/ticketkeys.h"
 #include "process/tlspump.h"
 #include "wire/netio.h"
 #include "wire/privmsg.h"
@@ -38,30 +38,6 @@
 #define FINISH_GRACE_MS 10000 /* beyond the relay's own time limits */
 #define ANSWER_GRACE_MS 2000
 #define SECOND INT64_C(1000000000)
-#define TICKET_KEY_LIFE (4 * 3600 * SECOND) /* tickets live for less, and the two keys before still open theirs */
-
-/* ---- keys of session tickets */
-
-static unsigned char ticket_keys[TLS_TICKET_KEYS - 1][TLS_TICKET_KEY];
-static size_t ticket_key_count;
-static int64_t ticket_key_made;
-
-void tlsrelay_renew_keys(void)
-{
-    if (ticket_key_count > 0 && netio_now() - ticket_key_made < TICKET_KEY_LIFE)
-        return;
-    ticket_key_made = netio_now();
-    memmove(ticket_keys[1], ticket_keys[0], sizeof ticket_keys - TLS_TICKET_KEY);
-    digest_random(ticket_keys[0], TLS_TICKET_KEY);
-    if (ticket_key_count < sizeof ticket_keys / sizeof *ticket_keys)
-        ticket_key_count++;
-}
-
-void tlsrelay_forget_keys(void)
-{
-    mem_wipe(ticket_keys, sizeof ticket_keys);
-    ticket_key_count = 0;
-}
 
 /* ---- in the relay's process */
 
@@ -94,13 +70,15 @@ static _Noreturn void end_relay(struct relay *r, int status)
         r->calls->end(&r->tls);
         r->calls->close(&r->site);
     }
-    tlsrelay_forget_keys();
+    ticketkeys_forget();
     _exit(status);
 }
 
 static int load(struct relay *r, struct strbuf *why)
 {
     const struct tls_calls *calls = module_find(TLS_MODULE_NAME, TLS_MODULE_SYMBOL, why);
+    const unsigned char *keys;
+    size_t key_count;
 
     if (!calls)
         return -1;
@@ -108,7 +86,8 @@ static int load(struct relay *r, struct strbuf *why)
         return strbuf_fail(
             why, "%s is of another version or build (%s) than popper (" PACKAGE_VERSION "); install both again",
             TLS_MODULE_NAME, calls->version);
-    r->site = calls->open(r->settings, ticket_keys[0], ticket_key_count, why);
+    keys = ticketkeys_get(&key_count);
+    r->site = calls->open(r->settings, keys, key_count, why);
     if (!r->site)
         return -1;
     r->calls = calls;
@@ -430,10 +409,11 @@ int tlsrelay_settle(struct tlsrelay *r, int timeout_ms)
     return settled == REQUEST_SETTLED_YES || settled == REQUEST_SETTLED_NOT_YET ? (int)settled : REQUEST_SETTLED_NEVER;
 }
 
-static void say_how_it_ended(int status, const struct peer *peer)
+static void say_how_it_ended(struct tlsrelay *r, int status, const struct peer *peer)
 {
     struct strbuf text = STRBUF_INIT(STRBUF_WHY_MAX);
 
+    r->failed = r->failed || WIFSIGNALED(status);
     if (sandbox_killed(status, SANDBOX_RELAY, &text))
         log_write(LOG_CRIT, "client %s: %s", peer->ip, text.data);
     else if (WIFSIGNALED(status))
@@ -466,7 +446,7 @@ void tlsrelay_finish(struct tlsrelay *r, const struct settings *settings, const 
     lose(r);
     if (r->pid > 0) {
         if (reap(r->pid, limit, &status))
-            say_how_it_ended(status, peer);
+            say_how_it_ended(r, status, peer);
         else
             log_write(LOG_ERR, "the process %ld that does TLS for %s does not end", (long)r->pid, peer->ip);
     }

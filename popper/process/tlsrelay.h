@@ -22,7 +22,7 @@ struct tlsrelay {
     pid_t pid;
     int end;              /* ours */
     unsigned records;
-    bool failed;          /* it could not work */
+    bool failed;          /* it could not work, or was killed */
     bool established;     /* the handshake is done; with it came: */
     unsigned char exporter[TLSRELAY_BINDING_MAX]; /* channel binding tls-exporter (RFC 9266) */
     size_t exporter_length;                       /* 0: none */
@@ -55,11 +55,5 @@ void tlsrelay_finish(struct tlsrelay *r, const struct settings *settings, const 
 /* Checks the tls-* options and their files in a process of its own, as a session would. What is wrong but does not
    keep TLS from working is logged. 0 (also without tls-support), or -1 and why. */
 int tlsrelay_check(const struct settings *settings, struct strbuf *why);
-
-/* For standalone mode, where one process starts all sessions; to be called before each: sees to it that there is a key
-   for session tickets that is not old. The keys before it still open tickets for a while. tlsrelay_forget_keys is for
-   children that start no relay. */
-void tlsrelay_renew_keys(void);
-void tlsrelay_forget_keys(void);
 
 #endif
