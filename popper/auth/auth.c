@@ -13,6 +13,7 @@
 
 #include "auth/auth_passwd.h"
 #include "auth/auth_secrets.h"
+#include "auth/policy.h"
 #include "common/file.h"
 #include "common/log.h"
 #include "common/mem.h"
@@ -116,59 +117,7 @@ static bool missing_in_auth(const struct settings *settings, const char *name)
     return found != 1;
 }
 
-/* ---- policy */
-
-/* Whether the account may log in at all; else the reason. Whatever it finds it goes through all steps, at most the rest
-   of the work differs by which line of a file matched. */
-static enum auth_verdict find_account(const struct settings *settings, const char *given,
-                                      struct auth_account *account_r, struct strbuf *reason)
-{
-    char name[AUTH_NAME_MAX + 1];
-    bool possible = auth_canonical_name(settings, given, name);
-    const char *shown = possible ? name : "nobody";
-    bool denied = listed_in_nonauth(settings, shown);
-    bool unlisted = missing_in_auth(settings, shown);
-    enum auth_found found = auth_passwd_find(settings, shown, account_r);
-    bool absent = found == AUTH_NOT_FOUND || found == AUTH_NOT_FOUND_BROKEN;
-    uid_t uid = account_r->user.uid;
-
-    strbuf_reset(reason);
-    if (!possible)
-        strbuf_fail(reason, "not a possible user name");
-    else if (denied)
-        strbuf_fail(reason, "listed in nonauth-file");
-    else if (unlisted)
-        strbuf_fail(reason, "not listed in auth-file");
-    else if (found == AUTH_NOT_FOUND_BROKEN)
-        strbuf_fail(reason, "a store of users cannot be read");
-    else if (absent)
-        strbuf_fail(reason, "no such user");
-    else if (account_r->refusal[0])
-        strbuf_fail(reason, "%s", account_r->refusal);
-    else if (uid == 0)
-        strbuf_fail(reason, "uid 0 may not log in");
-    else if (uid <= (uid_t)settings->block_uid)
-        strbuf_fail(reason, "uid %lu is not above block-uid %d", (unsigned long)uid, settings->block_uid);
-    if (!possible || absent)
-        account_r->hash[0] = '\0';
-    if (found == AUTH_FOUND_BROKEN || found == AUTH_NOT_FOUND_BROKEN)
-        return AUTH_UNAVAILABLE;
-    return reason->len > 0 ? AUTH_REFUSED : AUTH_GRANTED;
-}
-
-enum auth_verdict auth_find_user(const struct settings *settings, const char *given, struct auth_user *user_r,
-                                 struct strbuf *reason)
-{
-    struct auth_account account;
-    enum auth_verdict verdict = find_account(settings, given, &account, reason);
-
-    /* The account was found and is good; what is broken lies elsewhere. */
-    if (verdict == AUTH_UNAVAILABLE && reason->len == 0)
-        verdict = AUTH_GRANTED;
-    *user_r = account.user;
-    mem_wipe(&account, sizeof account);
-    return verdict;
-}
+/* ---- owners */
 
 /* The system's users are looked up by root only, for their passwords; who we are ourselves is no secret. */
 static bool find_myself(const char *name, struct auth_user *user_r)
@@ -207,108 +156,142 @@ enum auth_verdict auth_find_owner(const struct settings *settings, const char *n
     return found == AUTH_NOT_FOUND_BROKEN ? AUTH_UNAVAILABLE : AUTH_REFUSED;
 }
 
-/* With clear-text-password = default who has a secret may not send the password; REFUSED and the reason. */
-static enum auth_verdict may_send_password(const struct settings *settings, const char *given, struct strbuf *reason)
-{
-    char name[AUTH_NAME_MAX + 1];
-    struct apopdb_user secrets;
-    enum auth_verdict verdict;
+/* ---- logins */
 
-    if (settings->clear_text_password != CLEAR_TEXT_DEFAULT)
-        return AUTH_GRANTED;
-    auth_canonical_name(settings, given, name);
-    verdict = auth_secrets_find(settings, name, false, &secrets, reason);
-    if (verdict == AUTH_GRANTED && secrets.present) {
-        strbuf_fail(reason, "has a secret in apop-file, so that clear-text-password = default lets no password in");
-        verdict = AUTH_REFUSED;
+/* One login on its way to the verdict. Secret. */
+struct login {
+    const struct settings *settings;
+    char name[AUTH_NAME_MAX + 1]; /* canonical; "" when it is none */
+    struct policy_facts facts;
+    struct auth_account account;
+    struct apopdb_user secrets;
+    struct strbuf trouble; /* why the database of secrets cannot be used */
+};
+
+/* Whatever it finds it goes through all steps; at most the rest of the work differs by which line of a file matched. */
+static void find_account(struct login *login)
+{
+    const struct settings *settings = login->settings;
+    struct policy_facts *facts = &login->facts;
+    const char *shown = facts->name_possible ? login->name : "nobody";
+    enum auth_found found;
+
+    facts->in_nonauth = listed_in_nonauth(settings, shown);
+    facts->not_in_auth = missing_in_auth(settings, shown);
+    found = auth_passwd_find(settings, shown, &login->account);
+    facts->found = found == AUTH_FOUND || found == AUTH_FOUND_BROKEN;
+    facts->store_broken = found == AUTH_FOUND_BROKEN || found == AUTH_NOT_FOUND_BROKEN;
+    facts->account_barred = login->account.refusal[0] != '\0';
+    facts->uid = login->account.user.uid;
+    facts->block_uid = (uid_t)settings->block_uid;
+    if (!facts->name_possible || !facts->found)
+        login->account.hash[0] = '\0';
+}
+
+static enum policy_secrets find_secrets(struct login *login)
+{
+    enum policy_asks asks = policy_asks_database(login->facts.how, &login->facts.at);
+
+    if (asks == POLICY_ASKS_NOTHING)
+        return SECRETS_NONE;
+    switch (auth_secrets_find(login->settings, login->name, asks == POLICY_NEEDS, &login->secrets, &login->trouble)) {
+    case AUTH_GRANTED:
+        break;
+    case AUTH_UNUSABLE:
+        return SECRETS_UNUSABLE;
+    default:
+        return SECRETS_UNAVAILABLE;
     }
-    mem_wipe(&secrets, sizeof secrets);
-    return verdict;
+    if (!login->secrets.present)
+        return SECRETS_NONE;
+    return login->secrets.has_secret ? SECRETS_FULL : SECRETS_VERIFIERS;
+}
+
+static void begin(struct login *login, const struct settings *settings, const struct auth_attempt *attempt)
+{
+    memset(login, 0, sizeof *login);
+    login->settings = settings;
+    login->trouble = (struct strbuf)STRBUF_INIT(STRBUF_WHY_MAX);
+    login->facts.how = attempt->how;
+    policy_connection_of(settings, attempt->tls, attempt->local, &login->facts.at);
+    login->facts.name_possible = auth_canonical_name(settings, attempt->name, login->name);
+    find_account(login);
+    login->facts.secrets = find_secrets(login);
+}
+
+static enum policy_proof prove_password(const struct login *login, const char *password)
+{
+    char dummy[AUTH_HASH_MAX + 1];
+    enum auth_match match;
+
+    auth_passwd_dummy(login->settings, dummy);
+    match = auth_passwd_match(login->account.hash, dummy, password);
+    mem_wipe(dummy, sizeof dummy);
+    if (match == AUTH_MATCH)
+        return PROOF_RIGHT;
+    if (match == AUTH_HASH_UNKNOWN)
+        return PROOF_UNKNOWN;
+    return login->account.no_password ? PROOF_IMPOSSIBLE : PROOF_WRONG;
+}
+
+static enum policy_proof prove(const struct login *login, const struct auth_attempt *attempt)
+{
+    switch (attempt->how) {
+    case AUTH_BY_PASSWORD:
+        return prove_password(login, attempt->response);
+    case AUTH_BY_APOP:
+        return auth_secrets_digest_fits(&login->secrets, attempt->stamp, attempt->response) && attempt->stamp[0]
+                   ? PROOF_RIGHT
+                   : PROOF_WRONG;
+    default:
+        return PROOF_RIGHT;
+    }
+}
+
+static void explain(const struct login *login, enum policy_reason why, struct strbuf *reason)
+{
+    strbuf_reset(reason);
+    switch (why) {
+    case REASON_DATABASE:
+    case REASON_PROOF_UNAVAILABLE:
+        strbuf_adds(reason, login->trouble.data);
+        break;
+    case REASON_BARRED:
+        strbuf_adds(reason, login->account.refusal);
+        break;
+    case REASON_LOW_UID:
+        strbuf_addf(reason, "uid %lu is not above block-uid %lu", (unsigned long)login->facts.uid,
+                    (unsigned long)login->facts.block_uid);
+        break;
+    default:
+        strbuf_adds(reason, policy_text(login->facts.how, why));
+    }
 }
 
 /* A virtual user who is refused hears what a name that nobody has would hear. */
-static enum auth_verdict final_verdict(const struct settings *settings, const struct auth_user *user,
-                                       enum auth_verdict verdict)
+static enum auth_verdict final_verdict(const struct login *login, enum auth_verdict verdict)
 {
-    if (verdict == AUTH_REFUSED && user->is_virtual && auth_passwd_system_broken(settings, user->name))
+    if (verdict == AUTH_REFUSED && login->account.user.is_virtual &&
+        auth_passwd_system_broken(login->settings, login->account.user.name))
         return AUTH_UNAVAILABLE;
     return verdict;
-}
-
-static const char *mismatch(const struct auth_account *account, enum auth_match match)
-{
-    if (match == AUTH_HASH_UNKNOWN)
-        return "the hash of the password is of a kind that libcrypt does not know";
-    return account->no_password ? "account is locked" : "wrong password";
-}
-
-enum auth_verdict auth_check_password(const struct settings *settings, const char *given, const char *password,
-                                      struct auth_user *user_r, struct strbuf *reason)
-{
-    struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
-    struct auth_account account;
-    char dummy[AUTH_HASH_MAX + 1];
-    enum auth_verdict verdict = find_account(settings, given, &account, reason);
-    enum auth_verdict allowed = may_send_password(settings, given, &why);
-    enum auth_match match;
-
-    auth_passwd_dummy(settings, dummy);
-    match = auth_passwd_match(account.hash, dummy, password);
-    if (reason->len == 0 && match == AUTH_MATCH) {
-        verdict = AUTH_GRANTED;
-    } else if (reason->len == 0) {
-        verdict = verdict == AUTH_GRANTED ? AUTH_REFUSED : verdict;
-        strbuf_fail(reason, "%s", mismatch(&account, match));
-    }
-    if (allowed != AUTH_GRANTED && (verdict == AUTH_GRANTED || allowed != AUTH_REFUSED)) {
-        verdict = allowed;
-        strbuf_fail(reason, "%s", why.data);
-    }
-    *user_r = account.user;
-    mem_wipe(&account, sizeof account);
-    mem_wipe(dummy, sizeof dummy);
-    strbuf_free(&why);
-    return final_verdict(settings, user_r, verdict);
-}
-
-/* What the log says about a digest that does not fit. */
-static const char *misfit(const struct apopdb_user *secrets)
-{
-    if (secrets->has_secret)
-        return "wrong digest (APOP)";
-    return secrets->present ? "has verifiers for SCRAM only, but APOP needs a secret" : "no secret in apop-file";
-}
-
-enum auth_verdict auth_check_apop(const struct settings *settings, const char *given, const char *stamp,
-                                  const char *digest, struct auth_user *user_r, struct strbuf *reason)
-{
-    struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
-    struct apopdb_user secrets;
-    char name[AUTH_NAME_MAX + 1];
-    enum auth_verdict verdict = auth_find_user(settings, given, user_r, reason), found;
-    bool fits;
-
-    auth_canonical_name(settings, given, name);
-    found = auth_secrets_find(settings, name, true, &secrets, &why);
-    fits = auth_secrets_digest_fits(&secrets, stamp, digest) && stamp[0];
-    if (found != AUTH_GRANTED) {
-        verdict = found;
-        strbuf_fail(reason, "%s", why.data);
-    } else if (verdict == AUTH_GRANTED && !fits) {
-        verdict = AUTH_REFUSED;
-        strbuf_fail(reason, "%s", misfit(&secrets));
-    }
-    mem_wipe(&secrets, sizeof secrets);
-    strbuf_free(&why);
-    return final_verdict(settings, user_r, verdict);
 }
 
 enum auth_verdict auth_check(const struct settings *settings, const struct auth_attempt *attempt,
                              struct auth_user *user_r, struct strbuf *reason)
 {
+    struct login login;
+    struct policy_decision decision;
+
     if (attempt->how == AUTH_AS_OWNER)
         return auth_find_owner(settings, attempt->name, user_r, reason);
-    if (attempt->how == AUTH_BY_APOP)
-        return auth_check_apop(settings, attempt->name, attempt->stamp, attempt->response, user_r, reason);
-    return auth_check_password(settings, attempt->name, attempt->response, user_r, reason);
+    begin(&login, settings, attempt);
+    login.facts.proof = prove(&login, attempt);
+    decision = policy_decide(&login.facts);
+    explain(&login, decision.reason, reason);
+    *user_r = login.account.user;
+    decision.verdict = final_verdict(&login, decision.verdict);
+    strbuf_free(&login.trouble);
+    mem_wipe(&login, sizeof login);
+    return decision.verdict;
 }

@@ -1,9 +1,9 @@
 /*
- * auth: may this user log in, and as whom? Policy in one place, stores behind it.
+ * auth: may this user log in, and as whom? The decision is policy's; the stores are behind this.
  *
  * Two axes: an account says who somebody is and whether he may log in at all (auth_passwd: passwd-files, the system's
  * users); a check says whether the client is that somebody (crypt here; PAM, secrets, Kerberos in rooms of their own).
- * auth_find_user is the first axis alone, for mechanisms that bring their own check; auth_check_password is both.
+ * AUTH_PROVED is the first axis alone, for mechanisms that bring their own check. Here facts are gathered; policy decides.
  *
  * These run inside a short-lived child that the monitor forked (root when the shadow file is needed, which is the
  * reason for the child): it is given one name and one password (or digest), and its answer is a verdict. Every refusal
@@ -39,39 +39,37 @@ enum auth_verdict {
     AUTH_UNUSABLE     /* a store must not be used as it is (its mode, its format): [SYS/PERM], otherwise the same */
 };
 
+/* The ways to log in (policy.c has a row for each), and what else is asked about an account. */
+enum auth_how {
+    AUTH_BY_PASSWORD, /* USER and PASS */
+    AUTH_BY_APOP,     /* RFC 1939 section 7: a digest of stamp and secret */
+    AUTH_PROVED,      /* the caller has seen to the proof: may the account log in? */
+    AUTH_AS_OWNER,    /* no login: whose mail is it? */
+    AUTH_HOW_COUNT
+};
+
 /* What a client has brought forward to be somebody. */
 struct auth_attempt {
-    enum auth_how { AUTH_BY_PASSWORD, AUTH_BY_APOP, AUTH_AS_OWNER /* no check: whose mail is it? */ } how;
-    const char *name;     /* as the client sent it */
-    const char *response; /* the password, or APOP's digest */
+    enum auth_how how;
+    const char *name;     /* as the client sent it: any bytes without NUL, any length */
+    const char *response; /* the password, or APOP's digest; likewise */
     const char *stamp;    /* for APOP: that of the greeting; "" when it had none */
+    bool tls, local;      /* the connection: inside TLS, from this host itself */
 };
 
 /* Applies trim-domain and downcase-user and checks the syntax [A-Za-z0-9_][A-Za-z0-9._@+-]{0,63} without "..".
-   False: this can be nobody's name (still goes through the motions in auth_check_password); name_r is "". */
+   False: this can be nobody's name (still goes through the motions in auth_check); name_r is "". */
 bool auth_canonical_name(const struct settings *settings, const char *given, char name_r[AUTH_NAME_MAX + 1]);
-
-/* The account and the policy, without a password. user_r is only meant when granted. */
-enum auth_verdict auth_find_user(const struct settings *settings, const char *given, struct auth_user *user_r,
-                                 struct strbuf *reason);
 
 /* Whose mail it is, whether he may log in or not: for work that the host does for him. name is canonical. GRANTED, or
    why he is nobody (uid 0 among them). Who is not root finds users of passwd-files and himself. */
 enum auth_verdict auth_find_owner(const struct settings *settings, const char *name, struct auth_user *user_r,
                                   struct strbuf *reason);
 
-/* given and password: any bytes without NUL, any length. reason: one phrase for the log ("no such user", "password
-   expired 12 days ago", ...), empty when granted. Makes exactly one hash of a password whatever the verdict. Broken
-   stores and files are logged here. */
-enum auth_verdict auth_check_password(const struct settings *settings, const char *given, const char *password,
-                                      struct auth_user *user_r, struct strbuf *reason);
-
-/* APOP (RFC 1939 section 7): the digest of stamp and secret. The secret stands in for the password of the account only:
-   who may not log in may not by APOP either. */
-enum auth_verdict auth_check_apop(const struct settings *settings, const char *given, const char *stamp,
-                                  const char *digest, struct auth_user *user_r, struct strbuf *reason);
-
-/* Whichever of these the attempt is for. */
+/* A login as the attempt says: look-ups, proof, and policy_decide. reason: one phrase for the log ("no such user",
+   "password expired 12 days ago", ...), empty when granted. user_r is only meant when granted. A password costs exactly
+   one hash whatever the verdict; a digest costs one, too, and the account counts as for a password: who may not log in
+   may not by another way. Broken stores and files are logged here. AUTH_AS_OWNER is auth_find_owner. */
 enum auth_verdict auth_check(const struct settings *settings, const struct auth_attempt *attempt,
                              struct auth_user *user_r, struct strbuf *reason);
 

@@ -153,7 +153,8 @@ static enum monitor_next serve_attempt(struct monitor *mon, const struct auth_at
 static enum monitor_next serve_login(struct monitor *mon, struct privmsg *m)
 {
     struct auth_attempt attempt = {
-        .how = m->type == REQUEST_APOP ? AUTH_BY_APOP : AUTH_BY_PASSWORD, .stamp = mon->stamp
+        .how = m->type == REQUEST_APOP ? AUTH_BY_APOP : AUTH_BY_PASSWORD, .stamp = mon->stamp,
+        .tls = mon->relay.pid > 0, .local = mon->peer.local
     };
 
     attempt.name = privmsg_get_text(m, COMMAND_LINE_MAX);

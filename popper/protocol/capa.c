@@ -5,20 +5,14 @@
 
 #include <config.h>
 
-bool capa_user_allowed(const struct settings *settings, bool peer_is_local, bool tls)
+#include "auth/policy.h"
+
+bool capa_user_possible(const struct settings *settings)
 {
-    switch (settings->clear_text_password) {
-    case CLEAR_TEXT_NEVER:
-        return false;
-    case CLEAR_TEXT_LOCAL:
-        return peer_is_local;
-    case CLEAR_TEXT_TLS:
-        return tls;
-    case CLEAR_TEXT_DEFAULT: /* whether the user has a secret instead is for the monitor to know */
-    case CLEAR_TEXT_ALWAYS:
-        break;
-    }
-    return true;
+    struct policy_connection at;
+
+    policy_connection_of(settings, true, true, &at);
+    return policy_offers(AUTH_BY_PASSWORD, &at) == POLICY_OFFERED;
 }
 
 /* EXPIRE NEVER would be a lie when auto-delete removes what was sent. */

@@ -21,7 +21,7 @@ struct capa {
 /* Adds the lines, without the final dot. */
 void capa_list(const struct capa *capa, const struct settings *settings, struct outbuf *out);
 
-/* Whether clear-text-password lets anybody send a password over this connection. */
-bool capa_user_allowed(const struct settings *settings, bool peer_is_local, bool tls);
+/* Whether policy lets a password in over some connection: for those who do not know what they are on. */
+bool capa_user_possible(const struct settings *settings);
 
 #endif

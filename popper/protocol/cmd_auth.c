@@ -7,6 +7,7 @@
 #include <config.h>
 #include <string.h>
 
+#include "auth/policy.h"
 #include "common/log.h"
 #include "protocol/capa.h"
 
@@ -23,9 +24,13 @@ struct authorization {
     struct strbuf name; /* of the last USER, as the client sent it; empty: none yet */
 };
 
-static bool user_allowed(const struct authorization *a)
+/* Whether this way to log in may be used on the connection as it is. */
+static enum policy_offer offers(const struct authorization *a, enum auth_how how)
 {
-    return capa_user_allowed(a->settings, a->peer->local, a->asks->tls);
+    struct policy_connection at;
+
+    policy_connection_of(a->settings, a->asks->tls, a->peer->local, &at);
+    return policy_offers(how, &at);
 }
 
 static bool stls_allowed(const struct authorization *a)
@@ -42,13 +47,15 @@ static struct strbuf shown_name(const struct authorization *a)
     return shown;
 }
 
-/* The same for every name, and before the password is on the wire. */
-static enum command_event refuse_clear_text(const struct authorization *a, struct answer *answer)
+/* The same for every name, and before a password is on the wire. */
+static enum command_event refuse_way(enum policy_offer offer, const struct command *command, struct answer *answer)
 {
-    switch (a->settings->clear_text_password) {
-    case CLEAR_TEXT_LOCAL:
+    switch (offer) {
+    case POLICY_NOT_BUILT:
+        return command_fail(answer, REPLY_NONE, "%s is not available here.", command->name);
+    case POLICY_LOCAL_ONLY:
         return command_fail(answer, REPLY_AUTH, "Clear-text passwords are accepted from this host itself only.");
-    case CLEAR_TEXT_TLS:
+    case POLICY_TLS_ONLY:
         return command_fail(answer, REPLY_AUTH, "Clear-text passwords are accepted inside TLS only.");
     default:
         return command_fail(answer, REPLY_AUTH, "Clear-text passwords are not accepted.");
@@ -58,10 +65,11 @@ static enum command_event refuse_clear_text(const struct authorization *a, struc
 static enum command_event run_user(void *state, const struct command *command, struct answer *answer)
 {
     struct authorization *a = state;
+    enum policy_offer offer = offers(a, AUTH_BY_PASSWORD);
     struct strbuf shown;
 
-    if (!user_allowed(a))
-        return refuse_clear_text(a, answer);
+    if (offer != POLICY_OFFERED)
+        return refuse_way(offer, command, answer);
     strbuf_reset(&a->name);
     strbuf_adds(&a->name, command->args[0]);
     shown = shown_name(a);
@@ -115,10 +123,11 @@ static enum command_event run_pass(void *state, const struct command *command, s
 {
     struct authorization *a = state;
     int64_t arrived = netio_now();
+    enum policy_offer offer = offers(a, AUTH_BY_PASSWORD);
     enum cmd_auth_verdict verdict;
 
-    if (!user_allowed(a))
-        return refuse_clear_text(a, answer);
+    if (offer != POLICY_OFFERED)
+        return refuse_way(offer, command, answer);
     if (a->name.len == 0)
         return command_fail(answer, REPLY_NONE, "PASS must follow USER.");
     /* The login was in time; how long the answer takes is ours. */
@@ -134,10 +143,11 @@ static enum command_event run_apop(void *state, const struct command *command, s
 {
     struct authorization *a = state;
     int64_t arrived = netio_now();
+    enum policy_offer offer = offers(a, AUTH_BY_APOP);
     enum cmd_auth_verdict verdict;
 
-    if (!options_feature_built(FEATURE_APOP))
-        return command_fail(answer, REPLY_NONE, "APOP is not available here.");
+    if (offer != POLICY_OFFERED)
+        return refuse_way(offer, command, answer);
     strbuf_reset(&a->name);
     strbuf_adds(&a->name, command->args[0]);
     netio_set_deadline(a->io, 0);
@@ -160,7 +170,8 @@ static enum command_event body_capa(void *state, const struct command *command, 
 {
     const struct authorization *a = state;
     struct capa capa = {
-        .user_allowed = user_allowed(a), .stls_allowed = stls_allowed(a) && !a->no_tls, .logged_in = false
+        .user_allowed = offers(a, AUTH_BY_PASSWORD) == POLICY_OFFERED,
+        .stls_allowed = stls_allowed(a) && !a->no_tls, .logged_in = false
     };
 
     (void)command;

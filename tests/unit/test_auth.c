@@ -223,11 +223,12 @@ static void use_files(size_t count)
 static void check(const char *name, const char *password, enum auth_verdict verdict, const char *reason,
                   struct auth_user *user_r)
 {
+    const struct auth_attempt attempt = { .how = AUTH_BY_PASSWORD, .name = name, .response = password };
     struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
     enum auth_verdict got;
 
     hashes = 0;
-    got = auth_check_password(&settings, name, password, user_r, &why);
+    got = auth_check(&settings, &attempt, user_r, &why);
     ck_assert_msg(got == verdict, "%s/%s: verdict %d: %s; log %s", name, password, got, why.data, caught.data);
     ck_assert_msg(strcmp(why.data, reason) == 0, "%s/%s: reason %s", name, password, why.data);
     ck_assert_msg(hashes == 1, "%s/%s: %d hashes", name, password, hashes);
@@ -702,19 +703,60 @@ START_TEST(the_dummy_is_of_the_usual_kind)
 }
 END_TEST
 
-START_TEST(find_user_judges_without_a_password)
+/* A login whose proof the caller has seen to. */
+static enum auth_verdict judge(const char *name, struct auth_user *user_r, struct strbuf *why)
+{
+    const struct auth_attempt attempt = { .how = AUTH_PROVED, .name = name };
+
+    return auth_check(&settings, &attempt, user_r, why);
+}
+
+START_TEST(an_account_is_judged_without_a_password)
 {
     struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
     struct auth_user user;
 
     as_root = true;
     hashes = 0;
-    ck_assert_int_eq(auth_find_user(&settings, "alice", &user, &why), AUTH_GRANTED);
+    ck_assert_int_eq(judge("alice", &user, &why), AUTH_GRANTED);
     ck_assert_uint_eq(user.uid, 1001);
-    ck_assert_int_eq(auth_find_user(&settings, "eve", &user, &why), AUTH_REFUSED);
+    ck_assert_int_eq(judge("eve", &user, &why), AUTH_REFUSED);
     ck_assert_str_eq(why.data, "account expired 3 days ago");
-    ck_assert_int_eq(auth_find_user(&settings, "zoe", &user, &why), AUTH_REFUSED);
+    ck_assert_int_eq(judge("zoe", &user, &why), AUTH_REFUSED);
     ck_assert_int_eq(hashes, 0);
+    strbuf_free(&why);
+}
+END_TEST
+
+/* Otherwise the answer would tell who is in the files that can be read. */
+START_TEST(a_broken_store_is_said_to_whoever_is_refused_in_whatever_way)
+{
+    struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
+    struct auth_user user;
+
+    write_passwd(first, "alice:good:2001:2002::/home/a:\n");
+    use_files(2); /* the second does not exist */
+    check("alice", "wrong", AUTH_UNAVAILABLE, "wrong password", &user);
+    check("zoe", "wrong", AUTH_UNAVAILABLE, "a store of users cannot be read", &user);
+    ck_assert_int_eq(judge("alice", &user, &why), AUTH_GRANTED);
+    ck_assert_int_eq(judge("zoe", &user, &why), AUTH_UNAVAILABLE);
+    strbuf_free(&why);
+}
+END_TEST
+
+/* preauth asks again where it has refused already: it is not to be trusted. */
+START_TEST(the_way_must_be_offered)
+{
+    const struct auth_attempt attempt = { .how = AUTH_BY_PASSWORD, .name = "alice", .response = "sesame" };
+    const struct auth_attempt inside = { .how = AUTH_BY_PASSWORD, .name = "alice", .response = "sesame", .tls = true };
+    struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
+    struct auth_user user;
+
+    as_root = true;
+    settings.clear_text_password = CLEAR_TEXT_TLS;
+    ck_assert_int_eq(auth_check(&settings, &inside, &user, &why), AUTH_GRANTED);
+    ck_assert_int_eq(auth_check(&settings, &attempt, &user, &why), AUTH_REFUSED);
+    ck_assert_str_eq(why.data, "this way to log in is not allowed on this connection (clear-text-password)");
     strbuf_free(&why);
 }
 END_TEST
@@ -763,7 +805,9 @@ int main(void)
     tcase_add_test(tc, unreadable_lists);
     tcase_add_test(tc, long_passwords);
     tcase_add_test(tc, the_dummy_is_of_the_usual_kind);
-    tcase_add_test(tc, find_user_judges_without_a_password);
+    tcase_add_test(tc, an_account_is_judged_without_a_password);
+    tcase_add_test(tc, a_broken_store_is_said_to_whoever_is_refused_in_whatever_way);
+    tcase_add_test(tc, the_way_must_be_offered);
     tcase_add_test(tc, an_owner_need_not_be_allowed_in);
     suite_add_tcase(suite, tc);
     return unit_main(suite);
