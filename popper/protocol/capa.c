@@ -4,6 +4,7 @@
 #include "protocol/capa.h"
 
 #include <config.h>
+#include <time.h>
 
 #include "auth/policy.h"
 
@@ -23,6 +24,17 @@ static int expire_days(const struct settings *settings)
     return settings->announce_expire;
 }
 
+/* Our time of day as RFC 5322 writes it. sandbox_enter has read the zone. */
+static void add_local_time(struct outbuf *out)
+{
+    time_t now = time(NULL);
+    struct tm tm;
+    char text[64];
+
+    if (localtime_r(&now, &tm) && strftime(text, sizeof text, "%a, %d %b %Y %H:%M:%S %z", &tm) > 0)
+        outbuf_addf(out, "X-LOCALTIME %s\r\n", text);
+}
+
 void capa_list(const struct capa *capa, const struct settings *settings, struct outbuf *out)
 {
     int expire = expire_days(settings);
@@ -37,6 +49,8 @@ void capa_list(const struct capa *capa, const struct settings *settings, struct 
     else
         outbuf_addf(out, "EXPIRE %d\r\n", expire);
     outbuf_adds(out, "UIDL\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\nPIPELINING\r\n");
+    outbuf_adds(out, "X-MACRO\r\n");
+    add_local_time(out);
     if (capa->stls_allowed)
         outbuf_adds(out, "STLS\r\n");
     if (capa->logged_in || !settings->shy)

@@ -242,7 +242,7 @@ static const struct command_row rows[] = {
 };
 
 static const char *const transaction_names[] = { "STAT", "LIST", "RETR", "DELE", "NOOP",
-                                                 "RSET", "TOP",  "UIDL", "LAST", NULL };
+                                                 "RSET", "TOP",  "UIDL", "LAST", "MDEF", NULL };
 
 static const struct command_table table = { .rows = rows,
                                             .elsewhere = transaction_names,

@@ -282,6 +282,30 @@ static enum command_event body_capa(void *state, const struct command *command, 
     return COMMAND_OK;
 }
 
+/* ---- MDEF */
+
+static enum command_event run_mdef(void *state, const struct command *command, struct answer *answer)
+{
+    struct transaction *t = state;
+    struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
+    enum command_event event;
+    const char *name;
+
+    if (macros_define(&t->macros, command->args[0], &name, &why) == 0)
+        event = command_say(answer, "Macro \"%s\" accepted", name);
+    else
+        event = command_fail(answer, REPLY_NONE, "This macro is not possible: %s.", why.data);
+    strbuf_free(&why);
+    return event;
+}
+
+static const char *expand(void *state, const char *argument)
+{
+    const struct transaction *t = state;
+
+    return macros_expand(&t->macros, argument);
+}
+
 /* At QUIT only: whoever vanished may not have got what we sent. */
 static void auto_delete(struct transaction *t)
 {
@@ -370,6 +394,7 @@ static const struct command_row rows[] = {
     { "EUIDL", 0, 1, 0, "EUIDL [msg]", cmd_xtnd_run_euidl, cmd_xtnd_body_euidl },
     { "LAST", 0, 0, 0, "LAST", run_last, NULL },
     { "XTND", 1, 3, 0, "XTND XLST header [msg], XTND XMIT", cmd_xtnd_run, cmd_xtnd_body },
+    { "MDEF", 1, 1, COMMAND_PARENTHESES, "MDEF name(value)", run_mdef, NULL },
     { "CAPA", 0, 0, 0, "CAPA", run_capa, body_capa },
     { "QUIT", 0, 0, 0, "QUIT", run_quit, NULL },
     { 0 },
@@ -380,7 +405,8 @@ static const char *const authorization_names[] = { "USER", "PASS", "APOP", "AUTH
 static const struct command_table table = { .rows = rows,
                                             .elsewhere = authorization_names,
                                             .elsewhere_hint = "you are logged in already",
-                                            .interrupted = was_interrupted };
+                                            .interrupted = was_interrupted,
+                                            .expand = expand };
 
 static void welcome(const struct transaction *t)
 {
@@ -429,6 +455,7 @@ enum command_end cmd_mail_serve(struct netio *io, const struct settings *setting
     end = command_serve(io, &table, &t, &client);
     if (end == COMMAND_END_EOF || end == COMMAND_END_TIMEOUT || end == COMMAND_END_IO)
         update_on_abort(&t);
+    macros_free(&t.macros);
     if (update_ns_r)
         *update_ns_r = t.update_ns;
     return end;

@@ -105,11 +105,17 @@ static char *skip_blanks(char *at)
     return at;
 }
 
-/* The end of the word at `at`. */
-static char *skip_word(char *at)
+/* The end of the word at `at`. A parenthesis that is never closed takes the rest of the line. */
+static char *skip_word(char *at, bool parentheses)
 {
-    while (*at && !is_blank(*at))
-        at++;
+    size_t depth = 0;
+
+    for (; *at && (depth > 0 || !is_blank(*at)); at++) {
+        if (parentheses && *at == '(')
+            depth++;
+        else if (*at == ')' && depth > 0)
+            depth--;
+    }
     return at;
 }
 
@@ -147,13 +153,13 @@ static enum command_event fail_unknown(const struct command_table *table, const 
 }
 
 /* Splits the text after the keyword. False when there are more words than any command takes. */
-static bool parse_words(char *at, struct command *command)
+static bool parse_words(char *at, bool parentheses, struct command *command)
 {
     for (at = skip_blanks(at); *at; at = skip_blanks(at)) {
         if (command->count == COMMAND_ARGS_MAX)
             return false;
         command->args[command->count++] = at;
-        at = skip_word(at);
+        at = skip_word(at, parentheses);
         if (*at)
             *at++ = '\0';
     }
@@ -163,10 +169,16 @@ static bool parse_words(char *at, struct command *command)
 static bool parse_arguments(const struct command_row *row, char *at, struct command *command)
 {
     if (!(row->flags & COMMAND_REST))
-        return parse_words(at, command);
+        return parse_words(at, row->flags & COMMAND_PARENTHESES, command);
     if (*at)
         command->args[command->count++] = at;
     return true;
+}
+
+static void expand_arguments(const struct serving *s, struct command *command)
+{
+    for (size_t i = 0; s->table->expand && i < command->count; i++)
+        command->args[i] = s->table->expand(s->state, command->args[i]);
 }
 
 static void trace_command(const struct serving *s, const struct command_row *row, const struct command *command)
@@ -196,7 +208,7 @@ static enum command_event run_line(struct serving *s, char *line, size_t len, co
     if (memchr(line, '\0', len))
         return command_fail(answer, REPLY_NONE, "Command line with a NUL byte ignored.");
     name = skip_blanks(line);
-    rest = skip_word(name);
+    rest = skip_word(name, false);
     if (*rest)
         *rest++ = '\0';
     if (!*name)
@@ -214,6 +226,7 @@ static enum command_event run_line(struct serving *s, char *line, size_t len, co
                             row->usage);
     if (log_debugging())
         trace_command(s, row, command);
+    expand_arguments(s, command);
     return row->run(s->state, command, answer);
 }
 

@@ -71,7 +71,8 @@ enum command_event command_fail(struct answer *answer, enum reply_code code, con
 
 enum command_flag {
     COMMAND_REST = 1, /* the argument is the rest of the line, blanks and all (PASS); an empty one counts as none */
-    COMMAND_SECRET = 2 /* the argument never reaches log or trace: "********"; the input buffer is wiped afterwards */
+    COMMAND_SECRET = 2, /* the argument never reaches log or trace: "********"; the input buffer is wiped afterwards */
+    COMMAND_PARENTHESES = 4 /* a blank between parentheses does not end a word */
 };
 
 struct command_row {
@@ -93,6 +94,9 @@ struct command_table {
     /* Called when netio was interrupted by a signal, and when the connection seems lost: true ends the session (a
        takeover, an order to end). Once true it must stay true. NULL: never. */
     bool (*interrupted)(void *state);
+    /* What stands for an argument (a macro's value), borrowed while the command runs; itself for most. NULL: no such
+       thing. */
+    const char *(*expand)(void *state, const char *argument);
 };
 
 /* Whom we talk to, for records ("USER at CLIENT (IP): -ERR text", facts 4.3) and for what is said at a timeout. */

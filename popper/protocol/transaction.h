@@ -10,6 +10,7 @@
 
 #include "mail/maildrop.h"
 #include "protocol/command.h"
+#include "protocol/macros.h"
 #include "settings/options.h"
 #include "wire/peer.h"
 
@@ -36,6 +37,7 @@ struct transaction {
     bool broken;       /* the maildrop cannot be read any more: no UPDATE, whatever the options say */
     uint64_t lines;    /* of the TOP being answered */
     uint64_t number;   /* of the message being sent; 0: all of them */
+    struct macros macros;
     int xmit;          /* the file that XTND XMIT fills, -1 */
     int64_t update_ns;
 };

@@ -40,6 +40,9 @@ int64_t fake_slept_until(struct netio *io);
 int64_t fake_deadline(struct netio *io);
 int64_t fake_first_deadline(struct netio *io);
 
+/* What the time of day is, for X-LOCALTIME. */
+#define FAKE_DATE "Thu, 26 Nov 2026 16:30:00 -0330"
+
 /* The clock of netio_now. It starts at 1000 s. */
 void fake_clock_add(double seconds);
 

@@ -11,7 +11,8 @@
 #define NS INT64_C(1000000000)
 #define GREETING "+OK Qpopper (version 5.0.0) at pop.example starting.  \r\n"
 #define CAPA_HEAD "+OK Capability list follows\r\nTOP\r\n"
-#define CAPA_MIDDLE "EXPIRE NEVER\r\nUIDL\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\nPIPELINING\r\n"
+#define CAPA_MIDDLE "EXPIRE NEVER\r\nUIDL\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\nPIPELINING\r\n" \
+    "X-MACRO\r\nX-LOCALTIME " FAKE_DATE "\r\n"
 #define CAPA_END "IMPLEMENTATION Qpopper-version-5.0.0\r\n.\r\n"
 #define CAPA_TAIL CAPA_MIDDLE CAPA_END
 #define BYE "+OK Pop server at pop.example signing off.\r\n"
@@ -177,7 +178,7 @@ START_TEST(shy_hides_name_and_version)
     ck_assert_str_eq(fake_heard(io), "+OK ready  <123.1000000000@pop.example>\r\n" CAPA_HEAD "USER\r\nEXPIRE "
                                                                                              "NEVER\r\nUIDL\r\nRESP-"
                                                                                              "CODES\r\nAUTH-RESP-"
-                                                                                             "CODE\r\nPIPELINING\r\n."
+                                                                                             "CODE\r\nPIPELINING\r\nX-MACRO\r\nX-LOCALTIME " FAKE_DATE "\r\n."
                                                                                              "\r\n"
                                      "-ERR POP EOF or I/O Error\r\n");
 }

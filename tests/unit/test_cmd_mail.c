@@ -152,7 +152,14 @@ static const struct {
     { "TOP 2 5\r\nLAST", "+OK Message follows\r\ntext of uid-2\r\n.\r\n+OK 0\r\n" },
     { "CAPA", "+OK Capability list follows\r\nTOP\r\nUSER\r\nEXPIRE "
               "NEVER\r\nUIDL\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\nPIPELINING\r\n"
+              "X-MACRO\r\nX-LOCALTIME " FAKE_DATE "\r\n"
               "IMPLEMENTATION Qpopper-version-5.0.0\r\n.\r\n" },
+    { "MDEF Two(2)\r\nLIST two\r\nDELE TWO", "+OK Macro \"two\" accepted\r\n+OK 2 200\r\n+OK Message 2 has been deleted.\r\n" },
+    { "MDEF two(3)\r\nMDEF two(2)\r\nLIST two", "+OK Macro \"two\" accepted\r\n+OK Macro \"two\" accepted\r\n+OK 2 200\r\n" },
+    { "MDEF x(a b (c) )\r\nLIST x", "+OK Macro \"x\" accepted\r\n-ERR \"a b (c) \" is not a message number.\r\n" },
+    { "MDEF x(a b", "-ERR This macro is not possible: it is written name(value), with all parentheses closed.\r\n" },
+    { "MDEF x (a)", "-ERR Too many arguments for the MDEF command, usage: MDEF name(value)\r\n" },
+    { "MDEF", "-ERR Too few arguments for the MDEF command, usage: MDEF name(value)\r\n" },
     { "USER bob", "-ERR \"USER\" is not possible in this state: you are logged in already.\r\n" },
     { "PASS sesame", "-ERR \"PASS\" is not possible in this state: you are logged in already.\r\n" },
     { "XTND XMIT", "-ERR XTND XMIT is not available on this server.\r\n" },

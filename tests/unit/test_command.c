@@ -61,7 +61,14 @@ static bool was_interrupted(void *state)
     return interrupted_now;
 }
 
+static const char *expand(void *state, const char *argument)
+{
+    (void)state;
+    return strcmp(argument, "macro") == 0 ? "a b" : argument;
+}
+
 static const struct command_row rows[] = {
+    { "ROUND", 1, 2, COMMAND_PARENTHESES, "ROUND a [b]", run_echo, NULL },
     { "NONE", 0, 0, 0, "NONE", run_echo, NULL },
     { "TWO", 1, 2, 0, "TWO a [b]", run_echo, NULL },
     { "EIGHT", 8, 8, 0, "EIGHT ...", run_echo, NULL },
@@ -72,7 +79,7 @@ static const struct command_row rows[] = {
     { 0 },
 };
 static const char *const elsewhere[] = { "STAT", "UIDL", NULL };
-static const struct command_table table = { rows, elsewhere, "log in first", was_interrupted };
+static const struct command_table table = { rows, elsewhere, "log in first", was_interrupted, expand };
 
 static void setup(void)
 {
@@ -107,6 +114,12 @@ static const struct {
     { "a tab after the keyword", LINE("TWO\ta"), "+OK TWO <a>" },
     { "empty", LINE(""), "-ERR Empty command line." },
     { "blanks only", LINE("   "), "-ERR Empty command line." },
+    { "parentheses keep blanks", LINE("ROUND a( b (c) ) d"), "+OK ROUND <a( b (c) )> <d>" },
+    { "parentheses never closed", LINE("ROUND (a (b) c"), "+OK ROUND <(a (b) c>" },
+    { "parentheses never opened", LINE("ROUND a) b))"), "+OK ROUND <a)> <b))>" },
+    { "parentheses elsewhere", LINE("TWO (a b)"), "+OK TWO <(a> <b)>" },
+    { "macros", LINE("TWO macro macros"), "+OK TWO <a b> <macros>" },
+    { "macros are no names of commands", LINE("macro"), "-ERR Unknown command: \"macro\"." },
     { "too few", LINE("TWO"), "-ERR Too few arguments for the TWO command, usage: TWO a [b]" },
     { "too few with blanks", LINE("TWO   "), "-ERR Too few arguments for the TWO command, usage: TWO a [b]" },
     { "too many", LINE("TWO a b c"), "-ERR Too many arguments for the TWO command, usage: TWO a [b]" },

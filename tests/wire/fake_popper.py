@@ -3,6 +3,7 @@
 
 FAKE_FAULT in its environment makes it misbehave in one way.
 """
+import email.utils
 import os
 import pathlib
 import socket
@@ -53,6 +54,8 @@ for command in commands():
         say("+OK slow")
     elif command == "RETR":
         say("+OK\r\nSubject: x\r\n\r\n" + (".dot" if fault == "stuffing" else "..dot") + "\r\n.")
+    elif command[:4] == "DATE":
+        say("+OK\r\nX-LOCALTIME " + email.utils.formatdate(time.time() - float(command[5:]), True) + "\r\n.")
     elif command == "DELE":
         deleted = True
         say("+OK")

@@ -7,6 +7,7 @@ As root the server is started as root, and its users are unprivileged; a second 
 import argparse
 import concurrent.futures
 import contextlib
+import email.utils
 import hashlib
 import os
 import pathlib
@@ -25,6 +26,16 @@ from tlsclient import make_certificate  # noqa: E402
 from session import Session, processes_of_session  # noqa: E402
 from transcript import CHECKS, TALK, Broken, Mismatch, Step, describe, numbers, parse, short, unescape  # noqa: E402
 from world import FIRST_UID, PATIENCE, Runner, World, features  # noqa: E402
+
+
+def told_now(line):
+    """X-LOCALTIME with the date (RFC 5322, with our zone) of this minute becomes `X-LOCALTIME (now)`."""
+    match = re.fullmatch(rb"X-LOCALTIME (\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d [+-]\d{4})", line)
+    if not match:
+        return line
+    told, now = email.utils.parsedate_to_datetime(match[1].decode()), time.time()
+    same = abs(told.timestamp() - now) < 60 and told.utcoffset().total_seconds() == time.localtime(now).tm_gmtoff and told.strftime("%a") == match[1][:3].decode()
+    return b"X-LOCALTIME (now)" if same else line
 
 
 class Play:
@@ -172,7 +183,7 @@ class Play:
             raise Mismatch(f"expected a match of {pattern!r}, got {short(line)}")
 
     def do_body(self, step):
-        expected, got = self.expected_body(step), self.current().body()
+        expected, got = self.expected_body(step), [told_now(line) for line in self.current().body()]
         if expected is not None and expected != got:
             first = next((i for i, (a, b) in enumerate(zip(expected, got)) if a != b), min(len(expected), len(got)))
             raise Mismatch(f"the body has {len(got)} lines instead of {len(expected)}" if len(got) != len(expected) else "the body differs"
@@ -180,7 +191,7 @@ class Play:
 
     def expected_body(self, step):
         if step.block is not None:
-            return [self.world.expand(line).encode("latin-1") for line in step.block]
+            return [self.world.expand(line).encode("latin-1") for line in self.of_this_build(step.block)]
         text, _, spec = step.text.partition(" of ")
         words = text.split()
         messages = mbox.split(self.world.content(spec)) if spec else self.world.messages()
@@ -198,6 +209,15 @@ class Play:
         if not step.text:
             return []
         return mbox.on_the_wire(self.world.content(step.text) + b"\n")
+
+    def of_this_build(self, block):
+        """Without the lines `[feature:NAME] ...` of what is not built in."""
+        for line in block:
+            match = re.match(r"\[feature:(\w+)\] ", line)
+            if not match:
+                yield line
+            elif match[1] in features(self.world.popper):
+                yield line[match.end():]
 
     def do_eof(self, step):
         self.current().expect_eof()
