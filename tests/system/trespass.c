@@ -5,6 +5,9 @@
  * TRESPASS=ROLE:CALL names both, TRESPASS_NOTE a file that is mapped before anything else runs: what was tried stands there, whatever became of
  * descriptors, root directory and filters. TRESPASS_FILE and TRESPASS_PID: what is opened, who is signalled and traced. The linker's --wrap leads here
  * from where the roles call each other's rooms.
+ *
+ * TRESPASS=write:pause waits before call number TRESPASS_COUNT of those that change files in UPDATE, until the test says in the note that it goes on:
+ * so tests/system/intruder.py can do something to the processes at each of these moments.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -23,10 +26,12 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/gdbmfile.h"
 #include "common/maillock.h"
+#include "mail/filecalls.h"
 #include "mail/journal.h"
 #include "mail/maildrop.h"
 #include "process/preauth.h"
@@ -41,11 +46,13 @@ struct note {
     int32_t pid;
     int32_t returned; /* the call came back */
     int32_t error;    /* errno, 0 success */
+    int32_t go_on;    /* written by the test */
 };
 
 static struct note *note;
 static char role_wanted[40];
 static char call_wanted[40];
+static int count_wanted;
 static const char *role = "monitor";
 static char file_wanted[256] = "/etc/shadow";
 static int other_pid = 1;
@@ -165,6 +172,16 @@ static long call_userns(void)
     return syscall(SYS_unshare, 0x10000000L); /* CLONE_NEWUSER: root of a world of its own */
 }
 
+/* Signals cut it short only when they end the process. */
+static long call_pause(void)
+{
+    const struct timespec moment = { .tv_nsec = 5000000 };
+
+    for (int i = 0; i < 6000 && !__atomic_load_n(&note->go_on, __ATOMIC_SEQ_CST); i++)
+        nanosleep(&moment, NULL);
+    return 0;
+}
+
 static const struct {
     const char *name;
     long (*make)(void);
@@ -176,6 +193,7 @@ static const struct {
     { "fork", call_fork },         { "chroot", call_chroot },           { "mount", call_mount },
     { "unlink", call_unlink },     { "rename", call_rename },           { "chmod", call_chmod },
     { "memfd", call_memfd },       { "io-uring", call_io_uring },       { "userns", call_userns },
+    { "pause", call_pause },
 };
 
 /* ---- the traitor */
@@ -188,7 +206,7 @@ static void copy_word(char *to, size_t room, const char *from, size_t n)
 __attribute__((constructor)) static void remember_order(void)
 {
     const char *order = getenv("TRESPASS"), *file = getenv("TRESPASS_NOTE"), *pid = getenv("TRESPASS_PID");
-    const char *other_file = getenv("TRESPASS_FILE");
+    const char *other_file = getenv("TRESPASS_FILE"), *count = getenv("TRESPASS_COUNT");
     const char *colon = order ? strchr(order, ':') : NULL;
     int fd = colon && file ? open(file, O_RDWR | O_CLOEXEC) : -1;
     void *shared = fd >= 0 ? mmap(NULL, sizeof *note, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0) : MAP_FAILED;
@@ -200,6 +218,8 @@ __attribute__((constructor)) static void remember_order(void)
     note = shared;
     if (pid)
         other_pid = atoi(pid);
+    if (count)
+        count_wanted = atoi(count);
     if (other_file)
         copy_word(file_wanted, sizeof file_wanted, other_file, strlen(other_file));
     copy_word(role_wanted, sizeof role_wanted, order, (size_t)(colon - order));
@@ -225,6 +245,68 @@ static void trespass(const char *here)
     }
 }
 
+/* ---- the calls that change files */
+
+static bool in_update;
+static int writes_left = 1;
+
+static void before_write(void)
+{
+    if (in_update && --writes_left == 0)
+        trespass("write");
+}
+
+static ssize_t watched_pwrite(int fd, const void *bytes, size_t n, off_t at)
+{
+    before_write();
+    return filecalls_os.pwrite(fd, bytes, n, at);
+}
+
+static ssize_t watched_copy(int from, off_t from_at, int to, off_t to_at, size_t n)
+{
+    before_write();
+    return filecalls_os.copy_range(from, from_at, to, to_at, n);
+}
+
+static int watched_ftruncate(int fd, off_t size)
+{
+    before_write();
+    return filecalls_os.ftruncate(fd, size);
+}
+
+static int watched_reserve(int fd, off_t at, off_t n)
+{
+    before_write();
+    return filecalls_os.reserve(fd, at, n);
+}
+
+static int watched_fsync(int fd)
+{
+    before_write();
+    return filecalls_os.fsync(fd);
+}
+
+static int watched_fdatasync(int fd)
+{
+    before_write();
+    return filecalls_os.fdatasync(fd);
+}
+
+static void watch_writes(int count)
+{
+    static struct filecalls watched;
+
+    watched = filecalls_os;
+    watched.pwrite = watched_pwrite;
+    watched.copy_range = watched_copy;
+    watched.ftruncate = watched_ftruncate;
+    watched.reserve = watched_reserve;
+    watched.fsync = watched_fsync;
+    watched.fdatasync = watched_fdatasync;
+    filecalls = &watched;
+    writes_left = count;
+}
+
 /* ---- where the roles pass */
 
 /* The function of that name is called from other rooms through here. */
@@ -242,6 +324,7 @@ PASS(_Noreturn void, preauth_main, (const struct preauth_start *start))
 PASS(_Noreturn void, session_main, (const struct session_start *start))
 {
     role = "session";
+    watch_writes(count_wanted);
     __real_session_main(start);
 }
 
@@ -265,6 +348,7 @@ PASS(enum netio_status, netio_line, (struct netio *io, char **line_r, size_t *le
 PASS(enum maildrop_status, maildrop_update, (struct maildrop *drop, struct strbuf *why))
 {
     trespass("update");
+    in_update = true;
     return __real_maildrop_update(drop, why);
 }
 

@@ -16,9 +16,8 @@ import struct
 import subprocess
 import sys
 import tempfile
-import time
 
-from spoolsite import CI, FORM, MAIL_GID, POPPER, ROOT, SANITIZED, Site, Skip, equal, need, play
+from spoolsite import FORM, MAIL_GID, POPPER, ROOT, SANITIZED, Site, equal, need, play
 import mbox
 from play import readable_by_others
 from recover import interrupt
@@ -60,10 +59,16 @@ class Note:
 
     def __init__(self, site):
         self.path = site.dir / "note"
-        self.path.write_bytes(bytes(16))
+        self.path.write_bytes(bytes(20))
 
     def read(self):
-        return struct.unpack("iiii", self.path.read_bytes())
+        """attempts, pid, whether it came back, error"""
+        return struct.unpack("iiii", self.path.read_bytes()[:16])
+
+    def go_on(self):
+        with open(self.path, "r+b") as file:
+            file.seek(16)
+            file.write(b"\1")
 
 
 class Client:
