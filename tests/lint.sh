@@ -30,7 +30,7 @@ judge 'clang has nothing to warn about' clang -fsyntax-only -std=gnu11 -Wall -We
     -I"$here" -I"$here/popper" -I. -Ipopper $(find common popper -name '*.c' ! -name sandbox_gen.c $no_tls | LC_ALL=C sort)
 judge 'cppcheck has nothing to say' cppcheck -q -j2 --enable=warning,performance,portability --std=c11 --inline-suppr --suppress=missingIncludeSystem \
     -I"$here" -I. -Ipopper common popper
-judge 'shellcheck has nothing to say' shellcheck quickstart .ci/run tests/*.sh
-judge 'pyflakes has nothing to say' pyflakes3 tests/wire tests/system
+judge 'shellcheck has nothing to say' shellcheck quickstart .ci/run tests/*.sh tests/bench/*.sh
+judge 'pyflakes has nothing to say' pyflakes3 tests/wire tests/system tests/bench
 echo "1..$count"
 [ "$failed" -eq 0 ]

@@ -1,0 +1,124 @@
+"""seen: what one of our servers does in a session: its processes with uid and sandbox, its syncs, its journal, its system calls. Nothing is compared
+unless every process that meets the client's bytes is in the sandbox and syncs happen.
+"""
+import pathlib
+import re
+import shutil
+import socket
+import subprocess
+import time
+
+from benchsite import PASSWORD, SPOOL, Site
+from measure import talk
+
+SYNC = re.compile(r"^(fsync|fdatasync)\(")
+OUTPUT = re.compile(r"^(write|writev|sendto|sendmsg)\((0|1),")
+
+
+class Refused(Exception):
+    pass
+
+
+def status_of(pid):
+    text = pathlib.Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+    field = dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
+    return {"pid": pid, "uids": sorted(set(field["Uid"].split())), "sandbox": field["Seccomp"].strip() == "2"}
+
+
+def living(server):
+    """The processes of the one open session."""
+    time.sleep(.05)
+    return [status_of(p) for p in server.pids()[server.resting:]] if server.cgroup else [status_of(p) for p in server.pids() if p != server.process.pid]
+
+
+def processes(server):
+    """Before and after the login: (processes, processes)."""
+    with socket.create_connection(("127.0.0.1", server.port), 10) as s:
+        replies = s.makefile("rb")
+        replies.readline()
+        before = living(server)
+        for line in (f"USER {server.user()}", f"PASS {PASSWORD}"):
+            s.sendall(line.encode() + b"\r\n")
+            reply = replies.readline()
+        if not reply.startswith(b"+OK"):
+            raise Refused(f"{server.name}: {reply!r}")
+        after = living(server)
+        s.sendall(b"QUIT\r\n")
+        replies.read()
+    server.settle()
+    return before, after
+
+
+def wait_until_traced(server):
+    status = pathlib.Path(f"/proc/{server.process.pid}/status")
+    for _ in range(200):
+        if "TracerPid:\t0\n" not in status.read_text(encoding="ascii"):
+            return
+        time.sleep(.01)
+    raise Refused("strace cannot look at the server")
+
+
+def traced(server, scenario, prefix):
+    """The system calls of one session, by process: lists of lines of strace."""
+    shutil.rmtree(prefix, ignore_errors=True)
+    prefix.mkdir(parents=True)
+    tracer = subprocess.Popen(["strace", "-qq", "-ff", "-o", str(prefix / "t"), "-p", str(server.process.pid)], stderr=subprocess.DEVNULL)
+    wait_until_traced(server)
+    result = talk(server.port, scenario, server.user())
+    server.settle()
+    time.sleep(.1)
+    tracer.terminate()
+    tracer.wait(10)
+    if result["errors"]:
+        raise Refused(f"{server.name}: {scenario} under strace: {result['first_error']}")
+    calls = [p.read_text(errors="replace").splitlines() for p in sorted(prefix.iterdir()) if p.name != f"t.{server.process.pid}"]
+    return [[line for line in lines if re.match(r"[a-z]\w*\(", line)] for lines in calls]
+
+
+def journal_name(calls):
+    names = [m.group(1) for lines in calls for line in lines if (m := re.search(r'openat\(.*"([^"]*)", .*O_CREAT', line)) and "journal" in m.group(1)]
+    return names[0] if names else None
+
+
+def session_calls(calls):
+    """Those of the process that serves the TRANSACTION state, without its writes to the client."""
+    lines = next((p for p in calls if any("visible message" in line for line in p)), [])
+    return len([line for line in lines if not OUTPUT.match(line)])
+
+
+def report_calls(server, site, prefix=None):
+    """System calls of a repeated check: (session after login, all processes), writes of output not counted."""
+    calls = traced(server, "check", prefix or site.dir / "strace")
+    return session_calls(calls), sum(len([c for c in lines if not OUTPUT.match(c)]) for lines in calls)
+
+
+def look(server, maildrops, say=print):
+    """Prints what one session showed. Raises Refused when it is no fair comparison."""
+    user = server.user()
+    maildrops.first(server, user, "tiny")
+    before, after = processes(server)
+    for when, found in (("before the login", before), ("after the login", after)):
+        say(f"  {server.name}, {when}: " + "; ".join(f"uid {'/'.join(p['uids'])}{' in the sandbox' if p['sandbox'] else ''}" for p in found))
+    syncs, journal = look_at_update(server, maildrops, say)
+    if sum(p["sandbox"] for p in before) < 1 or sum(p["sandbox"] for p in after) < 1:
+        raise Refused(f"{server.name}: no process is in the sandbox: built without it, or with sanitizers")
+    if any("0" in p["uids"] for p in after):
+        raise Refused(f"{server.name}: a process is root after the login")
+    if syncs < 4 or not journal:
+        raise Refused(f"{server.name}: deleting synced {syncs} times, journal {journal}: it is not safe against crashes here")
+    maildrops.now.pop(user, None)
+
+
+def look_at_update(server, maildrops, say):
+    maildrops.first(server, server.user(), "tiny")
+    calls = traced(server, "thin", maildrops.site.dir / "strace")
+    syncs = sum(bool(SYNC.match(line)) for lines in calls for line in lines)
+    journal = journal_name(calls)
+    say(f"  {server.name}, deleting one message of ten: {syncs} syncs, journal {journal or 'none'}, {len(calls)} processes")
+    return syncs, journal
+
+
+def look_at_disk(site: Site):
+    memory = site.filesystem()
+    if memory:
+        raise Refused(f"{SPOOL} of the benchmark is on {memory}, where a sync does nothing; set BENCH_TMP to a directory on a disk")
