@@ -78,16 +78,14 @@ static enum maillock_result take_flock(struct maillock *l, struct strbuf *why)
     return MAILLOCK_BUSY;
 }
 
-static void drop_kernel_locks(struct maillock *l)
+static void drop_kernel_locks(int fd, unsigned taken)
 {
     struct flock range = { .l_type = F_UNLCK, .l_whence = SEEK_SET };
 
-    if (l->taken & MAILLOCK_FLOCK)
-        flock(l->fd, LOCK_UN);
-    if (l->taken & MAILLOCK_FCNTL)
-        fcntl(l->fd, F_OFD_SETLK, &range);
-    l->taken = 0;
-    l->fd = -1;
+    if (taken & MAILLOCK_FLOCK)
+        flock(fd, LOCK_UN);
+    if (taken & MAILLOCK_FCNTL)
+        fcntl(fd, F_OFD_SETLK, &range);
 }
 
 /* ---- the handle */
@@ -150,14 +148,12 @@ void maillock_spare_gid(struct maillock *lock)
         dotlock_spare_gid(lock->dot);
 }
 
-static enum maillock_result take_all(struct maillock *l, int fd, struct strbuf *why)
+static enum maillock_result take_kernel_locks(struct maillock *l, int fd, struct strbuf *why)
 {
     enum maillock_result result = MAILLOCK_OK;
 
     l->fd = fd;
-    if (l->dot)
-        result = dotlock_try(l->dot, why);
-    if (result == MAILLOCK_OK && (l->mask & MAILLOCK_FCNTL) && fd >= 0) {
+    if ((l->mask & MAILLOCK_FCNTL) && fd >= 0) {
         result = take_fcntl(l, why);
         l->taken |= result == MAILLOCK_OK ? MAILLOCK_FCNTL : 0;
     }
@@ -165,6 +161,15 @@ static enum maillock_result take_all(struct maillock *l, int fd, struct strbuf *
         result = take_flock(l, why);
         l->taken |= result == MAILLOCK_OK ? MAILLOCK_FLOCK : 0;
     }
+    return result;
+}
+
+static enum maillock_result take_all(struct maillock *l, int fd, struct strbuf *why)
+{
+    enum maillock_result result = l->dot ? dotlock_try(l->dot, why) : MAILLOCK_OK;
+
+    if (result == MAILLOCK_OK)
+        result = take_kernel_locks(l, fd, why);
     if (result != MAILLOCK_OK)
         maillock_release(l);
     return result;
@@ -228,6 +233,24 @@ int maillock_take_too(struct maillock *lock, int fd, struct strbuf *why)
     return result == MAILLOCK_OK ? 0 : -1;
 }
 
+enum maillock_result maillock_move(struct maillock *lock, int fd, struct strbuf *why)
+{
+    const int former = lock->fd;
+    const unsigned taken = lock->taken;
+    enum maillock_result result;
+
+    lock->taken = 0;
+    result = take_kernel_locks(lock, fd, why);
+    if (result == MAILLOCK_OK) {
+        drop_kernel_locks(former, taken);
+        return MAILLOCK_OK;
+    }
+    drop_kernel_locks(fd, lock->taken);
+    lock->fd = former;
+    lock->taken = taken;
+    return result;
+}
+
 bool maillock_is_ours(struct maillock *lock)
 {
     return !lock->dot || dotlock_is_ours(lock->dot);
@@ -248,7 +271,9 @@ void maillock_release(struct maillock *lock)
 {
     int saved = errno;
 
-    drop_kernel_locks(lock);
+    drop_kernel_locks(lock->fd, lock->taken);
+    lock->taken = 0;
+    lock->fd = -1;
     if (lock->dot)
         dotlock_release(lock->dot);
     lock->held = false;

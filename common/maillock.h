@@ -53,6 +53,10 @@ enum maillock_result maillock_acquire(struct maillock *lock, int fd, int wait_ms
    maillock_release. 0, or -1 and why. */
 int maillock_take_too(struct maillock *lock, int fd, struct strbuf *why);
 
+/* While the handle is held: the maildrop's name is another file's now, fd (-1: nobody's). Takes the kernel's locks on
+   that, without waiting, and then gives back those on the former file. Not OK: everything is as before. */
+enum maillock_result maillock_move(struct maillock *lock, int fd, struct strbuf *why);
+
 /* Whether the dot lock is still the file we made (someone may have broken it). True when no dot lock is used. */
 bool maillock_is_ours(struct maillock *lock);
 

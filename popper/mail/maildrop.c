@@ -20,9 +20,26 @@
 #include "mail/tempdrop.h"
 #include "mail/uidl.h"
 
+/* The list still is of the file that was there: who uses it compares. */
+static void follow(struct maildrop *d, int fd)
+{
+    log_write(LOG_NOTICE, "another program has %s the maildrop %s since this session opened it",
+              d->drop < 0 ? "made" : fd < 0 ? "removed" : "put a new file in place of", d->shown);
+    if (d->ours_to_close)
+        close(d->drop);
+    d->drop = fd;
+    d->ours_to_close = fd >= 0;
+    d->replaced = true;
+}
+
 enum maildrop_status maildrop_lock(struct maildrop *d, bool updating, struct strbuf *why)
 {
-    switch (d->host->lock(d->host->context, updating, why)) {
+    int now = MAILHOST_SAME_DROP;
+    enum maillock_result result = d->host->lock(d->host->context, updating, &now, why);
+
+    if (now != MAILHOST_SAME_DROP)
+        follow(d, now);
+    switch (result) {
     case MAILLOCK_OK:
         return MAILDROP_OK;
     case MAILLOCK_BUSY:
@@ -208,11 +225,14 @@ static enum maildrop_status list_drop(struct maildrop *d, bool journal, struct s
             return MAILDROP_OK;
     }
     status = maildrop_lock(d, false, why);
+    d->replaced = false; /* what is listed now is what is there now */
     if (status != MAILDROP_OK)
         return status;
     if (journal)
         status = recover(d, why);
-    if (status == MAILDROP_OK && d->drop >= 0)
+    if (d->drop < 0)
+        msglist_free(&d->list);
+    else if (status == MAILDROP_OK)
         status = list_locked(d, journal ? NULL : &st, state, why);
     unlock(d);
     return status;

@@ -15,6 +15,7 @@ struct maildrop {
     int leftover;                 /* -1: none that is mail */
     int temp;                     /* our temp drop, or -1 */
     bool ours_to_close;
+    bool replaced;                /* by another program, since it was listed: `drop` is another file, or none */
     const char *shown;
     const struct settings *settings;
     const struct mailhost *host;
@@ -31,7 +32,7 @@ struct maildrop {
     bool store;                   /* this session learned what the index does not know */
 };
 
-/* M's locks, taken and released through the host; what the result means to the session. */
+/* M's locks, taken and released through the host; what the result means to the session. M may be another file afterwards (replaced). */
 enum maildrop_status maildrop_lock(struct maildrop *d, bool updating, struct strbuf *why);
 
 /* Scans the first size bytes of M into *list, which is emptied before. On anything but OK *list is empty. */

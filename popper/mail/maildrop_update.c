@@ -72,6 +72,8 @@ static void apply_deletions(struct maildrop *d, struct found *f)
 
     f->listed = f->known = 0;
     refind_deleted(&d->list, &f->news, &found, &missed);
+    if (d->count == 0)
+        return; /* there was nothing that it could have changed */
     log_write(LOG_NOTICE,
               "another program changed the maildrop %s during the session: %zu deleted messages were found again, %zu "
               "were not and are left alone",
@@ -314,7 +316,8 @@ static enum maildrop_status try_update(struct maildrop *d, struct attempt *attem
                                       .set_popbull = attempt->bulletins && d->bulletins.changed,
                                       .popbull = d->bulletins.last,
                                       .may_empty_spare = d->index >= 0,
-                                      .spare_fd = d->index };
+                                      .spare_fd = d->index,
+                                      .replaced = d->replaced };
     struct found f = { .size = 0 };
     enum maildrop_status status;
     struct dropplan p;
@@ -355,6 +358,8 @@ static enum maildrop_status make_drop(struct maildrop *d, struct strbuf *why)
         strbuf_fail(why, "cannot look at the maildrop %s: %s", d->shown, strerror(errno));
         return MAILDROP_TEMP;
     }
+    if (d->replaced)
+        return MAILDROP_OK; /* what was listed was another file; look finds that out */
     dropmark_take(&d->mark, d->drop, &st);
     if (dropmark_fingerprint(&d->mark, d->drop, NULL, 0) != 0) {
         strbuf_fail(why, "cannot read the maildrop %s: %s", d->shown, strerror(errno));
@@ -392,11 +397,23 @@ static enum maildrop_status without_bulletins(struct maildrop *d, struct strbuf 
     return MAILDROP_TEMP;
 }
 
+/* Another program removed M: nothing is left to delete, and perhaps there is nothing to add. */
+static bool is_gone_for_good(const struct maildrop *d)
+{
+    if (!d->replaced || d->drop >= 0 || d->leftover >= 0 || kept_bulletins(d) > 0)
+        return false;
+    log_write(LOG_NOTICE, "nothing is left to delete in the maildrop %s, which another program has removed", d->shown);
+    return true;
+}
+
 static enum maildrop_status update_locked(struct maildrop *d, struct strbuf *why)
 {
     struct attempt attempt = { .bulletins = true };
-    enum maildrop_status status = d->drop < 0 ? make_drop(d, why) : MAILDROP_OK;
+    enum maildrop_status status;
 
+    if (is_gone_for_good(d))
+        return MAILDROP_OK;
+    status = d->drop < 0 ? make_drop(d, why) : MAILDROP_OK;
     if (status != MAILDROP_OK)
         return has_work(d) ? status : without_bulletins(d, why);
     status = try_often(d, &attempt, why);

@@ -23,18 +23,22 @@ enum mailopen {
                            remove, a leftover stays as it is; with fast-update in server mode beside M */
 };
 
+#define MAILHOST_SAME_DROP (-2)
+
 struct mailhost {
     void *context;
     const char *shown; /* M's path, for messages only; borrowed */
 
-    /* The maildrop's locks (maillock.h), on M's shared descriptor and its dot lock; waits a bounded time (option-independent, about 10 s in UPDATE, 3 s at login). */
-    enum maillock_result (*lock)(void *context, bool updating, struct strbuf *why);
+    /* The maildrop's locks (maillock.h), on M's shared descriptor and its dot lock; waits a bounded time (option-independent, about 10 s in UPDATE, 3 s at login).
+       *drop_r, whatever the result: MAILHOST_SAME_DROP; or M's name is another file's now, and it is that which was to be locked: its descriptor, owned
+       by the caller; or -1: there is no M any more. */
+    enum maillock_result (*lock)(void *context, bool updating, int *drop_r, struct strbuf *why);
     void (*unlock)(void *context);
     /* The dot lock is still ours (also refreshes it). False: someone broke it. */
     bool (*lock_is_ours)(void *context);
 
-    /* A descriptor owned by the caller, or -1 with errno and why. DROP may only be opened NEW (a missing maildrop that is to be made);
-       an existing drop was handed over at the start. */
+    /* A descriptor owned by the caller, or -1 with errno and why. DROP may only be opened NEW (a missing maildrop that is to be made, and is then
+       locked, too); an existing drop was handed over at the start or by `lock`. */
     int (*open)(void *context, enum mailfile which, enum mailopen how, struct strbuf *why);
     /* Removes the name (TEMPDROP: of the leftover). 0 (also when there was none), or -1 with errno and why. */
     int (*remove)(void *context, enum mailfile which, struct strbuf *why);

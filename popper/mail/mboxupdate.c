@@ -320,10 +320,20 @@ static bool plan_is_sound(const struct update *u)
     return true;
 }
 
+/* What +OK is said to must not go back to the file that was there before. */
+static int make_durable(const struct update *u)
+{
+    if (filecalls->fsync(u->drop_fd) != 0)
+        return -1;
+    return u->host->sync_dir(u->host->context, MAILFILE_DROP, u->why);
+}
+
 static enum mboxupdate_result apply(struct update *u)
 {
     bool alone = !u->along->leftover_consumed && !u->along->set_popbull;
 
+    if (u->along->replaced && make_durable(u) != 0)
+        return failed(u, "another program has just made it, and whether it is on the disk is not known");
     if (!plan_is_sound(u) || still_its_size(u) != 0) {
         errno = EBUSY;
         return failed(u, "it is not what was to be updated");

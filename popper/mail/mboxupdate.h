@@ -29,6 +29,7 @@ struct mboxupdate_along {
     uint64_t popbull;
     bool may_empty_spare; /* spare_fd may be emptied when the disk is full, to make room for the journal: the index */
     int spare_fd;
+    bool replaced; /* another program has just made M: its bytes and its name may not be on the disk yet */
 };
 
 /* Above how many bytes of T the move-down variant is considered, unless tests say otherwise. */

@@ -159,19 +159,33 @@ enum maildrop_status keeper_files_open(struct keeper_files *f, const struct sett
     return status;
 }
 
-bool keeper_files_same_drop(const struct keeper_files *f, struct strbuf *why)
+bool keeper_files_same_drop(const struct keeper_files *f)
 {
     const struct place *place = &f->places.file[MAILFILE_DROP];
     struct stat open, named;
     int found = fstatat(place->dir, place->name, &named, AT_SYMLINK_NOFOLLOW);
 
     if (f->open.drop < 0)
-        return true; /* there was none; what came meanwhile is the next session's */
-    if (found == 0 && fstat(f->open.drop, &open) == 0 && file_same(&open, &named) && open.st_nlink == 1 &&
-        open.st_uid == f->uid)
-        return true;
-    strbuf_fail(why, "%s was replaced by another program while this session had it open; log in again", place->shown);
-    return false;
+        return found < 0 && (errno == ENOENT || place->dir < 0);
+    return found == 0 && fstat(f->open.drop, &open) == 0 && file_same(&open, &named) && open.st_nlink == 1 &&
+           open.st_uid == f->uid;
+}
+
+int keeper_files_follow_drop(struct keeper_files *f, bool *moved_r, struct strbuf *why)
+{
+    int fd;
+
+    if (keeper_files_same_drop(f))
+        return 0;
+    fd = open_place(f, &f->places.file[MAILFILE_DROP], O_RDWR, 0, S_IWOTH, why);
+    if (fd < 0 && errno != ENOENT)
+        return -1;
+    strbuf_reset(why);
+    if (f->open.drop >= 0)
+        close(f->open.drop);
+    f->open.drop = fd;
+    *moved_r = true;
+    return 0;
 }
 
 /* ---- on request */
@@ -198,7 +212,7 @@ static int refuse_request(int error, struct strbuf *why, const char *text)
 
 /* A missing maildrop. In a spool where delivery agents of another uid and the spool's group write, it is the
    group's, too. */
-static int make_drop(struct keeper_files *f, struct strbuf *why)
+static int make_drop(struct keeper_files *f, struct maillock *lock, struct strbuf *why)
 {
     const struct place *place = &f->places.file[MAILFILE_DROP];
     struct stat dir;
@@ -212,8 +226,14 @@ static int make_drop(struct keeper_files *f, struct strbuf *why)
     before = umask(0007);
     fd = open_place(f, place, O_RDWR | O_CREAT | O_EXCL, mode, S_IWOTH, why);
     umask(before);
-    if (fd >= 0)
-        f->open.drop = fd;
+    if (fd < 0)
+        return -1;
+    if (maillock_move(lock, fd, why) != MAILLOCK_OK) { /* a delivery agent was faster; who locks next finds the file */
+        close(fd);
+        errno = EBUSY;
+        return -1;
+    }
+    f->open.drop = fd;
     return fd;
 }
 
@@ -283,8 +303,8 @@ static int make_next_drop(struct keeper_files *f, struct strbuf *why)
     return fd;
 }
 
-int keeper_files_serve_open(struct keeper_files *f, enum mailfile which, enum mailopen how, bool *keep_r,
-                            struct strbuf *why)
+int keeper_files_serve_open(struct keeper_files *f, enum mailfile which, enum mailopen how, struct maillock *lock,
+                            bool *keep_r, struct strbuf *why)
 {
     int flags = how == MAILOPEN_NEW ? O_RDWR | O_CREAT | O_EXCL : O_RDWR;
 
@@ -294,7 +314,9 @@ int keeper_files_serve_open(struct keeper_files *f, enum mailfile which, enum ma
         *keep_r = true;
         if (how != MAILOPEN_NEW)
             return refuse_request(EINVAL, why, "the maildrop is open already");
-        return make_drop(f, why);
+        if (f->open.drop >= 0 || !maillock_held(lock))
+            return refuse_request(EPERM, why, "a maildrop is made where there is none, and under its locks");
+        return make_drop(f, lock, why);
     case MAILFILE_TEMPDROP:
         if (how == MAILOPEN_NEW)
             return replaces(f) ? make_next_drop(f, why) : make_temp(f, why);

@@ -34,14 +34,18 @@ enum maildrop_status keeper_files_open(struct keeper_files *f, const struct sett
                                        const struct auth_user *user, struct strbuf *why);
 
 /* The maildrop's name still is the file that is open (or there is still none). */
-bool keeper_files_same_drop(const struct keeper_files *f, struct strbuf *why);
+bool keeper_files_same_drop(const struct keeper_files *f);
+
+/* When another program has made, replaced or removed M, open.drop becomes the file that has its name now (-1: none), and *moved_r is set. Its owner, links
+   and kind are judged as at the start: -1 with errno and why. The locks must not be held: they are the former file's. */
+int keeper_files_follow_drop(struct keeper_files *f, bool *moved_r, struct strbuf *why);
 
 bool keeper_files_journal_exists(const struct keeper_files *f);
 
-/* mailhost's open, remove, set_aside (lock: M's, held), sync_dir. The descriptor stays the keeper's when it is M
+/* mailhost's open, remove, set_aside (lock: M's), sync_dir. The descriptor stays the keeper's when it is M
    (*keep_r), else it is the caller's. */
-int keeper_files_serve_open(struct keeper_files *f, enum mailfile which, enum mailopen how, bool *keep_r,
-                            struct strbuf *why);
+int keeper_files_serve_open(struct keeper_files *f, enum mailfile which, enum mailopen how, struct maillock *lock,
+                            bool *keep_r, struct strbuf *why);
 int keeper_files_remove(struct keeper_files *f, enum mailfile which, struct strbuf *why);
 int keeper_files_set_aside(struct keeper_files *f, enum mailfile which, struct maillock *lock, struct strbuf *why);
 int keeper_files_sync_dir(struct keeper_files *f, enum mailfile which, struct strbuf *why);

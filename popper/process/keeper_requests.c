@@ -18,6 +18,7 @@
 #define UPDATE_WAIT_MS 10000
 #define LOGIN_WAIT_MS 3000
 #define SETTLE_MAX_MS 5000
+#define REPLACED_MAX 5        /* times that M is replaced between opening and locking */
 #define RECORDS_MAX 20000     /* log records of one session; more is an attack on the disk */
 
 static void answer_file(struct keeper *k, int error, const struct strbuf *why, int fd)
@@ -58,21 +59,43 @@ static void serve_log(struct keeper *k, struct privmsg *m)
         strbuf_fail(k->complaint, "%.*s", (int)n, text);
 }
 
+/* Locks the file that has M's name once it is locked, whatever other programs do to that name meanwhile. */
+static enum maillock_result lock_drop(struct keeper *k, int wait_ms, bool *moved_r, struct strbuf *why)
+{
+    for (int i = 0; i < REPLACED_MAX; i++) {
+        enum maillock_result result;
+
+        if (keeper_files_follow_drop(&k->files, moved_r, why) < 0)
+            return MAILLOCK_ERROR;
+        result = maillock_acquire(k->lock, k->files.open.drop, wait_ms, why);
+        if (result != MAILLOCK_OK || keeper_files_same_drop(&k->files))
+            return result;
+        maillock_release(k->lock);
+    }
+    strbuf_fail(why, "%s is replaced again and again by another program", k->files.open.shown);
+    return MAILLOCK_ERROR;
+}
+
 static void serve_lock(struct keeper *k, struct privmsg *m)
 {
     struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
-    bool updating = privmsg_get_number(m) == 1;
+    bool updating = privmsg_get_number(m) == 1, moved = false;
     enum maillock_result result = MAILLOCK_OK;
+    struct privmsg answer;
 
     if (!privmsg_complete(m))
         return;
     if (!maillock_held(k->lock))
-        result = maillock_acquire(k->lock, k->files.open.drop, updating ? UPDATE_WAIT_MS : LOGIN_WAIT_MS, &why);
-    if (result == MAILLOCK_OK && !keeper_files_same_drop(&k->files, &why)) {
-        maillock_release(k->lock);
-        result = MAILLOCK_ERROR;
-    }
-    answer_number(k, result, why.data);
+        result = lock_drop(k, updating ? UPDATE_WAIT_MS : LOGIN_WAIT_MS, &moved, &why);
+    privmsg_init(&answer, REQUEST_ANSWER);
+    privmsg_put_number(&answer, result);
+    privmsg_put_text(&answer, why.data);
+    privmsg_put_number(&answer, moved);
+    if (moved && k->files.open.drop >= 0)
+        privmsg_put_fd(&answer, k->files.open.drop);
+    privmsg_send(k->end, &answer);
+    answer.fd = -1;
+    privmsg_free(&answer);
     strbuf_free(&why);
 }
 
@@ -114,7 +137,8 @@ static void serve_open(struct keeper *k, struct privmsg *m)
 
     if (!privmsg_complete(m))
         return;
-    fd = keeper_files_serve_open(&k->files, which, how == MAILOPEN_NEW ? MAILOPEN_NEW : MAILOPEN_EXISTING, &keep, &why);
+    fd = keeper_files_serve_open(&k->files, which, how == MAILOPEN_NEW ? MAILOPEN_NEW : MAILOPEN_EXISTING, k->lock,
+                                 &keep, &why);
     answer_file(k, fd < 0 ? (errno ? errno : EIO) : 0, &why, fd);
     if (fd >= 0 && !keep)
         close(fd);

@@ -124,7 +124,7 @@ static void let_signals_come(void)
     sigprocmask(SIG_SETMASK, &asking.mask_before, NULL);
 }
 
-static enum maillock_result ask_lock(void *context, bool updating, struct strbuf *why)
+static enum maillock_result ask_lock(void *context, bool updating, int *drop_r, struct strbuf *why)
 {
     struct privmsg m;
     enum maillock_result result;
@@ -141,6 +141,11 @@ static enum maillock_result ask_lock(void *context, bool updating, struct strbuf
     }
     result = (enum maillock_result)privmsg_get_number(&m);
     strbuf_fail(why, "%s", privmsg_get_text(&m, STRBUF_WHY_MAX));
+    *drop_r = MAILHOST_SAME_DROP;
+    if (privmsg_get_number(&m) == 1) {
+        *drop_r = m.fd;
+        m.fd = -1;
+    }
     privmsg_free(&m);
     if (result != MAILLOCK_OK)
         let_signals_come();

@@ -20,7 +20,9 @@ enum request {
     REQUEST_PASSWORD,     /* text name, text password; answer: number (enum auth_verdict) */
     REQUEST_APOP,         /* text name, text digest; answer as PASSWORD */
     REQUEST_HANDOVER,     /* bytes unread input; no answer */
-    REQUEST_LOCK,         /* number updating; answer: number (enum maillock_result), text why */
+    /* number updating; answer: number (enum maillock_result), text why, number 1 when M is another file now, and its descriptor (none: there is
+       no M) */
+    REQUEST_LOCK,
     REQUEST_UNLOCK,       /* nothing; answer: nothing */
     REQUEST_LOCK_IS_OURS, /* nothing; answer: number */
     /* number enum mailfile, number enum mailopen; answer: number errno, text why, the descriptor when errno is 0 */

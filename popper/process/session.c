@@ -259,7 +259,8 @@ _Noreturn void session_recover(const struct session_start *start)
 {
     struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
     struct mailhost host;
-    int drop = start->files.drop;
+    int drop = start->files.drop, now = MAILHOST_SAME_DROP;
+    enum maillock_result locked;
     bool settled = false;
 
     request_log_through(start->keeper);
@@ -274,7 +275,10 @@ _Noreturn void session_recover(const struct session_start *start)
     handle(SIGINT, SIG_IGN);
     give_up_rights(start);
     request_mailhost(&host, start->keeper, start->files.shown);
-    if (host.lock(host.context, true, &why) == MAILLOCK_OK) {
+    locked = host.lock(host.context, true, &now, &why);
+    if (now != MAILHOST_SAME_DROP)
+        drop = now;
+    if (locked == MAILLOCK_OK) {
         settled = journal_recover(&drop, &host, &why) == JOURNAL_SETTLED;
         host.unlock(host.context);
     }

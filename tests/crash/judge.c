@@ -92,7 +92,7 @@ unsigned judge_forms(const struct judge *judge, struct simdisk *disk)
     bool leftover = leftover_stands(disk);
     unsigned popbull = popbull_says(disk), forms = FORM_NONE;
 
-    if (file == NULL || (file->inode != judge->drop_inode && !judge->scenario->replace))
+    if (file == NULL || (file->inode != judge->drop_inode && file->inode != expect->old_inode && !judge->scenario->replace))
         return FORM_NONE;
     oracle_read((const char *)file->now.bytes, file->now.size, &reading);
     if (reads_as(&reading, &expect->before, judge->delivered) && leftover == expect->leftover &&

@@ -128,6 +128,8 @@ MUTANTS = [
     ("a new maildrop takes the name although the dot lock is broken", "replace", REPLACE, "if (!r->host->lock_is_ours(r->host->context))", "if (0)"),
     ("a record of an older journal may count", "", RECORD, "fill_in(slot, type, journal->sequence, payload, journal->chain)", "fill_in(slot, type, journal->sequence, payload, 0)"),
     # ---- other programs
+    ("the name of a maildrop that was replaced is not synced", "replaced by another program: delete the last", UPDATE,
+     "return u->host->sync_dir(u->host->context, MAILFILE_DROP, u->why);", "return 0;"),
     ("another file counts as M", "", TAIL, "!journal_same_file(&identity, &commit->identity)", "0"),
     ("samples are not compared", "", TAIL, "journal->phase == JOURNAL_COPIED ? copied_matches(journal, drop_fd) : samples_match(journal, drop_fd)",
      "journal->phase == JOURNAL_COPIED ? copied_matches(journal, drop_fd) : 1"),

@@ -65,6 +65,9 @@ const struct scenario scenarios[] = {
       .replace = true,
       .longest_write = 700,
       .interrupt = true },
+    { .name = "replaced by another program: delete the first", .drop = "dkkk", .move_above = FULL, .moved = true },
+    { .name = "replaced by another program: delete the last", .drop = "kkd", .move_above = FULL, .moved = true },
+    { .name = "replaced by another program: move down, bulletins", .drop = "dkdkd", .bulletins = 1, .arrived = 1, .moved = true },
     { .name = "full disk: a journal of eight slots", .drop = "dkkkkk", .move_above = FULL, .free_room = 4096 },
     { .name = "full disk: the index makes room", .drop = "kdkkkk", .move_above = FULL, .free_room = 1, .spare = 5000 },
 };
@@ -101,6 +104,20 @@ static void prepare_leftover(const struct scenario *scenario, struct simdisk *di
     strbuf_free(&text);
 }
 
+/* By another program: a new file of the same content. */
+static void move_drop(struct simdisk *disk, struct expectation *expect)
+{
+    const struct simfile *old = sim_file(disk, SIM_DROP);
+    int file = sim_new_file(disk);
+    struct simdirop *op = &disk->dirops[disk->dirop_count++];
+
+    sim_file_write(&disk->files[file], 0, old->now.bytes, old->now.size);
+    sim_file_sync(&disk->files[file]);
+    *op = (struct simdirop){ .name = SIM_DROP, .file = file, .gone = -1, .order = sim_next_order() };
+    sim_rename(disk->now, op);
+    expect->old_inode = old->inode;
+}
+
 void scenario_prepare(const struct scenario *scenario, struct simdisk *disk, struct expectation *expect_r)
 {
     struct strbuf text = STRBUF_INIT(1000000);
@@ -123,6 +140,8 @@ void scenario_prepare(const struct scenario *scenario, struct simdisk *disk, str
     for (unsigned i = 0; i < scenario->bulletins; i++)
         note(&expect_r->after, SERIAL_BULLETIN + i, LETTER_PLAIN);
     sim_put(disk, SIM_DROP, text.data, text.len);
+    if (scenario->moved)
+        move_drop(disk, expect_r);
     if (expect_r->popbull)
         sim_put(disk, SIM_POPBULL, popbull, (size_t)snprintf(popbull, sizeof popbull, "%u\n", SCENARIO_POPBULL_BEFORE));
     disk->longest_write = scenario->longest_write;
@@ -194,6 +213,7 @@ enum mboxupdate_result scenario_update(const struct scenario *scenario, struct s
                                       .spare_fd = sim_fd(sim, SIM_INDEX),
                                       .leftover_consumed = scenario->leftover != NULL,
                                       .set_popbull = scenario->bulletins > 0,
+                                      .replaced = scenario->moved,
                                       .popbull = SCENARIO_POPBULL_AFTER };
     struct mboxplan plan;
     enum mboxupdate_result result;

@@ -28,6 +28,7 @@ struct scenario {
     size_t longest_write;
     bool interrupt;
     bool replace;        /* fast-update */
+    bool moved;          /* another program has put a new file in M's place since login; that name is not synced */
 };
 
 #define LETTERS_MAX 64
@@ -41,6 +42,7 @@ struct expectation {
     struct letters before, after;
     bool leftover; /* there is one, and it is consumed */
     bool popbull;
+    uint64_t old_inode; /* of the file that stood in M's place before another program moved it away; 0: none */
 };
 
 extern const struct scenario scenarios[];

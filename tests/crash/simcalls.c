@@ -299,9 +299,10 @@ static int host_sync_dir(void *context, enum mailfile which, struct strbuf *why)
     return 0;
 }
 
-static enum maillock_result host_lock(void *context, bool updating, struct strbuf *why)
+static enum maillock_result host_lock(void *context, bool updating, int *drop_r, struct strbuf *why)
 {
     (void)context, (void)updating, (void)why;
+    *drop_r = MAILHOST_SAME_DROP;
     return MAILLOCK_OK;
 }
 

@@ -1,6 +1,6 @@
 /*
  * histories [COUNT [SEED]]: random lives of a maildrop: deliveries, sessions that delete, mail readers that rewrite
- * it and set mtime back, rewrites of equal size, restores by cp and by mv, damaged and outdated indexes. After every
+ * it, in place or by a new file, and set mtime back, rewrites of equal size, restores by cp and by mv, damaged and outdated indexes. After every
  * step a session with the index and one without must give the same answers, and no message may be lost or doubled.
  * Prints TAP; a failure names the seed of its history: `histories 1 SEED`
  * repeats it, with the log when HISTORIES_LOG is set.
@@ -85,9 +85,17 @@ static void touch_drop(void)
     mtime_ns = ctime_ns = clock_ns / TICK * TICK;
 }
 
+/* The session may have a descriptor of its own for it. */
+static bool is_drop(int fd)
+{
+    struct stat a, b;
+
+    return fd == h.drop || (h.drop >= 0 && fstat(fd, &a) == 0 && fstat(h.drop, &b) == 0 && a.st_ino == b.st_ino);
+}
+
 static void touch_if_drop(int fd)
 {
-    if (fd == h.drop)
+    if (is_drop(fd))
         touch_drop();
 }
 
@@ -119,7 +127,7 @@ static int sim_fstat(int fd, struct stat *st)
 {
     if (fstat(fd, st) != 0)
         return -1;
-    if (fd != h.drop)
+    if (!is_drop(fd))
         return 0;
     st->st_mtim = (struct timespec){ mtime_ns / 1000000000, mtime_ns % 1000000000 };
     st->st_ctim = (struct timespec){ ctime_ns / 1000000000, ctime_ns % 1000000000 };
@@ -181,10 +189,11 @@ static void model_read(void)
     free(text);
 }
 
-/* A rewrite in place, as mail readers do it. */
+/* A rewrite in place, or by a new file that gets the name, as mail readers do it. */
 static void model_write(bool keep_mtime)
 {
-    int fd = openat(h.dirfd, LOCALHOST_DROP, O_WRONLY | O_CREAT, 0600);
+    bool by_rename = chance(5) == 0;
+    int fd = openat(h.dirfd, by_rename ? "rewritten" : LOCALHOST_DROP, O_WRONLY | O_CREAT, 0600);
     int64_t mtime = mtime_ns;
     off_t at = 0;
 
@@ -198,6 +207,8 @@ static void model_write(bool keep_mtime)
     if (ftruncate(fd, at) != 0)
         fail("ftruncate: %s", strerror(errno));
     close(fd);
+    if (by_rename && renameat(h.dirfd, "rewritten", h.dirfd, LOCALHOST_DROP) != 0)
+        fail("rename: %s", strerror(errno));
     touch_drop();
     if (keep_mtime)
         mtime_ns = mtime;

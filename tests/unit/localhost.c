@@ -26,12 +26,35 @@ static void must(bool ok, const char *what)
     abort();
 }
 
-static enum maillock_result host_lock(void *context, bool updating, struct strbuf *why)
+static void close_one(int *fd)
+{
+    if (*fd >= 0)
+        close(*fd);
+    *fd = -1;
+}
+
+/* As the keeper does it. */
+static void follow_drop(struct localhost *h, int *drop_r)
+{
+    struct stat open, named = { .st_ino = 0 };
+    int found = fstatat(h->dirfd, LOCALHOST_DROP, &named, AT_SYMLINK_NOFOLLOW);
+
+    if (h->drop >= 0 ? found == 0 && fstat(h->drop, &open) == 0 && open.st_ino == named.st_ino : found < 0)
+        return;
+    found = openat(h->dirfd, LOCALHOST_DROP, O_RDWR | O_CLOEXEC);
+    close_one(&h->drop);
+    h->drop = found;
+    *drop_r = found < 0 ? -1 : fcntl(found, F_DUPFD_CLOEXEC, 3);
+}
+
+static enum maillock_result host_lock(void *context, bool updating, int *drop_r, struct strbuf *why)
 {
     struct localhost *h = context;
 
     (void)updating;
     h->locked++;
+    *drop_r = MAILHOST_SAME_DROP;
+    follow_drop(h, drop_r);
     return maillock_acquire(h->lock, h->drop, h->wait_ms, why);
 }
 
@@ -142,13 +165,6 @@ struct maildrop_files localhost_files(struct localhost *h, bool with_index)
         h->leftover = openat(h->dirfd, LOCALHOST_TEMPDROP, O_RDONLY | O_CLOEXEC);
     return (struct maildrop_files){ h->drop, h->index, h->leftover, is_there(h, LOCALHOST_JOURNAL, false), h->shown,
                                     h->bulletins };
-}
-
-static void close_one(int *fd)
-{
-    if (*fd >= 0)
-        close(*fd);
-    *fd = -1;
 }
 
 void localhost_close_files(struct localhost *h)

@@ -13,7 +13,7 @@ struct localhost {
     char directory[64];
     char shown[80];              /* DIRECTORY/drop */
     int dirfd;
-    int drop, index, leftover;   /* descriptors of the session under way, or -1 */
+    int drop, index, leftover;   /* descriptors of the session under way, or -1; drop: what has the name, once it was locked */
     struct maillock *lock;
     int locked;                  /* times the locks were taken */
     int temps;                   /* temp drops made */

@@ -374,9 +374,10 @@ static int no_open(void *context, enum mailfile which, enum mailopen how, struct
     return strbuf_fail(reason, "no room for file %d", (int)which);
 }
 
-static enum maillock_result no_lock(void *context, bool updating, struct strbuf *reason)
+static enum maillock_result no_lock(void *context, bool updating, int *drop_r, struct strbuf *reason)
 {
     (void)context;
+    (void)drop_r;
     (void)updating;
     strbuf_fail(reason, "locked by somebody");
     return MAILLOCK_BUSY;

@@ -25,6 +25,7 @@ static char path[200];
 static struct settings *settings;
 static struct auth_user user = { .name = "alice", .is_virtual = true };
 
+static int now; /* what the locking said of the maildrop */
 static void (*act)(const struct session_start *start, const struct mailhost *host);
 static void (*recovery)(const struct session_start *start, const struct mailhost *host);
 
@@ -228,9 +229,9 @@ static void use_everything(const struct session_start *start, const struct mailh
 
     (void)start;
     log_write(LOG_INFO, "ours before: %d", host->lock_is_ours(NULL));
-    result = host->lock(NULL, true, &why);
+    result = host->lock(NULL, true, &now, &why);
     log_write(LOG_INFO, "lock: %d %s", result, why.data);
-    log_write(LOG_INFO, "lock again: %d", (int)host->lock(NULL, false, &why));
+    log_write(LOG_INFO, "lock again: %d", (int)host->lock(NULL, false, &now, &why));
     log_write(LOG_INFO, "ours: %d", host->lock_is_ours(NULL));
     journal = host->open(NULL, MAILFILE_JOURNAL, MAILOPEN_NEW, &why);
     log_write(LOG_INFO, "journal: %d", journal >= 0 && write(journal, "j", 1) == 1);
@@ -285,11 +286,11 @@ static void make_a_drop(const struct session_start *start, const struct mailhost
     int fd;
 
     (void)start;
-    host->lock(NULL, true, &why);
+    host->lock(NULL, true, &now, &why);
     fd = host->open(NULL, MAILFILE_DROP, MAILOPEN_NEW, &why);
     log_write(LOG_INFO, "made: %d", fd >= 0 && write(fd, "mail", 4) == 4);
     host->unlock(NULL);
-    log_write(LOG_INFO, "lock: %d", (int)host->lock(NULL, true, &why));
+    log_write(LOG_INFO, "lock: %d", (int)host->lock(NULL, true, &now, &why));
 }
 
 START_TEST(a_missing_maildrop_can_be_made)
@@ -307,28 +308,92 @@ START_TEST(a_missing_maildrop_can_be_made)
 }
 END_TEST
 
-static void replace_the_drop(const struct session_start *start, const struct mailhost *host)
+static void say_what_is_locked(const struct mailhost *host)
 {
     struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
+    int result = host->lock(NULL, true, &now, &why);
+    char text[20] = "";
 
-    (void)start;
-    put("new", "other mail");
-    snprintf(path, sizeof path, "mv %s/new %s/alice", dir, dir);
-    if (system(path) == 0) {
-        int result = host->lock(NULL, true, &why);
-
-        log_write(LOG_INFO, "lock: %d %s", result, why.data);
-    }
+    if (now >= 0 && pread(now, text, sizeof text - 1, 0) < 0)
+        strcpy(text, "unreadable");
+    log_write(LOG_INFO, "lock: %d %s; the maildrop is %s%s", result, why.data,
+              now == MAILHOST_SAME_DROP ? "the same" : now < 0 ? "gone" : "another: ", text);
+    host->unlock(NULL);
+    if (now >= 0)
+        close(now);
 }
 
-START_TEST(a_maildrop_that_was_replaced_is_not_locked)
+/* By what the shell says. */
+static const char *meanwhile;
+
+static void others_act(const struct session_start *start, const struct mailhost *host)
+{
+    (void)start;
+    snprintf(path, sizeof path, "cd %s && %s", dir, meanwhile);
+    if (system(path) != 0)
+        log_write(LOG_INFO, "the shell failed");
+    say_what_is_locked(host);
+    say_what_is_locked(host);
+}
+
+static const struct other {
+    const char *name, *command, *first, *then;
+    bool as_root; /* only root can do that */
+} others[] = {
+    { "nothing", "true", "lock: 0 ; the maildrop is the same", "lock: 0 ; the maildrop is the same", false },
+    { "another file", "mv new alice", "lock: 0 ; the maildrop is another: other mail", "lock: 0 ; the maildrop is the same", false },
+    { "no file", "rm alice", "lock: 0 ; the maildrop is gone", "lock: 0 ; the maildrop is the same", false },
+    { "a link", "ln -sf new alice", "is a symbolic link", "is a symbolic link", false },
+    { "a directory", "rm alice && mkdir alice", "lock: 2 ", "lock: 2 ", false },
+    { "two names", "ln -f new alice", "has 2 links", "has 2 links", false },
+    { "somebody else's", "mv new alice", "belongs to uid 64009", "belongs to uid 64009", true },
+};
+
+START_TEST(the_file_that_has_the_name_is_locked)
+{
+    const struct other *o = &others[_i];
+    const char *at;
+
+    if (o->as_root && getuid() != 0)
+        return;
+    put("alice", "mail");
+    put("new", "other mail");
+    if (o->as_root)
+        ck_assert_int_eq(chmod(in_dir("new"), 0666) | chown(in_dir("new"), 64009, 64009), 0);
+    meanwhile = o->command;
+    act = others_act;
+    ck_assert_int_eq(keep(), 0);
+    at = strstr(caught.data, o->first);
+    ck_assert_msg(at != NULL, "%s: %s", o->name, caught.data);
+    at = strchr(at, '\n');
+    ck_assert_msg(at != NULL && strstr(at, o->then) != NULL, "%s: %s", o->name, caught.data);
+    ck_assert_msg(!exists("alice.lock"), "%s: the dot lock is left", o->name);
+    snprintf(path, sizeof path, "rm -rf %s/alice", dir);
+    ck_assert_int_eq(system(path), 0);
+}
+END_TEST
+
+static void make_one_too_many(const struct session_start *start, const struct mailhost *host)
+{
+    struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
+    int result;
+
+    (void)start;
+    log_write(LOG_INFO, "without locks: %d", host->open(NULL, MAILFILE_DROP, MAILOPEN_NEW, &why));
+    host->lock(NULL, true, &now, &why);
+    unlink(in_dir("alice"));
+    result = host->open(NULL, MAILFILE_DROP, MAILOPEN_NEW, &why);
+    log_write(LOG_INFO, "while one is open: %d %s", result, why.data);
+}
+
+START_TEST(a_maildrop_is_made_under_locks_where_there_is_none)
 {
     put("alice", "mail");
-    act = replace_the_drop;
+    act = make_one_too_many;
     ck_assert_int_eq(keep(), 0);
-    assert_log("lock: 2 ");
-    assert_log("was replaced by another program");
-    ck_assert(!exists("alice.lock"));
+    assert_log("without locks: -1\n");
+    assert_log("while one is open: -1 a maildrop is made where there is none");
+    ck_assert(!exists("alice"));
 }
 END_TEST
 
@@ -338,13 +403,13 @@ static void fast_update(const struct session_start *start, const struct mailhost
     int fd, result;
 
     (void)start;
-    host->lock(NULL, true, &why);
+    host->lock(NULL, true, &now, &why);
     fd = host->open(NULL, MAILFILE_TEMPDROP, MAILOPEN_NEW, &why);
     result = write(fd, "rewritten", 9) == 9 ? host->set_aside(NULL, MAILFILE_DROP, &why) : -2;
     log_write(LOG_INFO, "replace: %d %s", result, why.data);
     log_write(LOG_INFO, "ours: %d", host->lock_is_ours(NULL));
     host->unlock(NULL);
-    result = host->lock(NULL, true, &why);
+    result = host->lock(NULL, true, &now, &why);
     log_write(LOG_INFO, "lock: %d %s", result, why.data);
 }
 
@@ -467,7 +532,7 @@ static void dies_in_update(const struct session_start *start, const struct mailh
     struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
 
     (void)start;
-    if (host->lock(NULL, true, &why) == MAILLOCK_OK && host->open(NULL, MAILFILE_JOURNAL, MAILOPEN_NEW, &why) >= 0)
+    if (host->lock(NULL, true, &now, &why) == MAILLOCK_OK && host->open(NULL, MAILFILE_JOURNAL, MAILOPEN_NEW, &why) >= 0)
         raise(SIGKILL);
 }
 
@@ -476,7 +541,7 @@ static void recovers(const struct session_start *start, const struct mailhost *h
     struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
 
     log_write(LOG_INFO, "recovery: dot lock there %d, drop %d", exists("alice.lock"), start->files.drop >= 0);
-    log_write(LOG_INFO, "lock: %d", (int)host->lock(NULL, true, &why));
+    log_write(LOG_INFO, "lock: %d", (int)host->lock(NULL, true, &now, &why));
     log_write(LOG_INFO, "remove: %d", host->remove(NULL, MAILFILE_JOURNAL, &why));
     host->unlock(NULL);
 }
@@ -577,7 +642,8 @@ int main(void)
     tcase_add_loop_test(tc, a_maildrop_that_is_not_right_is_refused, 0, (int)(sizeof refusals / sizeof *refusals));
     tcase_add_test(tc, a_session_can_do_its_work);
     tcase_add_test(tc, a_missing_maildrop_can_be_made);
-    tcase_add_test(tc, a_maildrop_that_was_replaced_is_not_locked);
+    tcase_add_loop_test(tc, the_file_that_has_the_name_is_locked, 0, (int)(sizeof others / sizeof *others));
+    tcase_add_test(tc, a_maildrop_is_made_under_locks_where_there_is_none);
     tcase_add_test(tc, fast_update_replaces_the_maildrop);
     tcase_add_loop_test(tc, a_session_that_misbehaves_is_ended, 0, (int)(sizeof misdeeds / sizeof *misdeeds));
     tcase_add_test(tc, what_a_dead_session_left_is_settled_under_its_locks);

@@ -792,16 +792,92 @@ START_TEST(a_copy_that_arrives_meanwhile_gets_an_id_of_its_own)
 }
 END_TEST
 
-START_TEST(a_replaced_maildrop_is_not_touched)
+static void replace_by(const char *const *parts, size_t count)
+{
+    localhost_write(&h, "other", "", 0);
+    for (size_t i = 0; i < count; i++)
+        localhost_append(&h, "other", parts[i], strlen(parts[i]));
+    ck_assert_int_eq(renameat(h.dirfd, "other", h.dirfd, LOCALHOST_DROP), 0);
+}
+
+START_TEST(a_replaced_maildrop_is_not_read)
 {
     put_drop(PARTS(mail(0, "a"), mail(1, "b")));
     login();
     delete(1);
-    localhost_write(&h, "other", mail(5, "x"), strlen(mail(5, "x")));
-    ck_assert_int_eq(renameat(h.dirfd, "other", h.dirfd, LOCALHOST_DROP), 0);
+    replace_by(PARTS(mail(5, "x")));
     ck_assert_int_eq(retrieve(2), MAILDROP_TEMP);
-    ck_assert_int_eq(update(), MAILDROP_TEMP);
+    logout();
     assert_file(LOCALHOST_DROP, PARTS(mail(5, "x")));
+}
+END_TEST
+
+/* What is to go is found again in the new file; what is new there stays, and so does the old one's inode. */
+START_TEST(deletions_go_to_the_file_that_replaced_the_maildrop)
+{
+    struct stat st, after;
+
+    put_drop(PARTS(mail(0, "a"), mail(1, "b"), mail(2, "c"), mail(3, "d")));
+    login();
+    delete(2);
+    delete(4);
+    replace_by(PARTS(mail(7, "x"), mail(1, "b"), mail(2, "c")));
+    ck_assert_int_eq(fstatat(h.dirfd, LOCALHOST_DROP, &st, 0), 0);
+    catch_log();
+    ck_assert_int_eq(update(), MAILDROP_OK);
+    logout();
+    ck_assert_ptr_nonnull(strstr(caught.data, "put a new file in place of the maildrop"));
+    ck_assert_ptr_nonnull(strstr(caught.data, "1 deleted messages were found again, 1 were not and are left alone"));
+    assert_file(LOCALHOST_DROP, PARTS(mail(7, "x"), mail(2, "c")));
+    ck_assert_int_eq(fstatat(h.dirfd, LOCALHOST_DROP, &after, 0), 0);
+    ck_assert_uint_eq(after.st_ino, st.st_ino);
+    login();
+    ck_assert_uint_eq(visible(), 2);
+}
+END_TEST
+
+START_TEST(a_removed_maildrop_stays_removed)
+{
+    put_drop(PARTS(mail(0, "a"), mail(1, "b")));
+    login();
+    delete(1);
+    ck_assert_int_eq(unlinkat(h.dirfd, LOCALHOST_DROP, 0), 0);
+    catch_log();
+    ck_assert_int_eq(update(), MAILDROP_OK);
+    logout();
+    ck_assert_ptr_nonnull(strstr(caught.data, "nothing is left to delete"));
+    ck_assert_ptr_null(localhost_read(&h, LOCALHOST_DROP, NULL));
+}
+END_TEST
+
+/* The mail of an old temp drop needs a maildrop again. */
+START_TEST(a_removed_maildrop_is_made_for_the_leftover)
+{
+    put_drop(PARTS(mail(0, "a"), mail(1, "b")));
+    localhost_write(&h, LOCALHOST_TEMPDROP, mail(9, "old"), strlen(mail(9, "old")));
+    login();
+    ck_assert_uint_eq(visible(), 3);
+    delete(2);
+    ck_assert_int_eq(unlinkat(h.dirfd, LOCALHOST_DROP, 0), 0);
+    ck_assert_int_eq(update(), MAILDROP_OK);
+    logout();
+    assert_file(LOCALHOST_DROP, PARTS(mail(9, "old")));
+}
+END_TEST
+
+/* Mail came to a user who had no maildrop, but a leftover. */
+START_TEST(a_maildrop_that_appears_is_kept)
+{
+    localhost_write(&h, LOCALHOST_TEMPDROP, mail(9, "old"), strlen(mail(9, "old")));
+    login();
+    ck_assert_uint_eq(visible(), 1);
+    localhost_write(&h, LOCALHOST_DROP, mail(3, "new"), strlen(mail(3, "new")));
+    catch_log();
+    ck_assert_int_eq(update(), MAILDROP_OK);
+    logout();
+    ck_assert_ptr_nonnull(strstr(caught.data, "has made the maildrop"));
+    ck_assert_ptr_null(strstr(caught.data, "found again"));
+    assert_file(LOCALHOST_DROP, PARTS(mail(9, "old"), mail(3, "new")));
 }
 END_TEST
 
@@ -1103,7 +1179,11 @@ int main(void)
     tcase_add_test(updating, copies_are_never_mistaken_for_one_another);
     tcase_add_loop_test(updating, ids_of_copies_stay, 0, 2);
     tcase_add_test(updating, a_copy_that_arrives_meanwhile_gets_an_id_of_its_own);
-    tcase_add_test(updating, a_replaced_maildrop_is_not_touched);
+    tcase_add_test(updating, a_replaced_maildrop_is_not_read);
+    tcase_add_test(updating, deletions_go_to_the_file_that_replaced_the_maildrop);
+    tcase_add_test(updating, a_removed_maildrop_stays_removed);
+    tcase_add_test(updating, a_removed_maildrop_is_made_for_the_leftover);
+    tcase_add_test(updating, a_maildrop_that_appears_is_kept);
     tcase_add_test(updating, a_maildrop_that_is_no_mbox_any_more_is_not_touched);
     tcase_add_test(updating, a_cut_is_made_at_messages_only);
     tcase_add_test(rest, a_leftover_is_listed_first_and_merged_by_update);
