@@ -217,8 +217,15 @@ POPPER_PART([Kerberos (MIT krb5)], [WITH_KERBEROS], [no], [ (not yet)])
 
 AC_ARG_ENABLE([drac], [AS_HELP_STRING([--enable-drac], [tell a DRAC server about logins])])
 AC_ARG_WITH([drac], [AS_HELP_STRING([--with-drac], [the same])], [AS_IF([test -z "$enable_drac"], [enable_drac=$withval])])
-POPPER_NOT_YET([$enable_drac], [DRAC])
-POPPER_PART([DRAC (libtirpc)], [WITH_DRAC], [no], [ (not yet)])
+dnl Only the module popper-drac.so is linked with it. Who asks for DRAC by name gets Qpopper's default of drac-host.
+popper_drac=no
+AS_IF([test "$enable_drac" != no],
+  [PKG_CHECK_MODULES([TIRPC], [libtirpc], [popper_drac=yes],
+    [AS_IF([test -n "$enable_drac"], [AC_MSG_ERROR([--enable-drac: install libtirpc-dev])])])])
+AS_CASE([$enable_drac], [''|no], [], [yes], [AC_DEFINE([DEFAULT_DRAC_HOST], ["localhost"], [default of drac-host])],
+  [AC_MSG_ERROR([--enable-drac takes no value but yes or no, not "$enable_drac"])])
+POPPER_PART([DRAC (libtirpc)], [WITH_DRAC], [$popper_drac], [])
+AM_CONDITIONAL([DRAC], [test "$popper_drac" = yes])
 
 AC_ARG_ENABLE([bulletins], [AS_HELP_STRING([--enable-bulletins=DIR], [default of bulldir (not set; /var/spool/bulls without DIR)])])
 AC_ARG_ENABLE([bulldb], [AS_HELP_STRING([--enable-bulldb=DIR], [the same, and keep track in a database instead of ~/.popbull])])

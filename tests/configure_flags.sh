@@ -59,7 +59,7 @@ configure --enable-spool-dir=/s --enable-temp-drop-dir=/t --enable-temp-drop-nam
     --disable-check-hash-dir --disable-old-spool-loc --disable-check-pw-max --enable-uw-kludge --enable-auto-delete \
     --enable-chunky-writes=never --enable-log-facility=LOG_MAIL --disable-log-login --enable-standalone --enable-apop=/x/pop.auth \
     --with-pam=qpopper --enable-timeout=120 --with-popuid=mail --enable-bulletins=/b --enable-popbulldir=/p \
-    --enable-specialauth --enable-ipv6 --enable-poppassd --enable-32-bit --with-sslplus
+    --enable-specialauth --enable-ipv6 --enable-poppassd --enable-32-bit --with-sslplus --enable-drac
 say $? "configure takes all flags"
 table
 say $? "what was configured compiles"
@@ -79,6 +79,7 @@ mail-command /usr/lib/sendmail
 hash-spool 2
 max-bulletins 10
 bulldir /b
+drac-host localhost
 server-mode true
 shy true
 fast-update true

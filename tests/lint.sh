@@ -22,12 +22,20 @@ judge() {
 }
 
 # Of an optional library that is not here the headers are not here either.
-no_tls=
-grep -q '^#define WITH_TLS 1' "$here/config.h" 2>/dev/null || no_tls='! -name tls.c ! -name tls_*.c'
+absent=
+without() { # PART FILES...: they are not looked at in a build without the part
+    grep -q "^#define WITH_$1 1" "$here/config.h" 2>/dev/null && return
+    shift
+    for file in "$@"; do absent="$absent ! -name $file"; done
+}
+without TLS tls.c 'tls_*.c'
+without DRAC drac.c
+# Where configure found those that are not in the usual place.
+places=$(sed -n 's/^TIRPC_CFLAGS = //p' "$here/Makefile" 2>/dev/null)
 # clang sees things that gcc does not; generated headers are in the build tree.
 # shellcheck disable=SC2046,SC2086 # a list of files, words
 judge 'clang has nothing to warn about' clang -fsyntax-only -std=gnu11 -Wall -Wextra -Werror -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DHAVE_CONFIG_H \
-    -I"$here" -I"$here/popper" -I. -Ipopper $(find common popper -name '*.c' ! -name sandbox_gen.c $no_tls | LC_ALL=C sort)
+    -I"$here" -I"$here/popper" -I. -Ipopper $places $(find common popper -name '*.c' ! -name sandbox_gen.c $absent | LC_ALL=C sort)
 judge 'cppcheck has nothing to say' cppcheck -q -j2 --enable=warning,performance,portability --std=c11 --inline-suppr --suppress=missingIncludeSystem \
     -I"$here" -I. -Ipopper common popper
 judge 'shellcheck has nothing to say' shellcheck quickstart .ci/run tests/*.sh tests/bench/*.sh

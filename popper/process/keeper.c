@@ -23,6 +23,7 @@
 #include "common/mem.h"
 #include "process/bulldb.h"
 #include "process/child.h"
+#include "process/dracteller.h"
 #include "process/keeper_bulletins.h"
 #include "process/keeper_files.h"
 #include "process/keeper_options.h"
@@ -310,11 +311,16 @@ int keeper_run(const struct keeper_start *start)
     struct keeper k = keeper_of(start);
     struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
     struct session_start session;
-    enum maildrop_status status;
+    enum maildrop_status status = MAILDROP_PERM;
+    struct dracteller drac;
 
     ticketkeys_forget();
+    dracteller_start(&drac, start->settings, start->user->name);
     handle_signals();
-    status = be_the_user(&k, &why) ? prepare(&k, &why) : MAILDROP_PERM;
+    if (be_the_user(&k, &why)) {
+        dracteller_tell(&drac, k.settings, start->peer);
+        status = prepare(&k, &why);
+    }
     session = session_start_of(&k, status, &why);
     if (run_child(&k, session_main, &session, "session") == 0)
         recover_after_death(&k);
@@ -324,6 +330,7 @@ int keeper_run(const struct keeper_start *start)
         dup2(2, 1);
         tlsrelay_finish(start->relay, start->settings, start->peer);
     }
+    dracteller_finish(&drac);
     log_write(LOG_DEBUG, "(v%s) Ending request from \"%s\" at (%s) %s", PACKAGE_VERSION, start->user->name,
               start->peer->host, start->peer->ip);
     strbuf_free(&why);

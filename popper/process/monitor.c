@@ -7,6 +7,7 @@
  * auth/auth_passwd.c, auth/auth_secrets.c, libcrypt, libgdbm, the name service), process/preauth.c and
  * process/keeper.c up to their identity_become (process/privsep.c), process/tlsrelay.c with the module popper-tls.so
  * and the TLS library while they load certificates and keys, process/places.c (spool_gid, make_hash_dirs),
+ * process/dracteller.c up to its privsep with the module popper-drac.so and libtirpc while they are loaded,
  * protocol/stats.c, settings/, wire/peer.c, wire/privmsg.c, common/. After a login nothing runs as root. With --recover,
  * without a client, process/recover.c and recover_names.c and what they call of these.
  *

@@ -45,6 +45,9 @@
 #ifndef DEFAULT_DEBUG
 #define DEFAULT_DEBUG 0
 #endif
+#ifndef DEFAULT_DRAC_HOST
+#define DEFAULT_DRAC_HOST NULL
+#endif
 #ifndef DEFAULT_FAST_UPDATE
 #define DEFAULT_FAST_UPDATE 0
 #endif

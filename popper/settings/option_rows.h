@@ -57,8 +57,8 @@ OPTION_BOOL(debug, "debug", CLASS_ANY, FEATURE_NONE, DEFAULT_DEBUG,
     "Writes debugging records to the log. Takes effect at once, so it should come first; reset closes the trace file.", .letter = 'd')
 OPTION_BOOL(downcase_user, "downcase-user", CLASS_USER, FEATURE_NONE, 0,
     "Turns user names into lower case before anything else looks at them.", .letter = 'c')
-OPTION_STRING(drac_host, "drac-host", CLASS_ANY, FEATURE_DRAC, "localhost", "host",
-    "Host of the DRAC server that hears about each login.", .letter = 'D', .check = check_word)
+OPTION_STRING(drac_host, "drac-host", CLASS_ANY, FEATURE_DRAC, DEFAULT_DRAC_HOST, "host",
+    "Host of the DRAC server that is told the IPv4 address of each login, so that mail may be sent from there for a while. configure --enable-drac makes it localhost unless set.", .letter = 'D', .check = check_word)
 OPTION_INT(failure_delay, "failure-delay", CLASS_INIT, FEATURE_NONE, 3, 0, 60,
     "Seconds from a password to the answer that it was refused. It is the same whatever the reason and the work.",
     .argument = "seconds")

@@ -40,7 +40,7 @@ class Skip(Exception):
 def find(program, package):
     """The path of a program of a package, installed or unpacked."""
     for root in [pathlib.Path("/"), *(u / package for u in UNPACKED)]:
-        for directory in ("usr/sbin", "usr/bin", "bin"):
+        for directory in ("usr/sbin", "usr/bin", "sbin", "bin"):
             if (root / directory / program).exists():
                 return str((root / directory / program).absolute())
     raise Skip(f"no {program} (package {package})")
