@@ -6,6 +6,7 @@
 
 #include "common/log.h"
 #include "common/strbuf.h"
+#include "process/check.h"
 #include "process/monitor.h"
 #include "process/recover.h"
 #include "process/standalone.h"
@@ -57,7 +58,9 @@ static int run(struct settings *settings, const struct config_action *action, in
         config_list(&text);
         return tell(&text);
     case CONFIG_CHECK:
-        return complain("--check is not in this version yet");
+        if (settings_verify(settings, &why) < 0)
+            return check_wrong_settings(&why);
+        return check_run(settings, action->user);
     case CONFIG_RECOVER:
         if (settings_verify(settings, &why) < 0)
             return complain(why.data);
@@ -84,7 +87,9 @@ int main(int argc, char **argv)
     startup_clean();
     settings = settings_new();
     log_open(argv0, settings->log_facility);
+    if (config_asks_for(argc, argv, CONFIG_CHECK))
+        check_begin();
     if (config_argv(settings, argc, argv, &action, &why) < 0)
-        return complain(why.data);
+        return config_asks_for(argc, argv, CONFIG_CHECK) ? check_wrong_settings(&why) : complain(why.data);
     return run(settings, &action, argc, argv, argv0);
 }

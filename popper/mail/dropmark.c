@@ -5,11 +5,11 @@
 #include "mail/dropmark.h"
 
 #include <errno.h>
-#include <sys/vfs.h>
 #include <time.h>
 
 #include "common/digest.h"
 #include "common/file.h"
+#include "common/fskind.h"
 #include "common/mem.h"
 #include "mail/filecalls.h"
 
@@ -23,26 +23,11 @@
 #define SAMPLE_BYTES 2048
 #define BLOCK 65536
 
-/* The magic numbers of statfs(2); linux/magic.h does not have all of them. */
 static bool is_local(int fd)
 {
-    static const uint32_t local[] = {
-        0xef53,     /* ext2, ext3, ext4 */
-        0x58465342, /* xfs */
-        0x9123683e, /* btrfs */
-        0x01021994, /* tmpfs */
-        0x2fc12fc1, /* zfs */
-        0xf2f52010, /* f2fs */
-        0x794c7630, /* overlayfs */
-    };
-    struct statfs fs;
+    enum fskind kind = fskind_of(fd, NULL);
 
-    if (fstatfs(fd, &fs) != 0)
-        return false;
-    for (size_t i = 0; i < sizeof local / sizeof *local; i++)
-        if ((uint32_t)fs.f_type == local[i])
-            return true;
-    return false;
+    return kind == FSKIND_LOCAL || kind == FSKIND_MEMORY;
 }
 
 /* Old ext3 and ext4 with small inodes keep whole seconds. */

@@ -21,6 +21,7 @@
 #include "common/log.h"
 #include "common/maillock.h"
 #include "common/mem.h"
+#include "process/become.h"
 #include "process/bulldb.h"
 #include "process/child.h"
 #include "process/dracteller.h"
@@ -148,22 +149,14 @@ static void recover_after_death(struct keeper *k)
 
 /* ---- beginning and end */
 
-/* Becomes the user for good. Whether it worked; a process with root's rights that cannot give them up ends here. */
-static bool become_user(const struct keeper_start *start, struct strbuf *why)
+/* Whether it worked; a process with root's rights that cannot give them up ends here. */
+static bool become(const struct keeper_start *start, struct strbuf *why)
 {
-    const struct auth_user *user = start->user;
-    gid_t spool_gid = IDENTITY_NO_GID;
-
-    if (identity_privileged()) {
-        places_make_hash_dirs(start->settings, user);
-        spool_gid = places_spool_gid(start->settings, user);
-    }
-    if (identity_become(user->is_virtual ? NULL : user->name, user->uid, user->gid, spool_gid, why) == 0) {
-        /* The probe: an ACL may let him in without. */
-        if (spool_gid == IDENTITY_NO_GID || !places_writable(start->settings) || identity_forget_gid(why) == 0)
-            return true;
-    }
-    log_write(LOG_ERR, "%s is not served: %s", user->name, why->data);
+    if (identity_privileged())
+        places_make_hash_dirs(start->settings, start->user);
+    if (become_user(start->settings, start->user, why) == 0)
+        return true;
+    log_write(LOG_ERR, "%s is not served: %s", start->user->name, why->data);
     if (identity_privileged())
         _exit(MEM_EXIT_STATUS);
     return false;
@@ -185,7 +178,7 @@ static bool be_the_user(struct keeper *k, struct strbuf *why)
     /* Before the rights to become somebody else are gone. */
     if (bulldb_start(&k->bulldb, k->start->settings, k->start->user->name, why) < 0)
         k->no_bulldb = mem_strdup(why->data);
-    if (!become_user(k->start, why))
+    if (!become(k->start, why))
         return false;
     settings_free(&k->settings);
     k->settings = keeper_options_read(k->start->settings, k->start->user);

@@ -138,18 +138,18 @@ bool keeper_files_journal_exists(const struct keeper_files *f)
     return place->dir >= 0 && fstatat(place->dir, place->name, &st, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
-enum maildrop_status keeper_files_open(struct keeper_files *f, const struct settings *settings,
-                                       const struct auth_user *user, struct strbuf *why)
+static void find_files(struct keeper_files *f, const struct settings *settings, const struct auth_user *user)
 {
-    enum maildrop_status status;
-
     *f = (struct keeper_files){ .settings = settings, .user = user, .uid = user->uid, .lock = -1, .next_drop = -1,
                                 .open = { .drop = -1, .index = -1, .leftover = -1 } };
     places_find(&f->places, settings, user);
     f->open.shown = f->places.file[MAILFILE_DROP].shown;
-    status = take_session_lock(f, why);
-    if (status == MAILDROP_OK)
-        status = open_drop(f, why);
+}
+
+static enum maildrop_status open_mail(struct keeper_files *f, struct strbuf *why)
+{
+    enum maildrop_status status = open_drop(f, why);
+
     if (status == MAILDROP_OK)
         status = open_leftover(f, &f->places.file[MAILFILE_TEMPDROP], why);
     if (status == MAILDROP_OK)
@@ -157,6 +157,28 @@ enum maildrop_status keeper_files_open(struct keeper_files *f, const struct sett
     if (status == MAILDROP_OK)
         f->open.journal = keeper_files_journal_exists(f);
     return status;
+}
+
+enum maildrop_status keeper_files_open(struct keeper_files *f, const struct settings *settings,
+                                       const struct auth_user *user, struct strbuf *why)
+{
+    enum maildrop_status status;
+
+    find_files(f, settings, user);
+    status = take_session_lock(f, why);
+    return status == MAILDROP_OK ? open_mail(f, why) : status;
+}
+
+enum maildrop_status keeper_files_look(struct keeper_files *f, const struct settings *settings,
+                                       const struct auth_user *user, struct strbuf *why)
+{
+    find_files(f, settings, user);
+    if (settings->index && f->places.index.dir >= 0) {
+        f->open.index = open_place(f, &f->places.index, O_RDWR, 0, 0022, why);
+        if (f->open.index < 0 && errno != ENOENT)
+            log_write(LOG_WARNING, "no index: %s", why->data);
+    }
+    return open_mail(f, why);
 }
 
 bool keeper_files_same_drop(const struct keeper_files *f)

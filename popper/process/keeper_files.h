@@ -33,6 +33,10 @@ struct keeper_files {
 enum maildrop_status keeper_files_open(struct keeper_files *f, const struct settings *settings,
                                        const struct auth_user *user, struct strbuf *why);
 
+/* The same for looking only (the doctor): no session lock, nothing is made. */
+enum maildrop_status keeper_files_look(struct keeper_files *f, const struct settings *settings,
+                                       const struct auth_user *user, struct strbuf *why);
+
 /* The maildrop's name still is the file that is open (or there is still none). */
 bool keeper_files_same_drop(const struct keeper_files *f);
 

@@ -8,8 +8,9 @@
  * process/keeper.c up to their identity_become (process/privsep.c), process/tlsrelay.c with the module popper-tls.so
  * and the TLS library while they load certificates and keys, process/places.c (spool_gid, make_hash_dirs),
  * process/dracteller.c up to its privsep with the module popper-drac.so and libtirpc while they are loaded,
- * protocol/stats.c, settings/, wire/peer.c, wire/privmsg.c, common/. After a login nothing runs as root. With --recover,
- * without a client, process/recover.c and recover_names.c and what they call of these.
+ * protocol/stats.c, settings/, wire/peer.c, wire/privmsg.c, common/. After a login nothing runs as root. With --recover
+ * and --check, without a client, process/recover.c, recover_names.c, check*.c and what they call of these, and with
+ * --check the module and the TLS library, too.
  *
  * Rights of this role: those it was started with. It never reads from the client's descriptors. What preauth says
  * counts as hostile: a table says which requests are answered now; anything else ends the session.

@@ -88,9 +88,14 @@ static bool is_jail(const char *path)
 
 /* An empty root directory is a second wall behind the uid. Where the site made none, the kernel's list of our own
    descriptors does as well: nothing can be made there, and what there is cannot be opened by who we are then. */
+static const char *find_jail(void)
+{
+    return is_jail(PRIVSEP_PATH) ? PRIVSEP_PATH : OWN_JAIL;
+}
+
 static void lock_in(void)
 {
-    const char *jail = is_jail(PRIVSEP_PATH) ? PRIVSEP_PATH : OWN_JAIL;
+    const char *jail = find_jail();
 
     if (chdir(jail) < 0 || chroot(".") < 0)
         log_write(LOG_WARNING,
@@ -99,6 +104,18 @@ static void lock_in(void)
                   jail, strerror(errno));
     if (chdir("/") < 0)
         _exit(MEM_EXIT_STATUS);
+}
+
+int privsep_look(uid_t *uid_r, const char **jail_r, struct strbuf *why)
+{
+    gid_t gid;
+
+    find_privsep_user(uid_r, &gid);
+    *jail_r = find_jail();
+    if (access(*jail_r, X_OK) == 0)
+        return 0;
+    return strbuf_fail(why, "processes that meet clients cannot be locked in: %s: %s; make " PRIVSEP_PATH
+                       ", owned by root and empty", *jail_r, strerror(errno));
 }
 
 int privsep_become_nobody(struct strbuf *why)

@@ -6,6 +6,8 @@
 #ifndef PROCESS_PRIVSEP_H
 #define PROCESS_PRIVSEP_H
 
+#include <sys/types.h>
+
 #include "common/strbuf.h"
 #include "process/sandbox.h"
 #include "settings/options.h"
@@ -15,5 +17,9 @@ int privsep_enter(enum sandbox_role role, enum sandbox_mode mode, int parent_dea
 
 /* Only the change of uid, for a process that needs files and sockets of everybody (the resolver). 0, or -1 and why. */
 int privsep_become_nobody(struct strbuf *why);
+
+/* Who that user is, and which directory. What the site should mend but can live with is logged. 0; or -1 and why: there
+   is no such directory. */
+int privsep_look(uid_t *uid_r, const char **jail_r, struct strbuf *why);
 
 #endif

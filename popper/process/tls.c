@@ -323,6 +323,7 @@ const struct tls_calls tls_module = {
     .settings_size = sizeof(struct settings),
     .open = tls_site_open,
     .close = tls_site_close,
+    .examine = tls_site_examine,
     .start = start,
     .end = end,
     .input = input,

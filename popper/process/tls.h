@@ -58,6 +58,9 @@ struct tls_calls {
     struct tls_site *(*open)(const struct settings *settings, const unsigned char *keys, size_t ticket_keys,
                              struct strbuf *why);
     void (*close)(struct tls_site **site); /* wipes the keys */
+    /* Logs what is in the certificates (LOG_INFO), and what clients that know this host as `host` will not like
+       (LOG_WARNING). Reads the list of authorities that this host trusts. */
+    void (*examine)(const struct tls_site *site, const char *host);
 
     struct tls *(*start)(struct tls_site *site); /* server side; NULL: no memory */
     void (*end)(struct tls **tls);

@@ -210,7 +210,7 @@ static int load_parts(struct tls_certificate *c, const char *cert_file, const ch
 int tls_certificate_load(struct tls_certificate *c, const char *cert_file, const char *key_file, time_t now,
                          struct strbuf *why)
 {
-    *c = (struct tls_certificate){ 0 };
+    *c = (struct tls_certificate){ .file = cert_file };
     if (load_parts(c, cert_file, key_file, why) == 0 &&
         check_match(c, cert_file, key_file ? key_file : cert_file, why) == 0) {
         look_at_times(c, cert_file, now);

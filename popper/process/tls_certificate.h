@@ -12,6 +12,7 @@
 #include "common/strbuf.h"
 
 struct tls_certificate {
+    const char *file; /* borrowed: cert_file */
     X509 *leaf;
     STACK_OF(X509) *chain;
     EVP_PKEY *key;

@@ -12,6 +12,7 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "process/tls_certificate.h"
+#include "process/tls_examine.h"
 
 /* Forward secrecy and authenticated encryption, in the order in which the server prefers them; clients of the last
    ten years have all of it. */
@@ -317,6 +318,11 @@ void tls_site_close(struct tls_site **site)
     strbuf_free(&(*site)->keys);
     mem_free(*site);
     *site = NULL;
+}
+
+void tls_site_examine(const struct tls_site *site, const char *host)
+{
+    tls_examine(site->certificates, site->count, host);
 }
 
 SSL *tls_site_connection(struct tls_site *site)

@@ -12,6 +12,7 @@
 struct tls_site *tls_site_open(const struct settings *settings, const unsigned char *keys, size_t ticket_keys,
                                struct strbuf *why);
 void tls_site_close(struct tls_site **site);
+void tls_site_examine(const struct tls_site *site, const char *host);
 SSL *tls_site_connection(struct tls_site *site); /* NULL: no memory */
 
 /* The first error that the library noted since, as a phrase; empties its list. */

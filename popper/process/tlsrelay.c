@@ -47,6 +47,7 @@ struct relay {
     bool stls;
     int plain;
     int monitor;
+    const char *examined_as; /* a trial by the doctor; NULL: none */
     const struct tls_calls *calls;
     struct tls_site *site;
     struct tls *tls;
@@ -464,13 +465,16 @@ static _Noreturn void check_main(struct relay *r)
     request_log_through(r->monitor);
     log_close();
     well = load(r, &why) == 0;
+    if (well && r->examined_as)
+        r->calls->examine(r->site, r->examined_as);
     report(r, well, why.data);
     end_relay(r, 0);
 }
 
-int tlsrelay_check(const struct settings *settings, struct strbuf *why)
+/* host: NULL, or what it is examined as. */
+static int try_it(const struct settings *settings, const char *host, struct strbuf *why)
 {
-    struct relay relay = { .settings = settings };
+    struct relay relay = { .settings = settings, .examined_as = host };
     struct peer nobody = { .ip = "nobody" };
     struct tlsrelay r = TLSRELAY_NONE;
     int ends[2], result;
@@ -490,4 +494,14 @@ int tlsrelay_check(const struct settings *settings, struct strbuf *why)
         r.pid < 0 ? strbuf_fail(why, "TLS cannot be checked: fork: %s", strerror(errno)) : wait_until_loaded(&r, why);
     tlsrelay_finish(&r, settings, &nobody);
     return result;
+}
+
+int tlsrelay_check(const struct settings *settings, struct strbuf *why)
+{
+    return try_it(settings, NULL, why);
+}
+
+int tlsrelay_examine(const struct settings *settings, const char *host, struct strbuf *why)
+{
+    return try_it(settings, host, why);
 }

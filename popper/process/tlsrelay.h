@@ -56,4 +56,7 @@ void tlsrelay_finish(struct tlsrelay *r, const struct settings *settings, const 
    keep TLS from working is logged. 0 (also without tls-support), or -1 and why. */
 int tlsrelay_check(const struct settings *settings, struct strbuf *why);
 
+/* The same, and logs what clients will find at the certificates of a server of that name: names, issuers, times. */
+int tlsrelay_examine(const struct settings *settings, const char *host, struct strbuf *why);
+
 #endif

@@ -43,6 +43,9 @@ struct config_action {
    -v and -h end the reading. 0; or -1 and why (give it CONFIG_WHY_MAX), to be printed before exit status 1. */
 int config_argv(struct settings *s, int argc, char **argv, struct config_action *action_r, struct strbuf *why);
 
+/* Whether one of the arguments is the long one of that task, for who must know before anything is read. */
+bool config_asks_for(int argc, char **argv, enum config_task task);
+
 /* Reads a configuration file and what it names; the first error ends it. 0; or -1 and why: file, line, word, valid choices. */
 int config_file(struct settings *s, const char *path, enum option_source source, const char *where, struct strbuf *why);
 

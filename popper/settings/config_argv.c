@@ -59,6 +59,17 @@ static bool only_tells(int argc, char **argv)
     return false;
 }
 
+bool config_asks_for(int argc, char **argv, enum config_task task)
+{
+    for (int i = 1; i < argc; i++) {
+        for (size_t t = 0; t < TASKS; t++) {
+            if (tasks[t].task == task && strcmp(argv[i], tasks[t].name) == 0)
+                return true;
+        }
+    }
+    return false;
+}
+
 /* -e login_delay=60,expire=0; a name without a value means -1, which is "say nothing" or "never". */
 static int set_extension(struct settings *s, const char *text, size_t n, struct strbuf *why)
 {

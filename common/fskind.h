@@ -1,0 +1,17 @@
+/*
+ * fskind: on what kind of file system an open file is.
+ */
+#ifndef COMMON_FSKIND_H
+#define COMMON_FSKIND_H
+
+enum fskind {
+    FSKIND_LOCAL,   /* a disk of this host, whose times have nanoseconds unless the file says otherwise */
+    FSKIND_MEMORY,  /* gone when the host stops */
+    FSKIND_NETWORK,
+    FSKIND_UNKNOWN  /* treat it like a network's */
+};
+
+/* name_r: what people call it ("ext4", "NFS"), or "unknown"; may be NULL. */
+enum fskind fskind_of(int fd, const char **name_r);
+
+#endif

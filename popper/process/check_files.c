@@ -1,0 +1,168 @@
+/*
+ * check_files: the doctor's look at configuration files, lists of users, trace file, and at the programs and modules
+ * that the settings need. See check.h. Nothing is opened but what the server opens, and nothing is made.
+ */
+#include "process/check_parts.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/file.h"
+#include "common/mem.h"
+
+/* ---- configuration files: what anybody can write to them he does as root */
+
+static void check_config(const char *path)
+{
+    struct stat st;
+
+    if (stat(path, &st) < 0)
+        check_say(CHECK_ERROR, "%s: %s", path, strerror(errno));
+    else if (st.st_uid != 0 && st.st_uid != geteuid())
+        check_say(CHECK_ERROR, "%s belongs to uid %ld, who rules this server by it; chown root %s", path, (long)st.st_uid,
+                  path);
+    else if (st.st_mode & S_IWOTH)
+        check_say(CHECK_ERROR, "%s can be written to by everybody (mode %04o), who rule this server by it; chmod o-w %s",
+                  path, (unsigned)(st.st_mode & 07777), path);
+    else if ((st.st_mode & S_IWGRP) && st.st_gid != 0)
+        check_say(CHECK_WARNING, "%s can be written to by group %ld (mode %04o), whose members rule this server by it; "
+                  "chmod g-w %s", path, (long)st.st_gid, (unsigned)(st.st_mode & 07777), path);
+    else
+        check_say(CHECK_OK, "configuration file %s", path);
+}
+
+/* The file in "/etc/popper.conf:12"; the caller frees. */
+static char *file_of(const char *where)
+{
+    const char *colon = strrchr(where, ':');
+
+    return colon ? mem_strndup(where, (size_t)(colon - where)) : mem_strdup(where);
+}
+
+/* Whether an option before number n came from that file. */
+static bool seen_before(const struct settings *s, size_t n, const char *path)
+{
+    bool seen = false;
+
+    for (size_t i = 0; i < n && !seen; i++) {
+        char *file;
+
+        if (s->origin[i].source != OPTION_FILE)
+            continue;
+        file = file_of(s->origin[i].where);
+        seen = strcmp(file, path) == 0;
+        mem_free(file);
+    }
+    return seen;
+}
+
+/* Each file that set something that still counts. */
+static void check_configs(const struct settings *s)
+{
+    bool last_seen = false;
+
+    for (size_t i = 0; i < OPTION_COUNT; i++) {
+        char *file;
+
+        if (s->origin[i].source != OPTION_FILE || !s->origin[i].where)
+            continue;
+        file = file_of(s->origin[i].where);
+        if (file[0] == '/' && !seen_before(s, i, file)) {
+            check_config(file);
+            last_seen = last_seen || (s->config_file && strcmp(file, s->config_file) == 0);
+        }
+        mem_free(file);
+    }
+    if (s->config_file && !last_seen)
+        check_config(s->config_file);
+    if (!s->config_file)
+        check_say(CHECK_OK, "no configuration file is named (-f); the defaults and the command line count");
+}
+
+/* ---- files with users */
+
+/* What keeps the server from using them it says itself when somebody is looked up (check_stores); here is what it bears. */
+static void check_secrecy(const char *option, const char *path, mode_t unwanted, const char *what)
+{
+    struct stat st;
+
+    if (stat(path, &st) == 0 && (st.st_mode & unwanted))
+        check_say(CHECK_WARNING, "%s %s: %s (mode %04o); chmod o-rw %s", option, path, what,
+                  (unsigned)(st.st_mode & 07777), path);
+}
+
+static void check_user_files(const struct settings *s)
+{
+    for (size_t i = 0; i < s->passwd_file.count; i++)
+        check_secrecy("passwd-file", s->passwd_file.item[i], S_IROTH, "everybody can read the hashes of its passwords");
+    if (s->nonauth_file)
+        check_secrecy("nonauth-file", s->nonauth_file, S_IWOTH, "everybody can take himself off it");
+}
+
+/* ---- where records go */
+
+/* As log_trace_open would, but nothing is made. */
+static void check_trace(const char *path)
+{
+    const struct file_rules rules = { .owner = geteuid(), .root_may_own = true };
+    struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
+    struct stat st;
+    char *dir, *name;
+    int fd = file_open(AT_FDCWD, path, path, O_WRONLY | O_APPEND, 0, &rules, &st, &why);
+
+    file_split(path, &dir, &name);
+    if (fd >= 0 && (st.st_mode & S_IROTH))
+        check_say(CHECK_WARNING, "tracefile %s can be read by everybody, and holds who gets mail from whom; chmod o-r %s",
+                  path, path);
+    else if (fd >= 0 || (errno == ENOENT && access(dir, W_OK | X_OK) == 0))
+        check_say(CHECK_OK, "tracefile %s; it grows with each command and reply: not for always", path);
+    else if (errno == ENOENT || errno == EACCES)
+        check_say(CHECK_ERROR, "tracefile %s cannot be made: %s; then nobody is served", path, strerror(errno));
+    else
+        check_say(CHECK_ERROR, "%s; then nobody is served", why.data);
+    if (fd >= 0)
+        close(fd);
+    mem_free(dir);
+    mem_free(name);
+    strbuf_free(&why);
+}
+
+static void check_syslog(void)
+{
+    if (access("/dev/log", F_OK) == 0)
+        check_say(CHECK_OK, "/dev/log is there");
+    else
+        check_say(CHECK_WARNING, "/dev/log: %s; records are lost until a syslogd runs (or log to a tracefile)",
+                  strerror(errno));
+}
+
+void check_files(struct check *c)
+{
+    check_configs(c->settings);
+    check_user_files(c->settings);
+    check_syslog();
+    if (c->settings->tracefile)
+        check_trace(c->settings->tracefile);
+}
+
+/* ---- programs */
+
+void check_programs(struct check *c)
+{
+    const struct settings *s = c->settings;
+    char *program;
+
+    if (!s->xmit || !s->mail_command)
+        return;
+    /* It is cut into words at blanks (xmit.c). */
+    program = mem_strndup(s->mail_command, strcspn(s->mail_command, " \t"));
+    if (access(program, X_OK) == 0)
+        check_say(CHECK_OK, "mail-command %s", program);
+    else
+        check_say(CHECK_WARNING, "mail-command %s: %s; XTND XMIT will fail: name another program, or reset xmit", program,
+                  strerror(errno));
+    mem_free(program);
+}

@@ -1,0 +1,161 @@
+/*
+ * check_stores: the doctor's look at users, the database of secrets, bulletins and their database. See check.h.
+ *
+ * The stores are asked for somebody whom nobody has, as a login would ask; what cannot be read the server's code says.
+ */
+#include "process/check_parts.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "auth/auth_secrets.h"
+#include "common/apopdb.h"
+#include "common/file.h"
+#include "common/mem.h"
+#include "mail/bulletin.h"
+#include "process/bulldb.h"
+#include "process/privsep.h"
+
+#define NOBODYS_NAME "no.such.user"
+
+/* ---- users */
+
+static void check_users(const struct settings *s)
+{
+    struct strbuf reason = STRBUF_INIT(STRBUF_WHY_MAX);
+    unsigned before = check_count();
+    const struct auth_attempt attempt = { .how = AUTH_PROVED, .name = NOBODYS_NAME };
+    struct auth_user user;
+
+    auth_check(s, &attempt, &user, &reason);
+    if (check_count() > before)
+        check_say(CHECK_ERROR, "users: logins fail until that is mended");
+    else
+        check_say(CHECK_OK, "users: %zu passwd-files%s%s%s", s->passwd_file.count,
+                  geteuid() == 0 ? ", the system's users" : " (and as root the system's users)",
+                  s->auth_file ? ", only those in auth-file" : "", s->nonauth_file ? ", not those in nonauth-file" : "");
+    strbuf_free(&reason);
+}
+
+static void check_secrets(const struct settings *s)
+{
+    struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
+    struct apopdb_user secrets;
+
+    if (!options_feature_built(FEATURE_APOP) || !s->apop_file)
+        return;
+    switch (apopdb_look(s->apop_file, &why)) {
+    case APOPDB_OK:
+        if (auth_secrets_find(s, NOBODYS_NAME, true, &secrets, &why) == AUTH_GRANTED)
+            check_say(CHECK_OK, "apop-file %s: APOP is offered", s->apop_file);
+        else
+            check_say(CHECK_ERROR, "apop-file: %s", why.data);
+        mem_wipe(&secrets, sizeof secrets);
+        break;
+    case APOPDB_MISSING:
+        check_say(CHECK_OK, "apop-file %s is not there: no APOP (popauth -init makes one)", s->apop_file);
+        break;
+    default:
+        check_say(CHECK_ERROR, "apop-file: %s", why.data);
+    }
+    strbuf_free(&why);
+}
+
+void check_stores(struct check *c)
+{
+    check_users(c->settings);
+    check_secrets(c->settings);
+}
+
+/* ---- bulletins */
+
+/* As a session shows it. */
+static void check_bulletin(const struct settings *s, int dir, const char *name)
+{
+    const struct file_rules rules = { .any_owner = true, .many_links = true };
+    struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX), path = STRBUF_INIT(STRBUF_WHY_MAX);
+    struct strbuf text = STRBUF_INIT(BULLETIN_BYTES_MAX), shown = STRBUF_INIT(2 * BULLETIN_BYTES_MAX);
+    struct stat st;
+    int fd;
+
+    strbuf_addf(&path, "%s/%s", s->bulldir, name);
+    fd = file_open(dir, name, path.data, O_RDONLY, 0, &rules, &st, &why);
+    if (fd < 0 || file_slurp(fd, BULLETIN_BYTES_MAX, path.data, &text, &why) < 0)
+        check_say(CHECK_WARNING, "bulletin not shown to everybody: %s; chmod a+r %s", why.data, path.data);
+    else if (!bulletin_render(text.data, text.len, "user@host", "1.1", &shown))
+        check_say(CHECK_WARNING, "bulletin not shown: %s does not begin with a From_ line (From you@here Wed Jan 10 "
+                  "10:00:00 2024)", path.data);
+    if (fd >= 0)
+        close(fd);
+    strbuf_free(&why);
+    strbuf_free(&path);
+    strbuf_free(&text);
+    strbuf_free(&shown);
+}
+
+/* By somebody without rights: users must be able to read all of it. */
+static void check_bulldir(struct check *c)
+{
+    const char *path = c->settings->bulldir;
+    struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
+    DIR *dir = privsep_become_nobody(&why) < 0 ? NULL : opendir(path);
+    unsigned before = check_count();
+    const struct dirent *entry;
+    uint64_t number;
+    size_t count = 0;
+
+    if (!dir) {
+        check_say(CHECK_WARNING, "bulldir %s cannot be read by everybody: %s; no bulletins are shown: install -d -m 755 %s",
+                  path, why.len > 0 ? why.data : strerror(errno), path);
+        strbuf_free(&why);
+        return;
+    }
+    while ((entry = readdir(dir))) {
+        if (!bulletin_number(entry->d_name, &number))
+            continue;
+        count++;
+        check_bulletin(c->settings, dirfd(dir), entry->d_name);
+    }
+    closedir(dir);
+    if (check_count() == before)
+        check_say(CHECK_OK, "bulldir %s: %zu bulletins", path, count);
+    strbuf_free(&why);
+}
+
+static void check_bulldir_mode(const char *path)
+{
+    struct stat st;
+
+    if (stat(path, &st) == 0 && (st.st_mode & S_IWOTH))
+        check_say(CHECK_ERROR, "bulldir %s: everybody can put a bulletin there for everybody (mode %04o); chmod o-w %s", path,
+                  (unsigned)(st.st_mode & 07777), path);
+}
+
+static void check_bulldb(struct check *c)
+{
+    enum check_level level = c->settings->bulldb_nonfatal ? CHECK_WARNING : CHECK_ERROR;
+    struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
+    struct bulldb db = { .end = -1 };
+    uint64_t last;
+
+    if (bulldb_start(&db, c->settings, NOBODYS_NAME, &why) < 0 || (db.end >= 0 && bulldb_get(&db, &last, &why) < 0))
+        check_say(level, "%s", why.data);
+    else if (db.end >= 0)
+        check_say(CHECK_OK, "database of bulletins in %s", c->settings->bulldir);
+    bulldb_end(&db);
+    strbuf_free(&why);
+}
+
+void check_bulletins(struct check *c)
+{
+    if (!c->settings->bulldir)
+        return;
+    check_bulldir_mode(c->settings->bulldir);
+    check_in_child(c, check_bulldir, "bulldir");
+    if (options_feature_built(FEATURE_BULLDB))
+        check_bulldb(c);
+}

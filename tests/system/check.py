@@ -1,0 +1,600 @@
+#!/usr/bin/python3
+"""check.py: popper --check. In each case one thing is broken, and the finding and the exit status say so; and nothing in the spool is another afterwards.
+As root and, what an ordinary user can see, as one. Prints TAP.
+"""
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+
+os.environ.setdefault("PYTHONDONTWRITEBYTECODE", "1")
+from recover import interrupt  # noqa: E402
+from spoolsite import CI, FIRST_UID, HASH, MAIL_GID, POPPER, ROOT, Site, Skip, equal, need, play  # noqa: E402
+import mbox  # noqa: E402
+
+MAIL = b"".join(mbox.message(n) for n in range(1, 5))
+OPTIONS = {line.split("\t")[0]: line.split("\t") for line in os.popen(f"{POPPER} --list-options").read().splitlines()}
+LEVELS = {"ok": 0, "warning": 1, "error": 2}
+
+
+def built(option):
+    return OPTIONS[option][5] == "yes"
+
+
+def state(directory):
+    """Names, owners, modes, sizes, times and bytes of all there is; the directories' own times may change by scratch files."""
+    found = {}
+    for path in sorted(directory.rglob("*")):
+        st = path.lstat()
+        found[str(path)] = (st.st_ino, st.st_mode, st.st_uid, st.st_nlink, st.st_size,
+                            None if path.is_dir() else (st.st_mtime_ns, path.is_file() and not path.is_symlink() and path.read_bytes()))
+    return found
+
+
+class Doctor(Site):
+    """A site that is well, apart from what a machine for tests lacks."""
+
+    def __init__(self, *config, **more):
+        super().__init__(config=("mail-command = /bin/true", *config), **more)
+        self.fill("alice", MAIL)
+
+    def set(self, *config):
+        self.configure("mail-command = /bin/true", *config)
+
+    def check(self, *arguments, wrapper=(), conf=True, **more):
+        """The findings as [(level, text)]; the exit status must be that of the worst."""
+        before = state(self.spool)
+        got = subprocess.run([*wrapper, POPPER, "--check", *arguments, *(("-f", self.conf) if conf else ())], capture_output=True, text=True,
+                             check=False, timeout=60, **more)
+        lines = got.stdout.splitlines()
+        assert lines and got.stderr == "", f"{got}"
+        for line in lines:
+            assert re.match(r"(ok|warning|error): .{8}", line) and "  " not in line, line
+        found = [tuple(line.split(": ", 1)) for line in lines]
+        equal("exit status", got.returncode, max(LEVELS[level] for level, _ in found))
+        equal("the spool", state(self.spool), before)
+        # No machine for tests need have a syslogd.
+        return [f for f in found if "/dev/log" not in f[1]]
+
+    def finds(self, level, pattern, *arguments, **more):
+        """Exactly one complaint (or several that all fit), of that level."""
+        found = self.check(*arguments, **more)
+        complaints = [f for f in found if f[0] != "ok"]
+        assert complaints and all(re.search(pattern, text) for _, text in complaints), f"{complaints} instead of {level}: {pattern}"
+        equal("level", complaints[0][0], level)
+        return complaints
+
+    def is_well(self, *arguments, **more):
+        found = self.check(*arguments, **more)
+        equal("complaints", [f for f in found if f[0] != "ok"], [])
+        return [text for _, text in found]
+
+
+def has(texts, pattern):
+    assert any(re.search(pattern, t) for t in texts), f"no {pattern} in {texts}"
+
+
+def well(site):
+    texts = site.is_well("alice")
+    has(texts, rf"^configuration file {site.conf}$")
+    has(texts, rf"{site.spool}: locks that work there: dotlock, fcntl, flock; used: dotlock,fcntl$")
+    has(texts, r"^alice may log in: uid \d+, gid \d+, home /.*, of a passwd-file$")
+    has(texts, r"^alice has a password, which may be sent: anywhere$")
+    has(texts, rf"^{site.drop()}: 4 messages, \d+ octets$")
+    has(texts, r"\.alice\.cache: no index yet$")
+
+
+def sample(site):
+    conf = site.dir / "sample.conf"
+    shutil.copy(os.path.join(os.environ.get("srcdir", "."), "samples", "popper.conf"), conf)
+    conf.chmod(0o644)
+    found = site.check("-f", conf, conf=False)
+    equal("errors", [f for f in found if f[0] == "error" and "/var/mail" not in f[1]], [])
+    assert ("ok", f"configuration file {conf}") in found, found
+
+
+def index_states(site):
+    session = site.open()
+    session.quit()
+    has(site.is_well("alice"), r"\.alice\.cache: the index is (valid|to be verified)")
+    with open(site.drop(), "ab") as drop:
+        drop.write(mbox.message(5))
+    has(site.is_well("alice"), r"the index is valid, mail came since$")
+    has(site.is_well("alice"), r"/alice: 5 messages, ")
+    site.fill("alice", mbox.message(7) + MAIL)
+    has(site.is_well("alice"), r"the index is not of use: the next login reads all")
+    site.set("index = false")
+    has(site.is_well("alice"), r"^no index is kept")
+
+
+def open_session(site):
+    session = site.open()
+    has(site.is_well("alice"), r"a session is open \(process \d+\)")
+    session.close()
+    assert not any("session is open" in t for t in site.is_well("alice"))
+
+
+def wrong_settings(site):
+    with open(site.conf, "a", encoding="ascii") as conf:
+        conf.write("set timeot = 5\n")
+    found = site.finds("error", r"conf:6: unknown option \"timeot\"|nobody")
+    equal("lines", len(found), 2)
+    site.set("temp-name = .%s.x", "cache-name = .%s.x")
+    site.finds("error", r"temp-name and cache-name are the same|nobody")
+    site.conf.unlink()
+    site.finds("error", r"cannot read the configuration file .*No such file|nobody")
+    site.finds("error", r"unknown switch|nobody", "-Z")
+
+
+def obsolete_word(site):
+    need(built("tls-version"), "no TLS in this build")
+    site.set("tls-version = SSLv3")
+    site.finds("warning", r"SSLv3")
+
+
+def config_modes(site):
+    site.conf.chmod(0o666)
+    site.finds("error", rf"{site.conf} can be written to by everybody \(mode 0666\).*chmod o-w")
+    if ROOT:
+        site.conf.chmod(0o664)
+        os.chown(site.conf, 0, 64055)
+        site.finds("warning", r"by group 64055")
+        site.conf.chmod(0o644)
+        os.chown(site.conf, 64044, 0)
+        site.finds("error", r"belongs to uid 64044")
+
+
+def nested_config(site):
+    other = site.dir / "other"
+    other.write_text("set timeout = 700\n")
+    other.chmod(0o666)
+    site.set(f"config-file = {other}")
+    site.finds("error", rf"^{other} can be written to by everybody")
+
+
+def user_files(site):
+    passwd = site.dir / "passwd"
+    passwd.chmod(0o644)
+    site.finds("warning", r"passwd-file .*everybody can read the hashes", "-f", site.conf)
+    passwd.chmod(0o602)
+    site.finds("error", r"passwd-file cannot be used|logins fail")
+    passwd.chmod(0o600)
+    site.set("auth-file = /nonexistent/auth")
+    site.finds("error", r"auth-file cannot be used, so nobody may log in|logins fail")
+    nonauth = site.dir / "nonauth"
+    site.set(f"nonauth-file = {nonauth}")
+    site.finds("error", r"nonauth-file cannot be read, so it denies nobody|logins fail")
+    nonauth.write_text("bob\n")
+    nonauth.chmod(0o666)
+    site.finds("warning", r"everybody can take himself off it")
+    nonauth.chmod(0o644)
+    nonauth.write_text("alice\n")
+    site.finds("error", r"alice may not log in: listed in nonauth-file", "alice")
+
+
+def trace_file(site):
+    trace = site.dir / "t"
+    site.set(f"tracefile = {trace}")
+    has(site.is_well(), r"^tracefile .*not for always")
+    assert not trace.exists(), "it was made"
+    trace.touch(0o644)
+    trace.chmod(0o644)
+    site.finds("warning", r"tracefile .* can be read by everybody")
+    trace.unlink()
+    trace.symlink_to("/etc/passwd")
+    site.finds("error", r"t.*link.*nobody is served")
+    site.set("tracefile = /nonexistent/t")
+    site.finds("error", r"tracefile /nonexistent/t cannot be made")
+
+
+def mail_command(site):
+    site.configure("mail-command = '/nonexistent/sendmail -x'")
+    site.finds("warning", r"mail-command /nonexistent/sendmail: No such file")
+    site.configure("mail-command = /etc/passwd")
+    site.finds("warning", r"mail-command /etc/passwd: Permission denied")
+    site.configure("mail-command = /etc/passwd", "xmit = false")
+    site.is_well()
+
+
+def secrets(site):
+    need(built("apop-file"), "no database of secrets in this build")
+    db = site.dir / "auth"
+    site.set(f"apop-file = {db}")
+    has(site.is_well(), r"apop-file .* is not there: no APOP")
+    subprocess.run([POPPER.parent / "popauth", "-file", db, "-init"], check=True, capture_output=True)
+    subprocess.run([POPPER.parent / "popauth", "-file", db, "-user", "alice", "sesame"], check=True, capture_output=True)
+    texts = site.is_well("alice")
+    has(texts, r"apop-file .*: APOP is offered")
+    has(texts, r"alice has a password, which may be sent: not at all: who has a secret does not")
+    has(texts, r"alice is in apop-file: APOP")
+    assert not any("sesame" in t for t in texts)
+    db.chmod(0o640)
+    site.finds("error", r"apop-file.*(mode|0640)|alice: .*0640", "alice")
+    db.chmod(0o600)
+    db.write_bytes(b"no database at all" * 100)
+    site.finds("error", r"apop-file: ")
+
+
+def clear_text(site):
+    site.set("clear-text-password = local")
+    has(site.is_well("alice"), r"may be sent: from this host only")
+    if built("tls-support"):
+        site.set("clear-text-password = tls")
+        has(site.is_well("alice"), r"may be sent: never: clear-text-password = tls, and tls-support is off")
+
+
+def bulletins(site):
+    bulls = site.dir / "bulls"
+    site.set(f"bulldir = {bulls}")
+    site.finds("warning", r"bulldir .* cannot be read by everybody: No such file")
+    bulls.mkdir(mode=0o755)
+    bulls.chmod(0o755)
+    first = bulls / "1.first"
+    first.write_text("From me@here Mon Jan  1 10:00:00 2024\nSubject: x\n\ntext\n")
+    first.chmod(0o644)
+    has(site.is_well(), r"bulldir .*: 1 bulletins")
+    (bulls / "2.second").write_text("Subject: no From_ line\n\n")
+    (bulls / "2.second").chmod(0o644)
+    site.finds("warning", r"2\.second does not begin with a From_ line")
+    (bulls / "2.second").unlink()
+    bulls.chmod(0o777)
+    site.finds("error", r"everybody can put a bulletin there")
+    if ROOT:
+        bulls.chmod(0o755)
+        first.chmod(0o600)
+        site.finds("warning", r"bulletin not shown to everybody: .*1\.first")
+        bulls.chmod(0o700)
+        site.finds("warning", r"bulldir .* cannot be read by everybody: Permission denied")
+
+
+def bulletin_database(site):
+    need(built("bulldb-nonfatal"), "no database of bulletins in this build")
+    bulls = site.dir / "bulls"
+    bulls.mkdir(mode=0o755)
+    bulls.chmod(0o755)
+    db = bulls / "bulldb.pag"
+    db.touch(0o600)
+    site.set(f"bulldir = {bulls}")
+    if ROOT:
+        os.chown(db, 64077, 64077)
+    has(site.is_well(), r"database of bulletins in ")
+    db.write_bytes(b"garbage" * 1000)
+    site.finds("error", r"database of bulletins")
+    site.set(f"bulldir = {bulls}", "bulldb-nonfatal")
+    site.finds("warning", r"database of bulletins")
+
+
+def new_bulletins(site):
+    bulls = site.dir / "bulls"
+    bulls.mkdir(mode=0o755)
+    bulls.chmod(0o755)
+    (bulls / "3").write_text("From me@here Mon Jan  1 10:00:00 2024\nSubject: x\n\ntext\n")
+    (bulls / "3").chmod(0o644)
+    site.set(f"bulldir = {bulls}", "max-bulletins = 1")
+    has(site.is_well("alice"), r"^1 new bulletins$")
+    assert not (site.home("alice") / ".popbull").exists()
+
+
+def spool_missing(site):
+    shutil.rmtree(site.spool)
+    site.spool.mkdir()
+    site.set("spool-dir = /nonexistent/spool")
+    site.finds("error", r"spool-dir /nonexistent/spool: No such file or directory; make it with mode 1777")
+    site.finds("error", r"/nonexistent/spool", "alice")
+
+
+def spool_modes(site):
+    need(ROOT, "not root")
+    site.spool.chmod(0o755)
+    site.finds("error", r"users cannot make files there \(mode 0755, group 0\): no dot locks")
+    site.finds("error", r"users cannot make files|no file can be made there: Permission denied", "alice")
+    site.spool.chmod(0o777)
+    site.finds("error", r"everybody can remove everybody's files \(mode 0777\); chmod 1777")
+    os.chown(site.spool, 0, MAIL_GID)
+    site.spool.chmod(0o2775)
+    site.is_well("alice")
+    site.spool.chmod(0o755)
+    site.set("mail-locks = fcntl")
+    site.finds("warning", r"users cannot make files|no file can be made|no index", "bob")  # nobody's: only the first
+
+
+def temp_and_cache(site):
+    for option, level in (("temp-dir", "error"), ("cache-dir", "error")):
+        site.set(f"{option} = /nonexistent/x")
+        site.finds(level, rf"{option} /nonexistent/x: No such file")
+        site.finds(level, r"/nonexistent/x", "alice")
+    if ROOT:
+        other = site.dir / "other"
+        other.mkdir(mode=0o755)
+        other.chmod(0o755)
+        site.set(f"temp-dir = {other}", f"cache-dir = {other}")
+        site.finds("warning", r"(temp|cache)-dir .*users cannot make files there")
+
+
+def locks(site):
+    need(ROOT, "not root")
+    site.set("mail-locks = dotlock,fcntl,flock", "no-atomic-open")
+    has(site.is_well(), r"locks that work there: dotlock, fcntl, flock; used: dotlock,fcntl,flock")
+
+
+def mounted(script):
+    """A wrapper that runs something in a mount namespace of its own first."""
+    need(ROOT, "not root")
+    if subprocess.run(["unshare", "-m", "true"], check=False, capture_output=True).returncode:
+        assert not CI, "no mount namespaces"
+        raise Skip("no mount namespaces")
+    return ("unshare", "-m", "sh", "-c", f'{script} && exec "$@"', "sh")
+
+
+def file_systems(site):
+    tmpfs = mounted(f"mount -t tmpfs -o mode=1777,size=64m none {site.spool}")
+    site.finds("warning", r"spool-dir .* is on tmpfs: mail and journals are gone when the host stops", wrapper=tmpfs)
+    small = mounted(f"mount -t tmpfs -o mode=1777,size=1m none {site.spool}")
+    site.finds("warning", r"only \d+ KiB are free|tmpfs", wrapper=small)
+    full = mounted(f"mount -t tmpfs -o mode=1777,size=64k none {site.spool}; head -c 65536 /dev/zero > {site.spool}/x")
+    found = site.check(wrapper=full)
+    assert any(level == "error" and "only 0 KiB are free" in text for level, text in found), found
+    readonly = mounted(f"mount --bind {site.spool} {site.spool} && mount -o remount,ro,bind {site.spool}")
+    found = site.check(wrapper=readonly)
+    assert any(level == "error" and "mounted read-only" in text for level, text in found), found
+
+
+def privsep(site):
+    need(ROOT, "not root")
+    passwd = site.dir / "etc-passwd"
+    passwd.write_text("root:x:0:0::/root:/bin/sh\n")
+    site.finds("warning", r"there is no user .* in /etc/passwd for the processes that meet clients", wrapper=mounted(f"mount --bind {passwd} /etc/passwd"))
+    has(site.is_well(), r"processes that meet clients have uid \d+ and are locked into /")
+
+
+def system_users(site):
+    """No passwd-file: the host's users, with shadow."""
+    need(ROOT, "not root")
+    day = int(time.time() // 86400)
+    etc = site.dir / "etc"
+    etc.mkdir()
+    names = {"ann": f"{HASH}:{day}:0:99999:7::", "lock": f"!{HASH}:{day}:0:99999:7::", "star": f"*:{day}:0:99999:7::",
+             "old": f"{HASH}:{day - 100}:0:30:7::"}
+    (etc / "passwd").write_text("nobody:x:65534:65534::/:/bin/false\n" + "".join(
+        f"{name}:x:{FIRST_UID + 20 + i}:{FIRST_UID + 20 + i}::{site.dir}/home:/bin/sh\n" for i, name in enumerate(names)))
+    (etc / "shadow").write_text("".join(f"{name}:{entry}:\n" for name, entry in names.items()))
+    (etc / "shadow").chmod(0o600)
+    (etc / "nsswitch.conf").write_text("passwd: files\ngroup: files\nshadow: files\n")
+    wrapper = mounted(" && ".join(f"mount --bind {etc}/{f} /etc/{f}" for f in ("passwd", "shadow", "nsswitch.conf")))
+    site.conf.write_text(f"set spool-dir = {site.spool}\nset mail-command = /bin/true\nset reverse-lookup = false\n")
+    texts = site.is_well("ann", wrapper=wrapper)
+    has(texts, r"^ann may log in: uid 64021, gid 64021, home /[^,]*$")
+    has(texts, r"/ann \(not there yet\): 0 messages, 0 octets$")
+    site.finds("error", r"lock may not log in: account is locked", "lock", wrapper=wrapper)
+    site.finds("warning", r"star has neither a password nor a secret", "star", wrapper=wrapper)
+    site.finds("error", r"old may not log in: password expired 70 days ago", "old", wrapper=wrapper)
+    site.finds("error", r"carol may not log in: no such user|carol: no such user; his maildrop", "carol", wrapper=wrapper)
+    site.finds("error", r"root may not log in: no such user|root: no such user", "root", wrapper=wrapper)
+
+
+def names(site):
+    site.set("downcase-user", "trim-domain")
+    has(site.is_well("Alice@Example.ORG"), r"^Alice@Example\.ORG logs in as alice$")
+    site.set()
+    site.finds("error", r'"\.\./bob" can be nobody\'s name', "../bob")
+    found = site.finds("error", r"can be nobody's name", "a\nb\033[1m")
+    assert r"a\x0ab\x1b[1m" in found[0][1], found
+
+
+def maildrop_kinds(site):
+    site.fill("alice", b"this is no mbox\n")
+    site.finds("error", r"does not begin with a From_ line", "alice")
+    site.fill("alice", MAIL)
+    site.drop().chmod(0o644)
+    site.finds("warning", r"/alice can be read by everybody \(mode 0644\)", "alice")
+    site.drop().unlink()
+    site.drop().symlink_to("/etc/passwd")
+    site.finds("error", r"/alice", "alice")
+    site.drop().unlink()
+    os.mkfifo(site.drop(), 0o600)
+    if ROOT:
+        os.chown(site.drop(), site.users["alice"], 0)
+    site.finds("error", r"/alice", "alice")
+    site.drop().unlink()
+    has(site.is_well("alice"), r"/alice \(not there yet\): 0 messages")
+    if ROOT:
+        site.fill("alice", MAIL)
+        os.chown(site.drop(), FIRST_UID + 9, 0)
+        site.finds("error", r"/alice", "alice")
+
+
+def leftovers(site):
+    pop = site.spool / ".alice.pop"
+    site.fill("alice", mbox.message(9), pop)
+    site.finds("warning", r"a temp drop that an earlier server left for .*/alice holds 1 messages: they are listed first", "alice")
+    has([t for _, t in site.check("alice")], r"/alice: 5 messages")
+    pop.write_bytes(b"garbage\n")
+    site.finds("warning", r"the temp drop that was left .* is no mbox file", "alice")
+    pop.unlink()
+    site.fill("alice", b"x", site.spool / ".alice.orphan.1700000000")
+    site.fill("alice", b"x", site.spool / ".alice.next")
+    complaints = site.finds("warning", r"\.alice\.orphan\.1700000000 beside .* did not fit the maildrop|\.alice\.next beside .* may be removed", "alice")
+    equal("lines", len(complaints), 2)
+
+
+def journal(site):
+    interrupt(site, "alice", 3)
+    path = site.spool / ".alice.journal"
+    assert path.exists()
+    site.finds("warning", r"\.alice\.journal: an update .*; the next login or popper --recover settles it: never remove it", "alice")
+    path.write_bytes(b"From me Mon Jan  1 10:00:00 2024\n\nno journal\n")
+    site.finds("warning", r"\.alice\.journal is no journal of ours", "alice")
+    path.write_bytes(b"popper journal 9: do not edit\n" + bytes(482))
+    site.finds("error", r"\.alice\.journal was written by a newer popper", "alice")
+    path.unlink()
+    path.symlink_to("/etc/passwd")
+    site.finds("error", r"\.alice\.journal: .*; logins fail", "alice")
+
+
+def dot_locks(site):
+    lock = site.spool / "alice.lock"
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    lock.write_text("0")
+    site.finds("warning", r"alice\.lock was made \d+ s ago by another program", "alice")
+    os.utime(lock, (1, 1))
+    site.finds("warning", r"alice\.lock is \d+ s old: stale; the next login breaks it", "alice")
+    boot = open("/proc/sys/kernel/random/boot_id", encoding="ascii").read().strip()
+    namespace = os.readlink("/proc/self/ns/pid")
+    lock.write_text(f"{dead.pid} {socket.gethostname()} {boot} 1 {namespace}\n")
+    found = site.finds("warning", r"alice\.lock ", "alice")
+    return found[0][1]
+
+
+def option_files(site):
+    site.set("user-options")
+    path = site.home("alice") / ".qpopper-options"
+    path.write_text("set server-mode\nset spool-dir = /tmp\nset nonsense = 1\n")
+    if ROOT:
+        os.chown(path, site.users["alice"], 0)
+    complaints = site.finds("warning", r"spool-dir may not be set in the option file of a user's home|unknown option \"nonsense\"", "alice")
+    equal("lines", len(complaints), 2)
+    has([t for _, t in site.check("alice")], r"/alice, in server mode: 4 messages")
+
+
+def home_mail(site):
+    site.set("home-dir-mail = Mailbox")
+    site.fill("alice", MAIL, site.home("alice") / "Mailbox")
+    has(site.is_well("alice"), rf"^{site.home('alice')}/Mailbox: 4 messages")
+    has(site.is_well(), r"maildrops are in the homes")
+
+
+def as_user(site):
+    """An ordinary user looks at himself, and at others in vain."""
+    need(ROOT, "not root: all the cases are")
+    (site.dir / "passwd").chmod(0o644)
+    site.conf.chmod(0o644)
+    me = {"user": site.users["alice"], "group": site.users["alice"], "extra_groups": []}
+    found = site.finds("warning", r"everybody can read the hashes", "alice", **me)
+    texts = [t for _, t in site.check("alice", **me)]
+    has(texts, r"^not started as root: sessions have uid 64001")
+    has(texts, rf"^{site.drop()}: 4 messages")
+    site.fill("bob", MAIL)
+    found = site.check("bob", **me)
+    has([t for _, t in found], r"the maildrop of bob is not looked at: only root and uid 64002 may")
+    site.drop().chmod(0o400)
+    found = site.check("alice", **me)
+    has([t for level, t in found if level == "error"], r"/alice.*Permission denied")
+
+
+def resolver(site):
+    need(built("reverse-lookup"), "no resolver in this build")
+    site.conf.write_text(site.conf.read_text().replace("set reverse-lookup = false\n", ""))
+    has(site.is_well(), r"^127\.0\.0\.1 (is localhost|has no name) \(looked up in \d+ ms\)")
+    etc = site.dir / "etc"
+    etc.mkdir()
+    (etc / "resolv.conf").write_text("nameserver 127.0.0.1\noptions timeout:9\n")
+    (etc / "nsswitch.conf").write_text("hosts: dns\n")
+    # A name server that never answers, on the loopback of a network namespace of our own.
+    silent = ("import socket, subprocess, sys\ns = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\ns.bind(('127.0.0.1', 53))\n"
+              "sys.exit(subprocess.call(sys.argv[1:]))")
+    mounts = " && ".join(f"mount --bind {etc}/{f} /etc/{f}" for f in ("resolv.conf", "nsswitch.conf"))
+    wrapper = ("unshare", "-n", *mounted(f"ip link set lo up && {mounts}"), sys.executable, "-c", silent)
+    site.finds("warning", r"the name of 127\.0\.0\.1 took \d{4} ms to look up, and each login waits", wrapper=wrapper)
+
+
+def certificate(site, name, *words, host=None, key=None):
+    """A PEM file of certificate and key. -> its path"""
+    path = site.dir / f"{name}.pem"
+    host = host or socket.gethostname()
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", f"/CN={host}", "-addext",
+                    f"subjectAltName=DNS:{host}", "-keyout", path, "-out", site.dir / "crt", *words], check=True, capture_output=True)
+    path.write_text((site.dir / "crt").read_text() + (key or path.read_text()))
+    path.chmod(0o600)
+    return path
+
+
+def tls(site):
+    need(built("tls-support") and shutil.which("openssl"), "no TLS in this build, or no openssl")
+    missing = "/nonexistent/cert.pem"
+    site.set("tls-support = stls", f"tls-server-cert-file = {missing}")
+    site.finds("error", rf"TLS: .*{missing} cannot be opened: No such file")
+    good = certificate(site, "good", "-days", "100")
+    site.set("tls-support = stls", f"tls-server-cert-file = {good}")
+    # No authority knows it.
+    found = site.finds("warning", r"the certificate in .*good\.pem is signed by itself")
+    equal("lines", len(found), 1)
+    has([t for _, t in site.check()], rf"^certificate in {good}: for \S+; (99|100) days are left; issuers in the file: 0")
+    soon = certificate(site, "soon", "-days", "5")
+    site.set("tls-support = stls", f"tls-server-cert-file = {soon}")
+    site.finds("warning", r"soon\.pem expires at|signed by itself")
+    other = certificate(site, "other", "-days", "100", host="other.example")
+    site.set("tls-support = stls", f"tls-server-cert-file = {other}")
+    site.finds("warning", r"no certificate is for \S+, the name of this host|signed by itself")
+    wrong = certificate(site, "wrong", "-days", "100", key=good.read_text())
+    site.set("tls-support = stls", f"tls-server-cert-file = {wrong}")
+    found = site.check()
+    assert any(level == "error" and "does not belong to the certificate" in text for level, text in found) or \
+        any("belongs to certificate" in text for _, text in found), found
+    good.chmod(0o644)
+    site.set("tls-support = stls", f"tls-server-cert-file = {good}")
+    site.finds("error", r"can be read by others than its owner \(mode 0644\)")
+    good.chmod(0o600)
+    site.set("tls-support = stls", f"tls-server-cert-file = {good}", "tls-cipher-list = NONSENSE")
+    site.finds("error", r"tls-cipher-list = NONSENSE")
+
+
+def chain(site):
+    """An authority of the host's, an issuer between, with and without it in the file."""
+    need(built("tls-support") and shutil.which("openssl"), "no TLS in this build, or no openssl")
+    host = socket.gethostname()
+
+    def openssl(*words):
+        subprocess.run(["openssl", *words], check=True, capture_output=True, cwd=site.dir)
+
+    key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
+    openssl("req", "-x509", *key, "-subj", "/CN=root", "-keyout", "root.key", "-out", "root.crt", "-days", "300")
+    (site.dir / "ca.ext").write_text("basicConstraints=critical,CA:true\n")
+    (site.dir / "leaf.ext").write_text(f"subjectAltName=DNS:{host}\n")
+    for name, issuer, ext in (("between", "root", "ca.ext"), ("leaf", "between", "leaf.ext")):
+        openssl("req", *key, "-subj", f"/CN={name}", "-keyout", f"{name}.key", "-out", f"{name}.csr")
+        openssl("x509", "-req", "-in", f"{name}.csr", "-CA", f"{issuer}.crt", "-CAkey", f"{issuer}.key", "-CAcreateserial", "-days", "200", "-extfile", ext,
+                "-out", f"{name}.crt")
+    whole, alone = site.dir / "whole.pem", site.dir / "alone.pem"
+    read = {n: (site.dir / n).read_text() for n in ("leaf.crt", "leaf.key", "between.crt")}
+    whole.write_text(read["leaf.crt"] + read["between.crt"] + read["leaf.key"])
+    alone.write_text(read["leaf.crt"] + read["leaf.key"])
+    for path in whole, alone:
+        path.chmod(0o600)
+    site.set("tls-support = alternate-port", f"tls-server-cert-file = {whole}")
+    site.finds("warning", r"will refuse the certificate in .*whole\.pem: self-signed certificate in certificate chain|unable to get (local )?issuer certificate")
+    site.set("tls-support = alternate-port", f"tls-server-cert-file = {alone}")
+    site.finds("warning", r"its issuers' certificates are missing from the file: use the full chain")
+    where = subprocess.run(["openssl", "version", "-d"], capture_output=True, text=True, check=True).stdout.split('"')[1]
+    store = os.path.realpath(f"{where}/certs")
+    hashed = subprocess.run(["openssl", "x509", "-hash", "-noout", "-in", site.dir / "root.crt"], capture_output=True, text=True, check=True).stdout.strip()
+    trusted = site.dir / "trusted"
+    trusted.mkdir()
+    shutil.copy(site.dir / "root.crt", trusted / f"{hashed}.0")
+    wrapper = mounted(f"mount --bind {trusted} {store}")
+    site.set("tls-support = alternate-port", f"tls-server-cert-file = {whole}")
+    has(site.is_well(wrapper=wrapper), r"certificate in .*whole\.pem: for .*issuers in the file: 1")
+    site.set("tls-support = alternate-port", f"tls-server-cert-file = {alone}")
+    site.finds("warning", r"unable to get local issuer certificate; its issuers' certificates are missing", wrapper=wrapper)
+
+
+def run(case):
+    def inner():
+        site = Doctor(users=("alice", "bob"))
+        try:
+            (site.dir / "passwd").chmod(0o600)
+            return case(site)
+        finally:
+            site.remove()
+    return inner
+
+
+CASES = [well, sample, index_states, open_session, wrong_settings, obsolete_word, config_modes, nested_config, user_files, trace_file, mail_command, secrets,
+         clear_text, bulletins, bulletin_database, new_bulletins, spool_missing, spool_modes, temp_and_cache, locks, file_systems, privsep, system_users,
+         names, maildrop_kinds, leftovers, journal, dot_locks, option_files, home_mail, as_user, resolver, tls, chain]
+
+if __name__ == "__main__":
+    sys.exit(play([(case.__name__.replace("_", " "), run(case)) for case in CASES]))
