@@ -1,0 +1,138 @@
+#!/usr/bin/python3
+"""samples.py: the samples for inetd, xinetd, rsyslog and logrotate, taken by their programs; the two that start popper do, on the ports of the
+samples, in a network and a mount name space of their own. (units.py and proxy.py have those for systemd, HAProxy and nginx.) Prints TAP.
+"""
+import os
+import pathlib
+import re
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+os.environ.setdefault("PYTHONDONTWRITEBYTECODE", "1")
+from spoolsite import CI, POPPER, ROOT, Site, Skip, equal, need, play  # noqa: E402
+import inetd  # noqa: E402
+
+SAMPLES = pathlib.Path(os.environ.get("srcdir", ".")) / "samples"
+
+
+def find(program, package):
+    """Its path; under CI as root it must be there."""
+    try:
+        return inetd.find(program, package)
+    except inetd.Skip as reason:
+        assert not (CI and ROOT), f"{reason}"
+        raise Skip(str(reason)) from None
+
+
+def name_space():
+    need(ROOT, "not root")
+    if subprocess.run(["unshare", "-mn", "true"], check=False, capture_output=True).returncode:
+        assert not CI, "no name spaces"
+        raise Skip("no name spaces")
+
+
+def talk(port):
+    """What the server in this name space says first, once it is there."""
+    for _ in range(100):
+        try:
+            with socket.create_connection(("127.0.0.1", port), timeout=10) as s:
+                said = s.makefile("rb").readline()
+                if said:
+                    s.sendall(b"QUIT\r\n")
+                    return said
+        except OSError:
+            pass
+        time.sleep(0.05)
+    raise AssertionError(f"nobody answers at port {port}")
+
+
+def inside(command, port):
+    """In the name spaces: starts the super-server, talks, ends it. (Run as `samples.py --inside PORT COMMAND...`)"""
+    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+    server = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    try:
+        print(talk(port).decode("latin-1"), end="")
+    except AssertionError:
+        server.send_signal(signal.SIGTERM)
+        print(server.communicate(timeout=10)[0].decode("latin-1"))
+        raise
+    server.send_signal(signal.SIGTERM)
+    server.communicate(timeout=10)
+    return 0
+
+
+def serves(sample, old, command):
+    """The sample as it is, but for the paths of program and configuration, serves on port 110."""
+    name_space()
+    site = Site()
+    try:
+        text = (SAMPLES / sample).read_text()
+        assert old in text and "/etc/popper.conf" in text, text
+        conf = site.dir / sample
+        conf.write_text(text.replace("/usr/local/lib/popper", str(POPPER)).replace("/etc/popper.conf", str(site.conf)))
+        # xinetd and inetd write pid files; /run of the host is not theirs.
+        (site.dir / "run").mkdir()
+        done = subprocess.run(["unshare", "-mn", "sh", "-c", f"mount --bind {site.dir}/run /run && exec \"$@\"", "sh", sys.executable, "-B", os.path.abspath(__file__),
+                               "--inside", "110", *[w.replace("CONF", str(conf)) for w in command]], capture_output=True, text=True, check=False, timeout=60)
+        assert re.match(r"\+OK Qpopper \(version .*\) at \S+ starting\. ", done.stdout), f"{done.stdout}{done.stderr}"
+        return done.stdout.strip()
+    finally:
+        site.remove()
+
+
+def rsyslog():
+    rsyslogd = find("rsyslogd", "rsyslog")
+    modules = next(iter(pathlib.Path(rsyslogd).parent.parent.glob("lib/*/rsyslog")), None)
+
+    def says(text):
+        with tempfile.TemporaryDirectory(prefix="popper-samples.") as directory:
+            main = pathlib.Path(directory) / "main.conf"
+            main.write_text(f'module(load="imuxsock")\n{text}')
+            done = subprocess.run([rsyslogd, *(("-M", str(modules)) if modules else ()), "-N1", "-f", str(main)], capture_output=True, text=True, check=False, timeout=30)
+            return done.returncode, done.stdout + done.stderr
+
+    text = (SAMPLES / "popper.rsyslog").read_text()
+    status, said = says(text)
+    equal("status", status, 0)
+    assert "error" not in said.lower(), said
+    assert says(text.replace("& stop", "& stopp"))[0] != 0, "rsyslogd finds nothing wrong with `& stopp`"
+
+
+def logrotate():
+    program = find("logrotate", "logrotate")
+
+    def says(text):
+        with tempfile.TemporaryDirectory(prefix="popper-samples.") as directory:
+            directory = pathlib.Path(directory)
+            log, conf = directory / "popper.log", directory / "conf"
+            log.write_text("x\n")
+            # Who runs this is no adm; the directory's mode is not the matter.
+            conf.write_text(text.replace("/var/log/popper.log", str(log)).replace("root adm", f"{os.getuid()} {os.getgid()}"))
+            conf.chmod(0o644)
+            done = subprocess.run([program, "-d", "-f", "-s", directory / "state", conf], capture_output=True, text=True, check=False, timeout=30)
+            return done.returncode, done.stdout + done.stderr
+
+    text = (SAMPLES / "popper.logrotate").read_text()
+    status, said = says(text)
+    equal("status", status, 0)
+    assert "log needs rotating" in said and "error" not in said, said
+    assert "rsyslog-rotate" in said, said
+    status, said = says(text.replace("weekly", "weeekly"))
+    assert status != 0 or "error" in said, f"logrotate finds nothing wrong with weeekly: {said}"
+
+
+CASES = [
+    ("inetd.conf line", lambda: serves("popper.inetd", "nowait.1000", [find("inetd", "openbsd-inetd"), "-i", "CONF"])),
+    ("xinetd file", lambda: serves("popper.xinetd", "service pop3", [find("xinetd", "xinetd"), "-dontfork", "-filelog", "/dev/null", "-f", "CONF", "-pidfile", "/run/x"])),
+    ("rsyslog snippet", rsyslog),
+    ("logrotate file", logrotate),
+]
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--inside"]:
+        sys.exit(inside(sys.argv[3:], int(sys.argv[2])))
+    sys.exit(play(CASES))
