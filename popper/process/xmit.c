@@ -107,13 +107,29 @@ static bool wait_for(pid_t pid, int output, int64_t limit, struct strbuf *compla
     return ended && waitpid(pid, status_r, 0) == pid;
 }
 
+/* Its lines, escaped, in one. */
+static void show(struct strbuf *shown, const struct strbuf *complaint)
+{
+    const char *at = complaint->data, *end = at + complaint->len;
+
+    while (at < end) {
+        const char *newline = memchr(at, '\n', (size_t)(end - at));
+        size_t n = (size_t)((newline ? newline : end) - at);
+
+        if (n > 0 && shown->len > 0)
+            strbuf_add(shown, "; ", 2);
+        log_escape(shown, at, n, COMPLAINT_MAX);
+        at += n + (newline != NULL);
+    }
+}
+
 static int judge(const struct settings *settings, int status, const struct strbuf *complaint, struct strbuf *why)
 {
     struct strbuf shown = STRBUF_INIT(4 * COMPLAINT_MAX);
 
     if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
         return 0;
-    log_escape(&shown, complaint->data, complaint->len, COMPLAINT_MAX);
+    show(&shown, complaint);
     if (WIFEXITED(status))
         strbuf_fail(why, "%s ended with exit status %d%s%s", settings->mail_command, WEXITSTATUS(status), shown.len > 0 ? ": " : "", shown.data);
     else

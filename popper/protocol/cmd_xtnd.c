@@ -105,29 +105,30 @@ static int store(void *context, const char *bytes, size_t n)
     return 0;
 }
 
-/* Reads to the lone dot. 0; -1 when the client or the session ends first. */
-static int receive(struct transaction *t, struct letter *letter)
+/* Reads to the lone dot. NETIO_LINE, or how the input ended before it. */
+static enum netio_status receive(struct transaction *t, struct letter *letter)
 {
     struct dotted dotted = DOTTED_INIT;
+    enum netio_status status = NETIO_LINE;
     struct outbuf out;
-    int result = 0;
+    bool ended = false;
 
     outbuf_init(&out, PIECE, store, letter);
-    while (result == 0 && !dotted_ended(&dotted)) {
+    while (!ended && !dotted_ended(&dotted)) {
         const char *bytes;
         size_t n, used;
-        enum netio_status status = netio_bytes(t->io, &bytes, &n);
 
+        status = netio_bytes(t->io, &bytes, &n);
         if (status == NETIO_LINE) {
             used = dotted_feed(&dotted, bytes, n, &out);
             netio_give_back(t->io, n - used);
         } else if (status != NETIO_INTERRUPTED || (t->asks->interrupted && t->asks->interrupted(t->asks->context))) {
-            result = -1;
+            ended = true;
         }
     }
     outbuf_flush(&out);
     outbuf_free(&out);
-    return result;
+    return ended ? status : NETIO_LINE;
 }
 
 static enum command_event send_letter(struct transaction *t, const struct letter *letter, struct answer *answer)
@@ -155,10 +156,11 @@ static enum command_event send_letter(struct transaction *t, const struct letter
 static enum command_event take_letter(struct transaction *t, struct answer *answer)
 {
     struct letter letter = { .fd = t->xmit };
-    enum command_event event = COMMAND_CLOSE;
+    enum command_event event = COMMAND_LOST;
 
     t->xmit = -1;
-    if (receive(t, &letter) == 0)
+    answer->lost = receive(t, &letter);
+    if (answer->lost == NETIO_LINE)
         event = send_letter(t, &letter, answer);
     else
         log_write(LOG_NOTICE, "%s at %s (%s): gone in the middle of a message of XTND XMIT; it was not sent", t->user, t->peer->host, t->peer->ip);

@@ -19,6 +19,7 @@ struct serving {
     void *state;
     const struct command_client *client;
     unsigned errors; /* -ERR replies so far */
+    enum netio_status lost; /* of the last command, with COMMAND_LOST */
 };
 
 enum command_event command_say(struct answer *answer, const char *format, ...)
@@ -265,6 +266,7 @@ static enum command_event reply_event(struct serving *s, enum command_event even
         break;
     case COMMAND_NEXT_STATE:
     case COMMAND_CLOSE:
+    case COMMAND_LOST:
         return event;
     }
     if (log_debugging() && event != COMMAND_ERR && event != COMMAND_ERR_END)
@@ -286,6 +288,7 @@ static enum command_event serve_line(struct serving *s, enum netio_status status
     else
         event = run_line(s, line, len, &row, &command, &answer);
     event = reply_event(s, event, row, &command, &answer);
+    s->lost = answer.lost;
     strbuf_free(&answer.text);
     /* Also what was no command: it may have been a password. */
     if (!row || (row->flags & COMMAND_SECRET))
@@ -336,6 +339,12 @@ static enum command_end end_lost(const struct serving *s, enum netio_status stat
     return end;
 }
 
+/* The signal may have closed the connection for reading to wake us. */
+static enum command_end input_lost(const struct serving *s, enum netio_status status)
+{
+    return taken_over(s) ? COMMAND_END_TAKEOVER : end_lost(s, status);
+}
+
 static enum command_end end_output_lost(const struct serving *s)
 {
     if (taken_over(s))
@@ -373,6 +382,9 @@ static bool event_ends(const struct serving *s, enum command_event event, enum c
     case COMMAND_CLOSE:
         *end_r = failed ? end_output_lost(s) : COMMAND_END_IO;
         return true;
+    case COMMAND_LOST:
+        *end_r = input_lost(s, s->lost);
+        return true;
     }
     return true;
 }
@@ -401,8 +413,7 @@ enum command_end command_serve(struct netio *io, const struct command_table *tab
         case NETIO_EOF:
         case NETIO_TIMEOUT:
         case NETIO_ERROR:
-            /* The signal may have closed the connection for reading to wake us. */
-            return taken_over(&s) ? COMMAND_END_TAKEOVER : end_lost(&s, status);
+            return input_lost(&s, status);
         }
     }
 }

@@ -36,6 +36,8 @@ enum command_event {
     COMMAND_QUIT,       /* +OK answer, then the session ends */
     COMMAND_NEXT_STATE, /* nothing is written: the next state's process answers (login succeeded) */
     COMMAND_CLOSE,      /* nothing more can be said: end at once. Who returns it logged why, unless the client is gone */
+    COMMAND_LOST,       /* the input that run read itself ended: answer->lost says how. As after a command line: logged, said
+                           where somebody may still listen */
     COMMAND_OK_AGAIN,   /* +OK answer, which is flushed; then run is called again (the arguments are gone), reads what the
                            client sends on, and its event is replied to */
     COMMAND_OK_THEN     /* +OK answer, flushed; then row->body, which adds nothing to the output */
@@ -62,6 +64,7 @@ struct command {
 struct answer {
     enum reply_code code;
     struct strbuf text;
+    enum netio_status lost; /* with COMMAND_LOST: NETIO_EOF, _TIMEOUT, _ERROR, or _INTERRUPTED when the table's interrupted said so */
 };
 
 /* What handlers end with: the text becomes the answer's (formatted), the return value is COMMAND_OK or COMMAND_ERR. */

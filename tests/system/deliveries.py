@@ -135,7 +135,8 @@ class Exim(Agent):
         shutil.chown(queue, "Debian-exim")
         pathlib.Path("/etc/exim4").mkdir(exist_ok=True)
         conf = pathlib.Path("/etc/exim4/exim4.conf")
-        conf.write_text(f"""spool_directory = {queue}
+        conf.write_text(f"""exim_path = {self.program}
+spool_directory = {queue}
 log_file_path = {queue}/%slog
 primary_hostname = test.invalid
 qualify_domain = test.invalid
@@ -153,7 +154,8 @@ begin transports
 mbox:
   driver = appendfile
   file = {site.spool}/$local_part_data
-  mode = 0600
+  mode = {"0660" if site.group else "0600"}
+{"  group = mail" if site.group else ""}
   mode_fail_narrower = false
   lock_interval = 1s
   lock_retries = 60
@@ -175,6 +177,7 @@ begin retry
 
 class Postfix(Agent):
     """Dot lock and fcntl, by its local(8)."""
+    CONFIGURATION = None  # a directory; by default one of ours
     SERVICES = """127.0.0.1:{port} inet n - n - - smtpd
 cleanup unix n - n - 0 cleanup
 qmgr unix n - n 1 1 qmgr
@@ -197,23 +200,28 @@ anvil unix - - n - 1 anvil
         library = master.parent.parent
         self.dir = site.dir / "postfix"
         self.queue = self.dir / "queue"
+        configuration = self.CONFIGURATION or self.dir
         self.lock = threading.Lock()
         self.port = 8000 + os.getpid() % 20000
         self.make_queue()
         settings = {
             "compatibility_level": "3.6", "queue_directory": self.queue, "data_directory": self.dir / "data", "daemon_directory": master.parent,
-            "command_directory": library.parent.parent / "sbin", "shlib_directory": library, "meta_directory": self.dir,
+            "command_directory": self.commands(library.parent.parent / "sbin"), "shlib_directory": library, "meta_directory": self.dir,
             "import_environment": "LD_LIBRARY_PATH MAIL_CONFIG", "maillog_file_prefixes": site.dir, "maillog_file": self.dir / "log",
             "myhostname": "test.invalid", "mydestination": "test.invalid", "inet_interfaces": "127.0.0.1", "inet_protocols": "ipv4",
             "mynetworks": "127.0.0.0/8", "alias_maps": "", "alias_database": "", "mailbox_size_limit": "0", "mail_spool_directory": site.spool,
             "mailbox_delivery_lock": "fcntl, dotlock", "minimal_backoff_time": "1s", "maximal_backoff_time": "2s", "queue_run_delay": "1s",
             "biff": "no", "local_recipient_maps": "", "smtpd_peername_lookup": "no", "smtpd_client_connection_count_limit": "0",
         }
-        (self.dir / "main.cf").write_text("".join(f"{k} = {v}\n" for k, v in settings.items()))
-        (self.dir / "master.cf").write_text(self.SERVICES.format(port=self.port))
-        self.master = subprocess.Popen([master, "-c", self.dir, "-d"], env={"LD_LIBRARY_PATH": str(library), "PATH": "/usr/bin:/bin"}, cwd="/",
+        (configuration / "main.cf").write_text("".join(f"{k} = {v}\n" for k, v in settings.items()))
+        (configuration / "master.cf").write_text(self.SERVICES.format(port=self.port))
+        self.master = subprocess.Popen([master, "-c", configuration, "-d"], env={"LD_LIBRARY_PATH": str(library), "PATH": "/usr/bin:/bin"}, cwd="/",
                                        start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         self.smtp = self.connect()
+
+    def commands(self, directory):
+        """Where postdrop and its like are."""
+        return directory
 
     def make_queue(self):
         for name in "incoming active bounce corrupt defer deferred flush hold saved trace private data".split():
@@ -384,7 +392,7 @@ def storm(kinds, locks, spool_mode, spool_gid):
             shutil.rmtree(site.spool)
 
 
-def enter_namespace():
+def enter_namespace(names=USERS):
     """Our own /etc, for this process and its children only: the users of the spool are users of the system there."""
     directory = tempfile.mkdtemp(prefix="popper-etc.")
     etc = directory + "/etc"
@@ -394,7 +402,7 @@ def enter_namespace():
             or libc.mount(etc.encode(), b"/etc", None, 4096, None) != 0:
         raise OSError(ctypes.get_errno(), "unshare, mount")
     passwd, group = pathlib.Path("/etc/passwd"), pathlib.Path("/etc/group")
-    users = [(name, FIRST_UID + i) for i, name in enumerate(USERS)] + [("Debian-exim", 64090), ("postfix", 64091)]
+    users = [(name, FIRST_UID + i) for i, name in enumerate(names)] + [("Debian-exim", 64090), ("postfix", 64091)]
     for name, uid in users:
         for file, entry in ((passwd, f"{name}:x:{uid}:{uid}::/:/bin/sh\n"), (group, f"{name}:x:{uid}:\n")):
             if not re.search(f"(?m)^{name}:", file.read_text()):

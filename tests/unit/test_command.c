@@ -37,6 +37,7 @@ static enum command_event run_event(void *state, const struct command *command, 
     (void)state;
     ck_assert(command_number(command->args[0], &n));
     command_fail(answer, REPLY_SYS_TEMP, "event %d", (int)n);
+    answer->lost = NETIO_EOF;
     return (enum command_event)n;
 }
 
@@ -198,6 +199,7 @@ static const struct {
     { "QUIT", COMMAND_QUIT, "+OK event 4\r\n", "", COMMAND_END_QUIT },
     { "NEXT_STATE", COMMAND_NEXT_STATE, "", "", COMMAND_END_NEXT_STATE },
     { "CLOSE", COMMAND_CLOSE, "", "", COMMAND_END_IO },
+    { "LOST", COMMAND_LOST, "-ERR POP EOF or I/O Error\r\n", "notice " AT "-ERR POP EOF or I/O Error\n", COMMAND_END_EOF },
 };
 
 START_TEST(each_event)
