@@ -110,6 +110,7 @@ static void unique_name(char name_r[40])
 
 static enum maillock_result dot_error(const struct dotlock *l, const char *what, int error, struct strbuf *why)
 {
+    errno = error;
     switch (error) {
     case EACCES:
     case EPERM:
@@ -426,6 +427,12 @@ void dotlock_refresh(const struct dotlock *l)
 {
     if (l->fd >= 0 && futimens(l->fd, NULL) < 0)
         log_write(LOG_WARNING, "%s.lock cannot be refreshed: %s", l->shown, strerror(errno));
+}
+
+void dotlock_give_room(const struct dotlock *l)
+{
+    if (l->fd >= 0 && (ftruncate(l->fd, 0) < 0 || fsync(l->fd) < 0))
+        log_write(LOG_DEBUG, "%s.lock cannot be emptied: %s", l->shown, strerror(errno));
 }
 
 void dotlock_close(struct dotlock **l)

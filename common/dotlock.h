@@ -22,8 +22,8 @@ struct dotlock *dotlock_new(int dirfd, const char *name, const char *shown, bool
 
 void dotlock_spare_gid(struct dotlock *l); /* see maillock_spare_gid */
 
-/* Makes it, or breaks a stale one and makes it; does not wait. MAILLOCK_OK; BUSY or ERROR and why. Breaking is
-   logged. */
+/* Makes it, or breaks a stale one and makes it; does not wait. MAILLOCK_OK; BUSY; or ERROR with errno, and why.
+   Breaking is logged. */
 enum maillock_result dotlock_try(struct dotlock *l, struct strbuf *why);
 
 /* Whether the file of that name is the one we made. */
@@ -31,6 +31,9 @@ bool dotlock_is_ours(const struct dotlock *l);
 
 /* mtime = now, by the clock of the file system. */
 void dotlock_refresh(const struct dotlock *l);
+
+/* Gives up the text in it, and with it the last block of a full disk. It then ages out like any other. */
+void dotlock_give_room(const struct dotlock *l);
 
 /* Removes it if it is (still) ours; logs when another program has taken it meanwhile. */
 void dotlock_release(struct dotlock *l);

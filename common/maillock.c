@@ -16,6 +16,7 @@
 #include "common/digest.h"
 #include "common/dotlock.h"
 #include "common/file.h"
+#include "common/log.h"
 #include "common/mem.h"
 
 #define FIRST_PAUSE_MS 10 /* between two tries; grows by half, with a random part */
@@ -28,6 +29,7 @@ struct maillock {
     int fd;              /* what fcntl and flock lock */
     unsigned taken;      /* of fcntl and flock */
     bool held;
+    bool only_reads;
 };
 
 /* ---- the kernel's locks */
@@ -142,6 +144,17 @@ struct maillock *maillock_new(int dirfd, const char *name, const char *shown, un
     return l;
 }
 
+void maillock_only_reads(struct maillock *lock, bool only_reads)
+{
+    lock->only_reads = only_reads;
+}
+
+void maillock_give_room(struct maillock *lock)
+{
+    if (lock->dot)
+        dotlock_give_room(lock->dot);
+}
+
 void maillock_spare_gid(struct maillock *lock)
 {
     if (lock->dot)
@@ -164,9 +177,20 @@ static enum maillock_result take_kernel_locks(struct maillock *l, int fd, struct
     return result;
 }
 
-static enum maillock_result take_all(struct maillock *l, int fd, struct strbuf *why)
+static enum maillock_result take_dot_lock(struct maillock *l, struct strbuf *why)
 {
     enum maillock_result result = l->dot ? dotlock_try(l->dot, why) : MAILLOCK_OK;
+
+    if (result != MAILLOCK_ERROR || !l->only_reads || (errno != ENOSPC && errno != EDQUOT && errno != EROFS))
+        return result;
+    log_write(LOG_NOTICE, "%s is read without a dot lock: %s", l->shown, why->data);
+    strbuf_reset(why);
+    return MAILLOCK_OK;
+}
+
+static enum maillock_result take_all(struct maillock *l, int fd, struct strbuf *why)
+{
+    enum maillock_result result = take_dot_lock(l, why);
 
     if (result == MAILLOCK_OK)
         result = take_kernel_locks(l, fd, why);

@@ -398,6 +398,13 @@ static void store_index(struct maildrop *d)
                   strerror(errno));
 }
 
+void maildrop_drop_copy(struct maildrop *d)
+{
+    if (d->temp >= 0)
+        close(d->temp);
+    d->temp = -1;
+}
+
 void maildrop_close(struct maildrop **drop)
 {
     struct maildrop *d = *drop;
@@ -406,8 +413,7 @@ void maildrop_close(struct maildrop **drop)
     if (!d)
         return;
     store_index(d);
-    if (d->temp >= 0)
-        close(d->temp);
+    maildrop_drop_copy(d);
     if (d->ours_to_close)
         close(d->drop);
     msglist_free(&d->list);

@@ -43,6 +43,9 @@ enum maildrop_status maildrop_scan(struct maildrop *d, uint64_t size, struct msg
    Falls back to a scan of everything. Not OK: *list is empty. */
 enum maildrop_status maildrop_scan_grown(struct maildrop *d, uint64_t size, struct msglist *list, struct strbuf *why);
 
+/* Gives up the temp drop: what it takes, or shares with M, may be what the update of a full disk needs. */
+void maildrop_drop_copy(struct maildrop *d);
+
 /* M is what the list says, followed by new mail at most. */
 bool maildrop_unchanged(struct maildrop *d);
 

@@ -426,6 +426,7 @@ enum maildrop_status maildrop_update(struct maildrop *d, struct strbuf *why)
 {
     enum maildrop_status status;
 
+    maildrop_drop_copy(d);
     if (!has_work(d) && kept_bulletins(d) == 0) {
         if (d->bulletins.changed)
             bulletin_note(d->bulletins.last, d->host);

@@ -325,6 +325,16 @@ static int make_next_drop(struct keeper_files *f, struct strbuf *why)
     return fd;
 }
 
+/* The dot lock's text may have taken the block that a journal needs at least. */
+static int open_journal(struct keeper_files *f, int flags, struct maillock *lock, struct strbuf *why)
+{
+    int fd = open_place(f, &f->places.file[MAILFILE_JOURNAL], flags, 0600, S_IWGRP | S_IWOTH, why);
+
+    if (fd >= 0 && (flags & O_CREAT) && fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, 1) < 0 && (errno == ENOSPC || errno == EDQUOT))
+        maillock_give_room(lock);
+    return fd;
+}
+
 int keeper_files_serve_open(struct keeper_files *f, enum mailfile which, enum mailopen how, struct maillock *lock,
                             bool *keep_r, struct strbuf *why)
 {
@@ -346,9 +356,9 @@ int keeper_files_serve_open(struct keeper_files *f, enum mailfile which, enum ma
         return open_place(f, place_of(f, which), flags, 0600, S_IRWXO, why);
     case MAILFILE_POPBULL:
         places_find_popbull(&f->places, f->user); /* recovery may need it where bulletins are not set */
-        /* fall through */
-    case MAILFILE_JOURNAL:
         return open_place(f, &f->places.file[which], flags, 0600, S_IWGRP | S_IWOTH, why);
+    case MAILFILE_JOURNAL:
+        return open_journal(f, flags, lock, why);
     default:
         return refuse_request(EINVAL, why, "there is no such file");
     }

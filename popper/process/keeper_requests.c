@@ -85,6 +85,7 @@ static void serve_lock(struct keeper *k, struct privmsg *m)
 
     if (!privmsg_complete(m))
         return;
+    maillock_only_reads(k->lock, !updating && !keeper_files_journal_exists(&k->files));
     if (!maillock_held(k->lock))
         result = lock_drop(k, updating ? UPDATE_WAIT_MS : LOGIN_WAIT_MS, &moved, &why);
     privmsg_init(&answer, REQUEST_ANSWER);
