@@ -202,12 +202,22 @@ AS_CASE([$enable_apop/$popper_gdbm], [no/*], [popper_apop=no], [/*|*/yes], [popp
 AM_CONDITIONAL([APOP], [test "$popper_apop" = yes])
 POPPER_PART([APOP and SCRAM (gdbm)], [WITH_APOP], [$popper_apop], [])
 
-AC_ARG_WITH([pam], [AS_HELP_STRING([--with-pam@<:@=SERVICE@:>@], [PAM, and the default of pam-service (pop3)])])
-popper_value=$with_pam
-AS_CASE([$with_pam], [''|yes|no], [popper_value=pop3])
-AS_IF([test "$popper_value" != pop3], [AC_DEFINE_UNQUOTED([DEFAULT_PAM_SERVICE], ["$popper_value"], [default of pam-service])])
-POPPER_NOT_YET([$with_pam], [PAM])
-POPPER_PART([PAM], [WITH_PAM], [no], [ (not yet)])
+dnl Only the module popper-pam.so is linked with it. Who asks for PAM by name gets it used; a build that only found it has it ready.
+AC_ARG_WITH([pam], [AS_HELP_STRING([--with-pam@<:@=SERVICE@:>@], [PAM (when it is there); with it the default of pam-service (pop3), otherwise not set])],
+  [], [with_pam=auto])
+popper_pam=no popper_pam_remark=
+AS_IF([test "$with_pam" != no],
+  [AC_CHECK_HEADER([security/pam_appl.h], [AC_CHECK_LIB([pam], [pam_start], [popper_pam=yes; PAM_LIBS=-lpam])])])
+AS_CASE([$with_pam/$popper_pam], [auto/*|no/*], [], [*/no], [AC_MSG_ERROR([--with-pam: install libpam0g-dev])])
+AC_SUBST([PAM_LIBS])
+AS_CASE([$with_pam], [no|auto], [popper_value=''], [yes], [popper_value=pop3], [popper_value=$with_pam])
+AS_CASE([$popper_value], [*[[!a-z0-9_.-]]*|.*], [AC_MSG_ERROR([--with-pam wants the name of a file in /etc/pam.d, in lower case, not "$popper_value"])])
+AS_IF([test -n "$popper_value"],
+  [AC_DEFINE_UNQUOTED([DEFAULT_PAM_SERVICE], ["$popper_value"], [default of pam-service])
+   popper_pam_remark=", service $popper_value"],
+  [test "$popper_pam" = yes], [popper_pam_remark=", when pam-service is set"])
+AM_CONDITIONAL([PAM], [test "$popper_pam" = yes])
+POPPER_PART([PAM], [WITH_PAM], [$popper_pam], [$popper_pam_remark])
 
 AC_ARG_WITH([kerberos5], [AS_HELP_STRING([--with-kerberos5@<:@=DIR@:>@], [Kerberos (KPOP)])])
 AC_ARG_ENABLE([kerberos5], [AS_HELP_STRING([--enable-kerberos5], [the same])],

@@ -115,9 +115,11 @@ default update-on-abort false
 default log-facility local3
 default UW-kluge true
 default home-dir-mail .mail
+default pam-service '""'
 
 for flag in --enable-hash-spool=3 --enable-spool-dir=x --enable-spool-dir --enable-shy=maybe --with-new-bulls=many \
-    --enable-log-facility=foo --enable-temp-drop-name=pop '--enable-cache-name=%s"'; do
+    --enable-log-facility=foo --enable-temp-drop-name=pop '--enable-cache-name=%s"' \
+    --with-pam=Pop3 --with-pam=x/pop3; do
     ! configure "$flag" && grep -q "configure: error: --" "$work/said"
     say $? "configure refuses $flag"
 done

@@ -13,6 +13,7 @@
 
 #include "auth/auth_passwd.h"
 #include "auth/auth_secrets.h"
+#include "auth/pamlink.h"
 #include "auth/policy.h"
 #include "common/file.h"
 #include "common/log.h"
@@ -117,6 +118,8 @@ static bool missing_in_auth(const struct settings *settings, const char *name)
     return found != 1;
 }
 
+#define NOBODYS_PASSWORD "\b\n\r\177 nobody's" /* no client can send it */
+
 /* ---- owners */
 
 /* The system's users are looked up by root only, for their passwords; who we are ourselves is no secret. */
@@ -166,6 +169,7 @@ struct login {
     struct auth_account account;
     struct apopdb_user secrets;
     struct strbuf trouble; /* why the database of secrets cannot be used */
+    struct strbuf said;    /* what PAM says about the proof; empty: nothing */
 };
 
 /* Whatever it finds it goes through all steps; at most the rest of the work differs by which line of a file matched. */
@@ -207,17 +211,84 @@ static enum policy_secrets find_secrets(struct login *login)
     return login->secrets.has_secret ? SECRETS_FULL : SECRETS_VERIFIERS;
 }
 
+static void look_up(struct login *login, const char *given)
+{
+    login->facts.name_possible = auth_canonical_name(login->settings, given, login->name);
+    find_account(login);
+    login->facts.secrets = find_secrets(login);
+}
+
 static void begin(struct login *login, const struct settings *settings, const struct auth_attempt *attempt)
 {
     memset(login, 0, sizeof *login);
     login->settings = settings;
     login->trouble = (struct strbuf)STRBUF_INIT(STRBUF_WHY_MAX);
+    login->said = (struct strbuf)STRBUF_INIT(STRBUF_WHY_MAX);
     login->facts.how = attempt->how;
     policy_connection_of(settings, attempt->tls, attempt->local, &login->facts.at);
-    login->facts.name_possible = auth_canonical_name(settings, attempt->name, login->name);
-    find_account(login);
-    login->facts.secrets = find_secrets(login);
+    look_up(login, attempt->name);
 }
+
+static void finish(struct login *login)
+{
+    strbuf_free(&login->trouble);
+    strbuf_free(&login->said);
+    mem_wipe(login, sizeof *login);
+}
+
+/* ---- PAM */
+
+/* Users of passwd-files are none of PAM's. Names that nobody has, are. */
+static bool is_for_pam(const struct login *login)
+{
+    return pamlink_applies(login->settings) && login->facts.name_possible &&
+           !(login->facts.found && login->account.user.is_virtual);
+}
+
+static void bar_account(struct login *login)
+{
+    snprintf(login->account.refusal, sizeof login->account.refusal, "%s", login->said.data);
+    strbuf_reset(&login->said);
+    login->facts.account_barred = true;
+}
+
+/* The modules have another name for the user (the same account of a directory, say): it counts, with all that speaks
+   against it. */
+static void take_name(struct login *login, const char *name)
+{
+    if (strcmp(name, login->name) == 0)
+        return;
+    look_up(login, name);
+    if (login->account.user.is_virtual) {
+        strbuf_fail(&login->said, "PAM made another user of this one, who is in passwd-file");
+        bar_account(login);
+    }
+}
+
+/* password: NULL when the login was proved in another way. Who may not log in anyway costs the same, but for him no
+   password is right, so that no module counts it as a login. */
+static enum policy_proof ask_pam(struct login *login, const struct auth_attempt *attempt, const char *password)
+{
+    struct pamlink_question question = { .user = login->name, .password = password, .rhost = attempt->rhost };
+
+    if (password && (policy_bars(&login->facts) || strlen(password) > AUTH_PASSWORD_MAX))
+        question.password = NOBODYS_PASSWORD;
+    switch (pamlink_check(login->settings, &question, &login->said)) {
+    case AUTH_PAM_YES:
+        take_name(login, pamlink_user());
+        return PROOF_RIGHT;
+    case AUTH_PAM_BARRED:
+        bar_account(login);
+        return PROOF_RIGHT;
+    case AUTH_PAM_WRONG:
+        return PROOF_WRONG;
+    case AUTH_PAM_UNAVAILABLE:
+        break;
+    }
+    return PROOF_UNAVAILABLE;
+}
+
+/* ---- the proof */
 
 static enum policy_proof prove_password(const struct login *login, const char *password)
 {
@@ -234,11 +305,11 @@ static enum policy_proof prove_password(const struct login *login, const char *p
     return login->account.no_password ? PROOF_IMPOSSIBLE : PROOF_WRONG;
 }
 
-static enum policy_proof prove(const struct login *login, const struct auth_attempt *attempt)
+static enum policy_proof prove_here(struct login *login, const struct auth_attempt *attempt)
 {
     switch (attempt->how) {
     case AUTH_BY_PASSWORD:
-        return prove_password(login, attempt->response);
+        return is_for_pam(login) ? ask_pam(login, attempt, attempt->response) : prove_password(login, attempt->response);
     case AUTH_BY_APOP:
         return auth_secrets_digest_fits(&login->secrets, attempt->stamp, attempt->response) && attempt->stamp[0]
                    ? PROOF_RIGHT
@@ -248,13 +319,25 @@ static enum policy_proof prove(const struct login *login, const struct auth_atte
     }
 }
 
+/* What was proved in another way is still to be judged. */
+static enum policy_proof prove(struct login *login, const struct auth_attempt *attempt)
+{
+    enum policy_proof proof = prove_here(login, attempt);
+
+    if (attempt->how != AUTH_BY_PASSWORD && proof == PROOF_RIGHT && is_for_pam(login) && !policy_bars(&login->facts))
+        proof = ask_pam(login, attempt, NULL);
+    return proof;
+}
+
 static void explain(const struct login *login, enum policy_reason why, struct strbuf *reason)
 {
     strbuf_reset(reason);
     switch (why) {
     case REASON_DATABASE:
-    case REASON_PROOF_UNAVAILABLE:
         strbuf_adds(reason, login->trouble.data);
+        break;
+    case REASON_PROOF_UNAVAILABLE:
+        strbuf_adds(reason, login->said.data);
         break;
     case REASON_BARRED:
         strbuf_adds(reason, login->account.refusal);
@@ -262,6 +345,9 @@ static void explain(const struct login *login, enum policy_reason why, struct st
     case REASON_LOW_UID:
         strbuf_addf(reason, "uid %lu is not above block-uid %lu", (unsigned long)login->facts.uid,
                     (unsigned long)login->facts.block_uid);
+        break;
+    case REASON_WRONG:
+        strbuf_adds(reason, login->said.len > 0 ? login->said.data : policy_text(login->facts.how, why));
         break;
     default:
         strbuf_adds(reason, policy_text(login->facts.how, why));
@@ -291,7 +377,7 @@ enum auth_verdict auth_check(const struct settings *settings, const struct auth_
     explain(&login, decision.reason, reason);
     *user_r = login.account.user;
     decision.verdict = final_verdict(&login, decision.verdict);
-    strbuf_free(&login.trouble);
-    mem_wipe(&login, sizeof login);
+    decision.verdict = pamlink_finish(settings, decision.verdict, reason);
+    finish(&login);
     return decision.verdict;
 }

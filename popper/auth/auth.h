@@ -54,6 +54,7 @@ struct auth_attempt {
     const char *name;     /* as the client sent it: any bytes without NUL, any length */
     const char *response; /* the password, or APOP's digest; likewise */
     const char *stamp;    /* for APOP: that of the greeting; "" when it had none */
+    const char *rhost;    /* for PAM: the client's address; NULL: not known */
     bool tls, local;      /* the connection: inside TLS, from this host itself */
 };
 
@@ -69,7 +70,9 @@ enum auth_verdict auth_find_owner(const struct settings *settings, const char *n
 /* A login as the attempt says: look-ups, proof, and policy_decide. reason: one phrase for the log ("no such user",
    "password expired 12 days ago", ...), empty when granted. user_r is only meant when granted. A password costs exactly
    one hash whatever the verdict; a digest costs one, too, and the account counts as for a password: who may not log in
-   may not by another way. Broken stores and files are logged here. AUTH_AS_OWNER is auth_find_owner. */
+   may not by another way. Broken stores and files are logged here. AUTH_AS_OWNER is auth_find_owner.
+   With pam-service PAM proves passwords of the system's users, and judges their accounts whatever the way; it may have
+   changed everything of this process afterwards (pamlink). */
 enum auth_verdict auth_check(const struct settings *settings, const struct auth_attempt *attempt,
                              struct auth_user *user_r, struct strbuf *reason);
 

@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "auth/pamlink.h"
 #include "common/file.h"
 #include "common/log.h"
 #include "common/mem.h"
@@ -272,16 +273,22 @@ static int passwd_entry(const char *name, struct passwd *entry_r, char **space_r
     return !found && !means_absent(error) ? error : 0;
 }
 
-static void take_system_user(struct auth_account *account, const struct passwd *entry, const struct spwd *shadow,
-                             bool check_password)
+static bool take_ids(struct auth_account *account, const struct passwd *entry)
 {
     account->user.is_virtual = false;
     account->user.uid = entry->pw_uid;
     account->user.gid = entry->pw_gid;
-    if (!set_home(account, entry->pw_dir)) {
-        refuse(account, "the home directory in the passwd database is no absolute path");
+    if (set_home(account, entry->pw_dir))
+        return true;
+    refuse(account, "the home directory in the passwd database is no absolute path");
+    return false;
+}
+
+static void take_system_user(struct auth_account *account, const struct passwd *entry, const struct spwd *shadow,
+                             bool check_password)
+{
+    if (!take_ids(account, entry))
         return;
-    }
     if (shadow->sp_namp) {
         set_hash(account, shadow->sp_pwdp);
         if (!account->refusal[0])
@@ -293,9 +300,29 @@ static void take_system_user(struct auth_account *account, const struct passwd *
     }
 }
 
+/* PAM judges accounts and passwords: the name service says who the user is, and the shadow file, in which he need not
+   stand, has no say. */
+static int system_find_for_pam(const char *name, struct auth_account *account)
+{
+    struct passwd entry;
+    char *space;
+    size_t size;
+    int error = passwd_entry(name, &entry, &space, &size);
+    int found = entry.pw_name ? 1 : 0;
+
+    if (error) {
+        log_write(LOG_ERR, "the passwd database cannot be read, system users cannot log in: %s", strerror(error));
+        found = -1;
+    } else if (found) {
+        take_ids(account, &entry);
+    }
+    mem_free_secret(space, size);
+    return found;
+}
+
 /* Both databases are asked whether the name exists or not, so that a broken one shows for every name. 1, 0, -1 as
    above. */
-static int system_find(const char *name, bool check_password, struct auth_account *account)
+static int system_find(const struct settings *settings, const char *name, struct auth_account *account)
 {
     struct passwd entry;
     struct spwd shadow;
@@ -310,12 +337,17 @@ static int system_find(const char *name, bool check_password, struct auth_accoun
                   entry_error ? "passwd" : "shadow", strerror(entry_error ? entry_error : shadow_error));
         found = -1;
     } else if (entry.pw_name) {
-        take_system_user(account, &entry, &shadow, check_password);
+        take_system_user(account, &entry, &shadow, settings->check_password_expired);
         found = 1;
     }
     mem_free_secret(entry_space, entry_size);
     mem_free_secret(shadow_space, shadow_size);
     return found;
+}
+
+static int system_look_up(const struct settings *settings, const char *name, struct auth_account *account)
+{
+    return pamlink_applies(settings) ? system_find_for_pam(name, account) : system_find(settings, name, account);
 }
 
 /* Only root reads the shadow file and becomes somebody else. */
@@ -349,7 +381,7 @@ enum auth_found auth_passwd_find(const struct settings *settings, const char *na
         return AUTH_FOUND;
     if (system_takes_part(settings)) {
         memset(&unused, 0, sizeof unused);
-        result = system_find(name, settings->check_password_expired, found || broken ? &unused : account_r);
+        result = system_look_up(settings, name, found || broken ? &unused : account_r);
         mem_wipe(&unused, sizeof unused);
         found = found || (result == 1 && !broken);
         broken = broken || result < 0;
@@ -388,7 +420,7 @@ void auth_passwd_each(const struct settings *settings, void (*fn)(void *context,
 bool auth_passwd_system_broken(const struct settings *settings, const char *name)
 {
     struct auth_account unused = { 0 };
-    bool broken = system_takes_part(settings) && system_find(name, settings->check_password_expired, &unused) < 0;
+    bool broken = system_takes_part(settings) && system_look_up(settings, name, &unused) < 0;
 
     mem_wipe(&unused, sizeof unused);
     return broken;

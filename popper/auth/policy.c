@@ -75,6 +75,11 @@ static enum policy_reason account_reason(const struct policy_facts *facts)
     return facts->uid <= facts->block_uid ? REASON_LOW_UID : REASON_NONE;
 }
 
+bool policy_bars(const struct policy_facts *facts)
+{
+    return policy_offers(facts->how, &facts->at) != POLICY_OFFERED || account_reason(facts) != REASON_NONE;
+}
+
 static enum policy_reason proof_reason(const struct policy_facts *facts)
 {
     const struct way *way = &ways[facts->how];
@@ -91,7 +96,6 @@ static enum policy_reason proof_reason(const struct policy_facts *facts)
     case PROOF_UNKNOWN:
         return REASON_HASH_UNKNOWN;
     case PROOF_UNAVAILABLE:
-        return REASON_PROOF_UNAVAILABLE;
     case PROOF_WRONG:
         break;
     }
@@ -108,6 +112,8 @@ static enum policy_reason first_reason(const struct policy_facts *facts)
 {
     enum policy_reason reason;
 
+    if (facts->proof == PROOF_UNAVAILABLE)
+        return REASON_PROOF_UNAVAILABLE;
     if (policy_offers(facts->how, &facts->at) != POLICY_OFFERED)
         return REASON_NOT_OFFERED;
     reason = account_reason(facts);

@@ -75,6 +75,7 @@ struct policy_facts {
 enum policy_reason {
     REASON_NONE,           /* granted */
     REASON_DATABASE,       /* of secrets: cannot or must not be used */
+    REASON_PROOF_UNAVAILABLE,
     REASON_NOT_OFFERED,
     REASON_BAD_NAME,
     REASON_NONAUTH,
@@ -88,7 +89,6 @@ enum policy_reason {
     REASON_VERIFIERS_ONLY,
     REASON_NO_PASSWORD,
     REASON_HASH_UNKNOWN,
-    REASON_PROOF_UNAVAILABLE,
     REASON_WRONG,
     REASON_HAS_SECRET,     /* clear-text-password = default wants it used */
     REASON_COUNT
@@ -98,6 +98,9 @@ struct policy_decision {
     enum auth_verdict verdict;
     enum policy_reason reason;
 };
+
+/* Whether the account may not log in whatever is proved: the proof is of no use then. */
+bool policy_bars(const struct policy_facts *facts);
 
 /* A store that cannot be read is said to everybody who is not granted, so that it tells nothing about the name. */
 struct policy_decision policy_decide(const struct policy_facts *facts);

@@ -4,14 +4,23 @@
  * Rights of this role: those of the monitor (root, because the shadow file needs it), for the time of one check. It
  * reads no byte from the client's descriptor, writes none, and knows one attempt to log in. Its parent treats its
  * answer as hostile, because it ran libraries of others.
+ *
+ * With pam-session it stays as root after a login that was granted, to close the PAM session: it then holds nothing but
+ * log and the reading end of a pipe, reads nothing but its end, and ends itself. The writing end is in the monitor,
+ * which becomes the keeper, and nowhere else: however the session ends, the pipe does.
  */
 #include "process/checker.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include "auth/pamlink.h"
 #include "common/file.h"
 #include "common/log.h"
 #include "common/mem.h"
@@ -24,7 +33,8 @@
 
 /* ---- the child */
 
-static void send_verdict(int end, enum auth_verdict verdict, const struct auth_user *user, const struct strbuf *reason)
+static void send_verdict(int end, enum auth_verdict verdict, const struct auth_user *user, const struct strbuf *reason,
+                         bool stays)
 {
     struct privmsg m;
 
@@ -37,23 +47,60 @@ static void send_verdict(int end, enum auth_verdict verdict, const struct auth_u
         privmsg_put_number(&m, user->gid);
         privmsg_put_text(&m, user->home);
         privmsg_put_number(&m, user->is_virtual);
+        privmsg_put_number(&m, stays);
     }
     privmsg_send(end, &m);
     privmsg_free(&m);
 }
 
-static _Noreturn void check(const struct settings *settings, const struct auth_attempt *attempt, int end)
+/* A crash leaves no password in a core, and what whoever started us may use up is not the site's modules' limit. */
+static void reset_limits(void)
+{
+    const struct rlimit none = { 0, 0 }, any = { RLIM_INFINITY, RLIM_INFINITY };
+
+    setrlimit(RLIMIT_CORE, &none);
+    if (geteuid() == 0) {
+        setrlimit(RLIMIT_CPU, &any);
+        setrlimit(RLIMIT_FSIZE, &any);
+    }
+}
+
+/* Until the keeper is gone, whatever else ends: signals to all processes of the service are for it to heed. */
+static void hold_session(const struct auth_attempt *attempt, int end, int life)
+{
+    const int ignored[] = { SIGTERM, SIGHUP, SIGINT };
+    char byte;
+    ssize_t n;
+
+    for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++)
+        signal(ignored[i], SIG_IGN);
+    close(end);
+    /* The copy that came with fork. */
+    if (attempt->response)
+        mem_wipe((char *)(uintptr_t)attempt->response, strlen(attempt->response));
+    do {
+        n = read(life, &byte, 1);
+    } while (n > 0 || (n < 0 && errno == EINTR));
+    pamlink_end();
+}
+
+static _Noreturn void check(const struct settings *settings, const struct auth_attempt *attempt, int end, int life)
 {
     struct auth_user user = { 0 };
     struct strbuf reason = STRBUF_INIT(REASON_MAX);
-    int keep[4] = { end };
-    size_t count = 1 + log_descriptors(keep + 1);
+    enum auth_verdict verdict;
+    int keep[5] = { end, life };
+    size_t count = 2 + log_descriptors(keep + 2);
 
     /* Descriptor 2 is /dev/null; the client's are not for this process. */
     dup2(2, 0);
     dup2(2, 1);
     file_sanitize_descriptors(3, keep, count);
-    send_verdict(end, auth_check(settings, attempt, &user, &reason), &user, &reason);
+    reset_limits();
+    verdict = auth_check(settings, attempt, &user, &reason);
+    send_verdict(end, verdict, &user, &reason, pamlink_holds_session());
+    if (pamlink_holds_session())
+        hold_session(attempt, end, life);
     /* What holds the password goes with the process: no exit handlers of anybody's library. */
     _exit(0);
 }
@@ -79,7 +126,7 @@ static bool is_sane(const struct settings *settings, const struct auth_user *use
 }
 
 static enum auth_verdict read_verdict(const struct settings *settings, struct privmsg *m, struct auth_user *user_r,
-                                      struct strbuf *reason)
+                                      struct strbuf *reason, bool *stays_r)
 {
     uint64_t verdict = privmsg_get_number(m), uid, gid;
     size_t n;
@@ -96,6 +143,7 @@ static enum auth_verdict read_verdict(const struct settings *settings, struct pr
     gid = privmsg_get_number(m);
     take_text(m, user_r->home, sizeof user_r->home);
     user_r->is_virtual = privmsg_get_number(m) == 1;
+    *stays_r = privmsg_get_number(m) == 1;
     user_r->uid = (uid_t)uid;
     user_r->gid = (gid_t)gid;
     if (!privmsg_complete(m) || !is_sane(settings, user_r, uid, gid)) {
@@ -127,53 +175,101 @@ static int wait_for_answer(int end, int asker, struct strbuf *reason)
     }
 }
 
+/* answered_r: or has ended without an answer. */
 static enum auth_verdict receive_verdict(const struct settings *settings, int end, int asker, struct auth_user *user_r,
-                                         struct strbuf *reason, bool *answered_r)
+                                         struct strbuf *reason, bool *answered_r, bool *stays_r)
 {
     struct privmsg m;
     enum auth_verdict verdict = AUTH_UNAVAILABLE;
     int got = wait_for_answer(end, asker, reason);
 
-    *answered_r = got > 0; /* or has ended without an answer */
+    *answered_r = got > 0;
     if (got == 0)
         strbuf_fail(reason, "the client or its process is gone");
     if (got <= 0)
         return AUTH_UNAVAILABLE;
     got = privmsg_receive(end, &m, -1);
     if (got > 0)
-        verdict = read_verdict(settings, &m, user_r, reason);
+        verdict = read_verdict(settings, &m, user_r, reason, stays_r);
     else if (got < 0)
         strbuf_fail(reason, "the answer of the process that checks passwords: %s", strerror(errno));
     privmsg_free(&m);
     return verdict;
 }
 
+/* How it ended that gave no answer. */
+static void explain_end(int status, struct strbuf *reason)
+{
+    if (WIFSIGNALED(status))
+        strbuf_fail(reason, "the process that checks passwords was killed by signal %d (%s)", WTERMSIG(status),
+                    strsignal(WTERMSIG(status)));
+    else
+        strbuf_fail(reason, "the process that checks passwords ended without an answer (exit status %d)",
+                    WEXITSTATUS(status));
+}
+
+static void close_both(const int ends[2])
+{
+    close(ends[0]);
+    close(ends[1]);
+}
+
+/* The pipe whose end tells the child that the session is over; both -1 where no session can be. */
+static int make_life(const struct settings *settings, int life_r[2])
+{
+    life_r[0] = life_r[1] = -1;
+    return settings->pam_session && pamlink_applies(settings) ? pipe2(life_r, O_CLOEXEC) : 0;
+}
+
+/* The child, or -1. ends and life: the parent closes the one of each that is the child's. */
+static pid_t start_child(const struct settings *settings, const struct auth_attempt *attempt, int ends[2], int life[2],
+                         struct strbuf *reason)
+{
+    pid_t child;
+
+    if (make_life(settings, life) < 0)
+        return strbuf_fail(reason, "pipe: %s", strerror(errno));
+    if (privmsg_pair(ends) < 0) {
+        close_both(life);
+        return strbuf_fail(reason, "socketpair: %s", strerror(errno));
+    }
+    child = fork();
+    if (child == 0) {
+        close(life[1]);
+        check(settings, attempt, ends[1], life[0]);
+    }
+    if (child > 0)
+        return child;
+    strbuf_fail(reason, "no process for checking the password: fork: %s", strerror(errno));
+    close_both(ends);
+    close_both(life);
+    return -1;
+}
+
 enum auth_verdict checker_run(const struct settings *settings, const struct auth_attempt *attempt, int asker,
-                              struct auth_user *user_r, struct strbuf *reason)
+                              struct auth_user *user_r, int *session_r, struct strbuf *reason)
 {
     enum auth_verdict verdict;
-    int ends[2], status;
-    bool answered;
+    int ends[2], life[2], status;
+    bool answered, stays = false;
     pid_t child;
 
     strbuf_reset(reason);
-    if (privmsg_pair(ends) < 0) {
-        strbuf_fail(reason, "socketpair: %s", strerror(errno));
+    *session_r = -1;
+    child = start_child(settings, attempt, ends, life, reason);
+    if (child < 0)
         return AUTH_UNAVAILABLE;
-    }
-    child = fork();
-    if (child == 0)
-        check(settings, attempt, ends[1]);
     close(ends[1]);
-    if (child < 0) {
-        strbuf_fail(reason, "no process for checking the password: fork: %s", strerror(errno));
-        close(ends[0]);
-        return AUTH_UNAVAILABLE;
-    }
-    verdict = receive_verdict(settings, ends[0], asker, user_r, reason, &answered);
+    close(life[0]);
+    verdict = receive_verdict(settings, ends[0], asker, user_r, reason, &answered, &stays);
     close(ends[0]);
+    if (verdict == AUTH_GRANTED && stays && life[1] >= 0) {
+        *session_r = life[1];
+        return verdict;
+    }
+    close(life[1]);
     status = child_reap(child, answered);
     if (verdict == AUTH_UNAVAILABLE && reason->len == 0)
-        strbuf_fail(reason, "the process that checks passwords ended without an answer (wait status %d)", status);
+        explain_end(status, reason);
     return verdict;
 }

@@ -4,13 +4,15 @@
  * What may run as root, completely: main.c, process/startup.c, process/systemd.c, in standalone mode process/standalone.c,
  * listener.c, visitors.c, background.c, reload.c and ticketkeys.c, process/supervised.c, process/monitor.c,
  * process/proxyreader.c and resolver.c up to their privsep, process/checker.c with what auth_check calls (auth/auth.c,
- * auth/auth_passwd.c, auth/auth_secrets.c, libcrypt, libgdbm, the name service), process/preauth.c and
- * process/keeper.c up to their identity_become (process/privsep.c), process/tlsrelay.c with the module popper-tls.so
- * and the TLS library while they load certificates and keys, process/places.c (spool_gid, make_hash_dirs),
+ * auth/auth_passwd.c, auth/auth_secrets.c, auth/policy.c, auth/pamlink.c with the module popper-pam.so, libpam and the
+ * modules of the site, libcrypt, libgdbm, the name service), process/preauth.c and process/keeper.c up to their
+ * identity_become (process/privsep.c), process/tlsrelay.c with the module popper-tls.so and the TLS library while they
+ * load certificates and keys, process/places.c (spool_gid, make_hash_dirs),
  * process/dracteller.c up to its privsep with the module popper-drac.so and libtirpc while they are loaded,
- * protocol/stats.c, settings/, wire/peer.c, wire/privmsg.c, common/. After a login nothing runs as root. With --recover
- * and --check, without a client, process/recover.c, recover_names.c, check*.c and what they call of these, and with
- * --check the module and the TLS library, too.
+ * protocol/stats.c, settings/, wire/peer.c, wire/privmsg.c, common/. After a login nothing runs as root, but for the
+ * process that waits to close the PAM session (process/checker.c, with pam-session). With --recover and --check, without
+ * a client, process/recover.c, recover_names.c, check*.c and what they call of these, and with --check the module and
+ * the TLS library, too.
  *
  * Rights of this role: those it was started with. It never reads from the client's descriptors. What preauth says
  * counts as hostile: a table says which requests are answered now; anything else ends the session.
@@ -59,6 +61,7 @@ struct monitor {
     unsigned records;
     bool granted;
     struct auth_user user;
+    int session;          /* whose end closes the PAM session of the user; stays open in the keeper. -1: none */
     char unread[NETIO_UNREAD_MAX];
     size_t unread_count;
     struct tlsrelay relay;
@@ -121,7 +124,7 @@ static enum auth_verdict check(struct monitor *mon, const struct auth_attempt *a
         strbuf_fail(reason, "the client is gone, or too many passwords are being checked (max-password-checks)");
         return AUTH_UNAVAILABLE;
     }
-    verdict = checker_run(mon->settings, attempt, mon->preauth, &mon->user, reason);
+    verdict = checker_run(mon->settings, attempt, mon->preauth, &mon->user, &mon->session, reason);
     supervised_check_end();
     return verdict;
 }
@@ -156,7 +159,7 @@ static enum monitor_next serve_login(struct monitor *mon, struct privmsg *m)
 {
     struct auth_attempt attempt = {
         .how = m->type == REQUEST_APOP ? AUTH_BY_APOP : AUTH_BY_PASSWORD, .stamp = mon->stamp,
-        .tls = mon->relay.pid > 0, .local = mon->peer.local
+        .tls = mon->relay.pid > 0, .local = mon->peer.local, .rhost = strcmp(mon->peer.ip, "unknown") != 0 ? mon->peer.ip : NULL
     };
 
     attempt.name = privmsg_get_text(m, COMMAND_LINE_MAX);
@@ -360,7 +363,7 @@ static void end_tls(struct monitor *mon)
 
 int monitor_run(const struct settings *settings)
 {
-    struct monitor mon = { .settings = settings, .started = netio_now(), .relay = TLSRELAY_NONE };
+    struct monitor mon = { .settings = settings, .started = netio_now(), .session = -1, .relay = TLSRELAY_NONE };
     enum monitor_next next;
     bool well;
 

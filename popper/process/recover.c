@@ -83,9 +83,9 @@ static bool settle(const struct settings *settings, const char *name, bool quiet
 {
     struct strbuf reason = STRBUF_INIT(STRBUF_WHY_MAX);
     struct auth_user user;
-    int status = EXIT_UNSETTLED;
+    int status = EXIT_UNSETTLED, session;
     const struct auth_attempt attempt = { .how = AUTH_AS_OWNER, .name = name };
-    enum auth_verdict verdict = checker_run(settings, &attempt, -1, &user, &reason);
+    enum auth_verdict verdict = checker_run(settings, &attempt, -1, &user, &session, &reason);
 
     if (quiet && (verdict == AUTH_REFUSED || (verdict == AUTH_GRANTED && geteuid() != 0 && user.uid != geteuid())))
         status = EXIT_NOTHING;

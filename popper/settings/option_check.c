@@ -61,6 +61,14 @@ int check_log_login(const char *value, struct strbuf *why)
     return 0;
 }
 
+int check_pam_service(const char *value, struct strbuf *why)
+{
+    /* libpam would make lower case of it, and take only what follows the last /. */
+    if (value[0] == '.' || strspn(value, "abcdefghijklmnopqrstuvwxyz0123456789_.-") != strlen(value))
+        return strbuf_fail(why, "must be the name of a file in /etc/pam.d: lower case letters, digits and _ . -");
+    return 0;
+}
+
 int check_mail_locks(const char *value, struct strbuf *why)
 {
     unsigned mask;

@@ -25,6 +25,9 @@ int check_name_pattern(const char *value, struct strbuf *why);
 /* A text with at most four of %0 to %3 and no other %. */
 int check_log_login(const char *value, struct strbuf *why);
 
+/* The name of a file for PAM. */
+int check_pam_service(const char *value, struct strbuf *why);
+
 /* A list as maillock_parse takes it. */
 int check_mail_locks(const char *value, struct strbuf *why);
 

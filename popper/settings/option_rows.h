@@ -116,9 +116,10 @@ OPTION_STRING(nonauth_file, "nonauth-file", CLASS_INIT, FEATURE_NONE, DEFAULT_NO
 OPTION_BOOL(old_style_uid, "old-style-uid", CLASS_ANY, FEATURE_NONE, 0,
     "The same as uidl-format = md5. A uidl-format that is set counts more.")
 OPTION_STRING(pam_service, "pam-service", CLASS_INIT, FEATURE_PAM, DEFAULT_PAM_SERVICE, "service",
-    "Service name for PAM: the file in /etc/pam.d.", .check = check_relative)
+    "Asks PAM about the users of the system, in place of the shadow file. The service is the name of a file in /etc/pam.d; pop3 is usual. "
+    "Unless set, passwords are checked without PAM.", .check = check_pam_service)
 OPTION_BOOL(pam_session, "pam-session", CLASS_INIT, FEATURE_PAM, 0,
-    "Opens a PAM session for each login. It keeps one more process, as root, until the end of the POP session.")
+    "Opens a PAM session for each login that PAM has judged. It keeps one more process, as root, until the end of the POP session.")
 OPTION_LIST(passwd_file, "passwd-file", CLASS_INIT, FEATURE_NONE, "file",
     "File in passwd(5) format with hashes of crypt(3) in its second field: users beside those of the system. May be given several times; "
     "the files are searched in that order, before the system.", .check = check_path)

@@ -53,24 +53,28 @@ def report(ok, name, detail=""):
     sys.stdout.flush()
 
 
-def enter_namespace(directory):
-    """Puts our users over those of the system, for this process and its children only."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.unshare(0x00020000) != 0 or libc.mount(b"none", b"/", None, 0x4000 | 0x40000, None) != 0:
-        raise OSError(ctypes.get_errno(), "unshare")
+def our_files(directory):
     lines = [f"{name}:x:{uid}:{uid or 0}::{directory}/home:/bin/sh\n" for name, uid, _, _ in USERS]
     lines.append("nobody:x:65534:65534::/nonexistent:/bin/false\n")
-    files = {
+    return {
         "passwd": "".join(lines),
         "shadow": "".join(f"{name}:{shadow}:\n" for name, _, shadow, _ in USERS),
         "group": "root:x:0:\nmail:x:8:\nstaff:x:64501:ann\nothers:x:64502:locked\nann:x:64401:\n",
         "nsswitch.conf": "passwd: files\ngroup: files\nshadow: files\n",
     }
+
+
+def enter_namespace(directory, files, directories=()):
+    """Puts files (name: text), and directories that are in `directory`, over those of /etc, for this process and its children only."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.unshare(0x00020000) != 0 or libc.mount(b"none", b"/", None, 0x4000 | 0x40000, None) != 0:
+        raise OSError(ctypes.get_errno(), "unshare")
     for name, text in files.items():
         path = directory / name
         path.write_text(text)
         path.chmod(0o600 if name == "shadow" else 0o644)
-        if libc.mount(str(path).encode(), f"/etc/{name}".encode(), None, 4096, None) != 0:
+    for name in (*files, *directories):
+        if libc.mount(str(directory / name).encode(), f"/etc/{name}".encode(), None, 4096, None) != 0:
             raise OSError(ctypes.get_errno(), f"mount over /etc/{name}")
 
 
@@ -158,7 +162,7 @@ def main():
         directory = pathlib.Path(name)
         directory.chmod(0o755)
         try:
-            enter_namespace(directory)
+            enter_namespace(directory, our_files(directory))
         except OSError as e:
             if os.environ.get("CI") == "true":
                 print(f"Bail out! no mount namespace: {e}")

@@ -100,8 +100,8 @@ static const struct {
     { "wrong", AUTH_REFUSED, "wrong password" },
     { "unavailable", AUTH_UNAVAILABLE, "the store is away" },
     { "unusable", AUTH_UNUSABLE, "the store is open to all" },
-    { "crash", AUTH_UNAVAILABLE, "the process that checks passwords ended without an answer (wait status 6)" },
-    { "silence", AUTH_UNAVAILABLE, "the process that checks passwords ended without an answer (wait status 0)" },
+    { "crash", AUTH_UNAVAILABLE, "the process that checks passwords was killed by signal 6 (Aborted)" },
+    { "silence", AUTH_UNAVAILABLE, "the process that checks passwords ended without an answer (exit status 0)" },
     { "root", AUTH_UNAVAILABLE, "the process that checks passwords gave a broken answer" },
     { "path", AUTH_UNAVAILABLE, "the process that checks passwords gave a broken answer" },
     { "relative", AUTH_UNAVAILABLE, "the process that checks passwords gave a broken answer" },
@@ -111,8 +111,9 @@ static enum auth_verdict run_check(const struct settings *settings, const char *
                                    struct auth_user *user_r, struct strbuf *reason)
 {
     const struct auth_attempt attempt = { .how = AUTH_BY_PASSWORD, .name = "alice", .response = password };
+    int session;
 
-    return checker_run(settings, &attempt, asker, user_r, reason);
+    return checker_run(settings, &attempt, asker, user_r, &session, reason);
 }
 
 START_TEST(verdicts)
@@ -121,9 +122,10 @@ START_TEST(verdicts)
     struct settings *settings = settings_new();
     struct strbuf reason = STRBUF_INIT(STRBUF_WHY_MAX);
     struct auth_user user;
+    int session;
 
     signal(SIGABRT, SIG_DFL);
-    ck_assert_int_eq(checker_run(settings, &owner, -1, &user, &reason), AUTH_GRANTED);
+    ck_assert_int_eq(checker_run(settings, &owner, -1, &user, &session, &reason), AUTH_GRANTED);
     ck_assert_uint_eq(user.uid, 64003);
     ck_assert_int_eq(run_check(settings, checks[_i].password, -1, &user, &reason), checks[_i].verdict);
     ck_assert_str_eq(reason.data, checks[_i].reason);

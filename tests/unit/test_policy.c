@@ -96,6 +96,8 @@ static const struct {
     { "odd hash", { PASS, .proof = PROOF_UNKNOWN }, AUTH_REFUSED, REASON_HASH_UNKNOWN,
       "the hash of the password is of a kind that libcrypt does not know" },
     { "cannot be checked", { PASS, .proof = PROOF_UNAVAILABLE }, AUTH_UNAVAILABLE, REASON_PROOF_UNAVAILABLE, "" },
+    { "cannot be checked, nobody", { PASS, .found = false, .proof = PROOF_UNAVAILABLE }, AUTH_UNAVAILABLE,
+      REASON_PROOF_UNAVAILABLE, "" },
     { "PASS, has a secret", { PASS, .secrets = SECRETS_FULL }, AUTH_REFUSED, REASON_HAS_SECRET,
       "has a secret in apop-file, so that clear-text-password = default lets no password in" },
     { "PASS, has verifiers", { PASS, .secrets = SECRETS_VERIFIERS }, AUTH_REFUSED, REASON_HAS_SECRET,
@@ -152,9 +154,7 @@ static bool verdict_hides_the_reason(const struct policy_facts *f, struct policy
         return got.verdict == AUTH_UNUSABLE;
     if (asked && f->secrets == SECRETS_UNAVAILABLE)
         return got.verdict == AUTH_UNAVAILABLE;
-    if (f->store_broken)
-        return got.verdict == AUTH_UNAVAILABLE;
-    return got.verdict == AUTH_REFUSED || (got.verdict == AUTH_UNAVAILABLE && f->proof == PROOF_UNAVAILABLE);
+    return got.verdict == (f->store_broken || f->proof == PROOF_UNAVAILABLE ? AUTH_UNAVAILABLE : AUTH_REFUSED);
 }
 
 static void try(const struct policy_facts *f)
