@@ -16,6 +16,7 @@
 #define LEADER '\001' /* of the keys that are nobody's name */
 #define KEY_MAX (APOPDB_NAME_MAX + 2)
 #define VALUE_MAX 4096
+#define SALTED_MAX 2048 /* bytes of a name, and more, that count for its salt */
 
 struct apopdb {
     struct apopfile *file;
@@ -153,27 +154,6 @@ static void encode_scram(const char *secret, struct strbuf *value)
     mem_wipe(&keys, sizeof keys);
 }
 
-enum apopdb_result apopdb_find(struct apopdb *db, const char *name, struct apopdb_user *user_r, struct strbuf *why)
-{
-    struct strbuf value = STRBUF_INIT(VALUE_MAX);
-    bool plain = false, verifiers = false;
-    enum apopdb_result result;
-
-    memset(user_r, 0, sizeof *user_r);
-    if (!apopdb_name_valid(name))
-        return APOPDB_OK;
-    result = fetch(db, false, name, &value, &plain, why);
-    if (plain)
-        user_r->has_secret = decode_secret(&value, user_r->secret);
-    if (result == APOPDB_OK)
-        result = fetch(db, true, name, &value, &verifiers, why);
-    if (verifiers)
-        decode_scram(&value, user_r->scram);
-    user_r->present = plain || verifiers;
-    strbuf_free(&value);
-    return result;
-}
-
 bool apopdb_seed(struct apopdb *db, unsigned char seed_r[APOPDB_SEED_SIZE])
 {
     struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX), value = STRBUF_INIT(100), bytes = STRBUF_INIT(APOPDB_SEED_SIZE);
@@ -187,6 +167,61 @@ bool apopdb_seed(struct apopdb *db, unsigned char seed_r[APOPDB_SEED_SIZE])
     strbuf_free(&value);
     strbuf_free(&why);
     return found;
+}
+
+/* Without a seed: from what changes when anybody writes to the file. It needs no more: then no user has a salt of his
+   own either, and the salts say nothing about the secrets. */
+static void make_key_of_file(const struct apopdb *db, unsigned char key_r[APOPDB_SEED_SIZE])
+{
+    struct strbuf text = STRBUF_INIT(300);
+    struct stat st;
+
+    apopfile_stat(db->file, &st);
+    strbuf_addf(&text, "%llu %llu %lld %ld", (unsigned long long)st.st_dev, (unsigned long long)st.st_ino,
+                (long long)st.st_ctim.tv_sec, st.st_ctim.tv_nsec);
+    digest_sha256(text.data, text.len, key_r);
+    strbuf_free(&text);
+}
+
+static void make_salts(struct apopdb *db, const char *name, struct apopdb_user *user)
+{
+    unsigned char key[APOPDB_SEED_SIZE], salt[DIGEST_SHA256_SIZE];
+    struct strbuf text = STRBUF_INIT(SALTED_MAX);
+    int hash;
+
+    if (!apopdb_seed(db, key))
+        make_key_of_file(db, key);
+    for (hash = 0; hash < SCRAM_HASHES; hash++) {
+        strbuf_reset(&text);
+        strbuf_addf(&text, "%s %s", scram_name((enum scram_hash)hash), name);
+        digest_hmac_sha256(key, sizeof key, text.data, text.len, salt);
+        memcpy(user->salt[hash], salt, SCRAM_SALT_NEW);
+    }
+    mem_wipe(key, sizeof key);
+    mem_wipe(salt, sizeof salt);
+    strbuf_free(&text);
+}
+
+enum apopdb_result apopdb_find(struct apopdb *db, const char *name, struct apopdb_user *user_r, struct strbuf *why)
+{
+    struct strbuf value = STRBUF_INIT(VALUE_MAX);
+    bool plain = false, verifiers = false;
+    enum apopdb_result result;
+
+    memset(user_r, 0, sizeof *user_r);
+    make_salts(db, name, user_r);
+    if (!apopdb_name_valid(name))
+        return APOPDB_OK;
+    result = fetch(db, false, name, &value, &plain, why);
+    if (plain)
+        user_r->has_secret = decode_secret(&value, user_r->secret);
+    if (result == APOPDB_OK)
+        result = fetch(db, true, name, &value, &verifiers, why);
+    if (verifiers)
+        decode_scram(&value, user_r->scram);
+    user_r->present = plain || verifiers;
+    strbuf_free(&value);
+    return result;
 }
 
 /* ---- all users */

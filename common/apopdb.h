@@ -43,6 +43,9 @@ struct apopdb_user {
     bool has_secret;
     char secret[APOPDB_SECRET_MAX + 1];
     struct scram_keys scram[SCRAM_HASHES]; /* as stored: empty when there are none */
+    /* For who has no verifiers, whether he exists or not: always the same for a name, as long as nobody sets the seed
+       (without one: writes to the file), and nothing that strangers can foresee. */
+    unsigned char salt[SCRAM_HASHES][SCRAM_SALT_NEW];
 };
 
 struct apopdb;
@@ -63,7 +66,7 @@ void apopdb_close(struct apopdb **db);
 /* The owner of the file that was opened. */
 uid_t apopdb_owner(const struct apopdb *db);
 
-/* Looks a user up (name: any text). APOPDB_OK, found or not (user_r->present); or BROKEN and why. */
+/* Looks a user up (name: any text). APOPDB_OK, found or not (user_r->present; the salts are there); or BROKEN and why. */
 enum apopdb_result apopdb_find(struct apopdb *db, const char *name, struct apopdb_user *user_r, struct strbuf *why);
 
 /* The random bytes for salts. False when the database has none (no popauth of ours has written to it yet). */

@@ -273,6 +273,11 @@ uid_t apopfile_owner(const struct apopfile *file)
     return file->st.st_uid;
 }
 
+void apopfile_stat(const struct apopfile *file, struct stat *st_r)
+{
+    *st_r = file->st;
+}
+
 void apopfile_close(struct apopfile **file)
 {
     struct apopfile *f = *file;

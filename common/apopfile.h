@@ -32,6 +32,7 @@ enum apopdb_result apopfile_open(const char *path, uid_t owner, bool change, int
 int apopfile_fd(const struct apopfile *file);
 const char *apopfile_shown(const struct apopfile *file); /* its path */
 uid_t apopfile_owner(const struct apopfile *file);
+void apopfile_stat(const struct apopfile *file, struct stat *st_r); /* as it was when it was opened */
 
 /* See apopdb_commit. */
 enum apopdb_result apopfile_commit(struct apopfile *file, struct strbuf *why);

@@ -381,3 +381,23 @@ enum auth_verdict auth_check(const struct settings *settings, const struct auth_
     finish(&login);
     return decision.verdict;
 }
+
+void auth_look_up(const struct settings *settings, const struct auth_attempt *attempt, struct auth_user *user_r,
+                  struct auth_prospect *prospect_r, struct strbuf *reason)
+{
+    struct login login;
+    struct policy_decision decision;
+
+    begin(&login, settings, attempt);
+    login.facts.proof = PROOF_WRONG;
+    prospect_r->disproved = final_verdict(&login, policy_decide(&login.facts).verdict);
+    login.facts.proof = PROOF_RIGHT;
+    decision = policy_decide(&login.facts);
+    prospect_r->proved = decision.verdict == AUTH_REFUSED ? prospect_r->disproved : decision.verdict;
+    prospect_r->closed = decision.reason == REASON_DATABASE;
+    explain(&login, decision.reason, reason);
+    memcpy(prospect_r->name, login.name, sizeof prospect_r->name);
+    prospect_r->secrets = login.secrets;
+    *user_r = login.account.user;
+    finish(&login);
+}

@@ -16,6 +16,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+#include "common/apopdb.h"
 #include "common/strbuf.h"
 #include "settings/options.h"
 
@@ -43,6 +44,8 @@ enum auth_verdict {
 enum auth_how {
     AUTH_BY_PASSWORD, /* USER and PASS */
     AUTH_BY_APOP,     /* RFC 1939 section 7: a digest of stamp and secret */
+    AUTH_BY_CRAM_MD5, /* RFC 2195: likewise, by AUTH */
+    AUTH_BY_SCRAM,    /* RFC 5802, 7677: by AUTH, with a secret or verifiers made of one */
     AUTH_PROVED,      /* the caller has seen to the proof: may the account log in? */
     AUTH_AS_OWNER,    /* no login: whose mail is it? */
     AUTH_HOW_COUNT
@@ -75,5 +78,19 @@ enum auth_verdict auth_find_owner(const struct settings *settings, const char *n
    changed everything of this process afterwards (pamlink). */
 enum auth_verdict auth_check(const struct settings *settings, const struct auth_attempt *attempt,
                              struct auth_user *user_r, struct strbuf *reason);
+
+/* auth_check for ways whose proof comes later, elsewhere (AUTH_BY_CRAM_MD5, AUTH_BY_SCRAM). */
+struct auth_prospect {
+    char name[AUTH_NAME_MAX + 1];        /* canonical, "" when it is none */
+    enum auth_verdict proved, disproved; /* the verdict then */
+    bool closed;                         /* the database of secrets cannot be used, so nothing can be proved: both
+                                            verdicts are the same, and for everybody */
+    struct apopdb_user secrets;          /* a secret: the caller wipes it */
+};
+
+/* user_r is only meant when `proved` is GRANTED; otherwise reason says why not. PAM has not been asked then: where it
+   judges logins, auth_check with AUTH_PROVED is still to follow. */
+void auth_look_up(const struct settings *settings, const struct auth_attempt *attempt, struct auth_user *user_r,
+                  struct auth_prospect *prospect_r, struct strbuf *reason);
 
 #endif

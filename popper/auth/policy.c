@@ -14,6 +14,8 @@ struct way {
 static const struct way ways[AUTH_HOW_COUNT] = {
     [AUTH_BY_PASSWORD] = { .sends_password = true, .wrong = "wrong password" },
     [AUTH_BY_APOP] = { .from_database = true, .needs_secret = true, .wrong = "wrong digest (APOP)" },
+    [AUTH_BY_CRAM_MD5] = { .from_database = true, .needs_secret = true, .wrong = "wrong digest (CRAM-MD5)" },
+    [AUTH_BY_SCRAM] = { .from_database = true, .wrong = "wrong secret (SCRAM)" },
     [AUTH_PROVED] = { .wrong = "not proved" },
 };
 

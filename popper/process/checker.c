@@ -13,7 +13,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -25,6 +24,7 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "process/child.h"
+#include "process/saslstate.h"
 #include "wire/netio.h"
 #include "wire/privmsg.h"
 
@@ -34,13 +34,15 @@
 /* ---- the child */
 
 static void send_verdict(int end, enum auth_verdict verdict, const struct auth_user *user, const struct strbuf *reason,
-                         bool stays)
+                         const struct auth_sasl *sasl, bool stays)
 {
     struct privmsg m;
 
     privmsg_init(&m, CHECKER_VERDICT);
     privmsg_put_number(&m, verdict);
     privmsg_put_bytes(&m, reason->data, reason->len < REASON_MAX ? reason->len : REASON_MAX);
+    privmsg_put_number(&m, sasl->refusal);
+    privmsg_put_number(&m, sasl->closed);
     if (verdict == AUTH_GRANTED) {
         privmsg_put_text(&m, user->name);
         privmsg_put_number(&m, user->uid);
@@ -84,21 +86,42 @@ static void hold_session(const struct auth_attempt *attempt, int end, int life)
     pamlink_end();
 }
 
-static _Noreturn void check(const struct settings *settings, const struct auth_attempt *attempt, int end, int life)
+/* The record goes where it is used, not to our parent. */
+static enum auth_verdict find_record(const struct settings *settings, const struct auth_attempt *attempt,
+                                     const struct checker_record *wanted, struct auth_user *user_r,
+                                     struct auth_sasl *sasl_r, struct strbuf *reason)
+{
+    struct sasl_record record;
+    enum auth_verdict verdict =
+        auth_sasl_find(settings, attempt->name, wanted->mechanism, user_r, &record, sasl_r, reason);
+
+    if (!sasl_r->closed)
+        saslstate_send_record(wanted->to, &record);
+    mem_wipe(&record, sizeof record);
+    return verdict;
+}
+
+/* wanted: NULL, or a record is. */
+static _Noreturn void check(const struct settings *settings, const struct auth_attempt *attempt,
+                            const struct checker_record *wanted, int end, int life)
 {
     struct auth_user user = { 0 };
+    struct auth_sasl sasl = { .closed = false };
     struct strbuf reason = STRBUF_INIT(REASON_MAX);
     enum auth_verdict verdict;
-    int keep[5] = { end, life };
-    size_t count = 2 + log_descriptors(keep + 2);
+    int keep[6] = { end, life, wanted ? wanted->to : -1 };
+    size_t count = 3 + log_descriptors(keep + 3);
 
     /* Descriptor 2 is /dev/null; the client's are not for this process. */
     dup2(2, 0);
     dup2(2, 1);
     file_sanitize_descriptors(3, keep, count);
     reset_limits();
-    verdict = auth_check(settings, attempt, &user, &reason);
-    send_verdict(end, verdict, &user, &reason, pamlink_holds_session());
+    if (wanted)
+        verdict = find_record(settings, attempt, wanted, &user, &sasl, &reason);
+    else
+        verdict = auth_check(settings, attempt, &user, &reason);
+    send_verdict(end, verdict, &user, &reason, &sasl, pamlink_holds_session());
     if (pamlink_holds_session())
         hold_session(attempt, end, life);
     /* What holds the password goes with the process: no exit handlers of anybody's library. */
@@ -125,8 +148,14 @@ static bool is_sane(const struct settings *settings, const struct auth_user *use
            uid < (uid_t)-1 && gid < (gid_t)-1 && user->home[0] == '/';
 }
 
+/* A verdict that is not to grant anything. */
+static enum auth_verdict refusal_of(uint64_t verdict)
+{
+    return verdict == AUTH_REFUSED || verdict == AUTH_UNUSABLE ? (enum auth_verdict)verdict : AUTH_UNAVAILABLE;
+}
+
 static enum auth_verdict read_verdict(const struct settings *settings, struct privmsg *m, struct auth_user *user_r,
-                                      struct strbuf *reason, bool *stays_r)
+                                      struct strbuf *reason, struct auth_sasl *sasl_r, bool *stays_r)
 {
     uint64_t verdict = privmsg_get_number(m), uid, gid;
     size_t n;
@@ -134,9 +163,12 @@ static enum auth_verdict read_verdict(const struct settings *settings, struct pr
 
     strbuf_reset(reason);
     strbuf_add(reason, said, n);
-    if (verdict != AUTH_GRANTED)
-        return (verdict == AUTH_REFUSED || verdict == AUTH_UNUSABLE) && privmsg_complete(m) ? (enum auth_verdict)verdict
-                                                                                            : AUTH_UNAVAILABLE;
+    sasl_r->refusal = refusal_of(privmsg_get_number(m));
+    sasl_r->closed = privmsg_get_number(m) != 0;
+    if (verdict != AUTH_GRANTED) {
+        sasl_r->closed = sasl_r->closed || !privmsg_complete(m);
+        return privmsg_complete(m) ? refusal_of(verdict) : AUTH_UNAVAILABLE;
+    }
     memset(user_r, 0, sizeof *user_r);
     take_text(m, user_r->name, sizeof user_r->name);
     uid = privmsg_get_number(m);
@@ -148,41 +180,25 @@ static enum auth_verdict read_verdict(const struct settings *settings, struct pr
     user_r->gid = (gid_t)gid;
     if (!privmsg_complete(m) || !is_sane(settings, user_r, uid, gid)) {
         strbuf_fail(reason, "the process that checks passwords gave a broken answer");
+        sasl_r->closed = true;
         return AUTH_UNAVAILABLE;
     }
     return AUTH_GRANTED;
 }
 
-/* Waits for the answer: 1, 0 when the asker is gone, -1 with reason. */
-static int wait_for_answer(int end, int asker, struct strbuf *reason)
-{
-    int64_t limit = netio_now() + CHECKER_WAIT_MS * INT64_C(1000000);
-
-    for (;;) {
-        struct pollfd p[2] = { { .fd = end, .events = POLLIN }, { .fd = asker, .events = 0 } };
-        int64_t left = (limit - netio_now()) / 1000000;
-        int ready = left <= 0 ? 0 : poll(p, asker >= 0 ? 2 : 1, (int)left);
-
-        if (ready == 0)
-            return strbuf_fail(reason, "the check took longer than %d seconds and was abandoned",
-                               CHECKER_WAIT_MS / 1000);
-        if (ready < 0 && errno != EINTR)
-            return strbuf_fail(reason, "poll: %s", strerror(errno));
-        if (ready > 0 && p[0].revents)
-            return 1;
-        if (ready > 0 && p[1].revents)
-            return 0;
-    }
-}
-
 /* answered_r: or has ended without an answer. */
 static enum auth_verdict receive_verdict(const struct settings *settings, int end, int asker, struct auth_user *user_r,
-                                         struct strbuf *reason, bool *answered_r, bool *stays_r)
+                                         struct strbuf *reason, bool *answered_r, struct auth_sasl *sasl_r,
+                                         bool *stays_r)
 {
     struct privmsg m;
     enum auth_verdict verdict = AUTH_UNAVAILABLE;
-    int got = wait_for_answer(end, asker, reason);
+    int got = child_wait(end, asker, CHECKER_WAIT_MS);
 
+    if (got < 0 && errno == ETIMEDOUT)
+        strbuf_fail(reason, "the check took longer than %d seconds and was abandoned", CHECKER_WAIT_MS / 1000);
+    else if (got < 0)
+        strbuf_fail(reason, "poll: %s", strerror(errno));
     *answered_r = got > 0;
     if (got == 0)
         strbuf_fail(reason, "the client or its process is gone");
@@ -190,7 +206,7 @@ static enum auth_verdict receive_verdict(const struct settings *settings, int en
         return AUTH_UNAVAILABLE;
     got = privmsg_receive(end, &m, -1);
     if (got > 0)
-        verdict = read_verdict(settings, &m, user_r, reason, stays_r);
+        verdict = read_verdict(settings, &m, user_r, reason, sasl_r, stays_r);
     else if (got < 0)
         strbuf_fail(reason, "the answer of the process that checks passwords: %s", strerror(errno));
     privmsg_free(&m);
@@ -222,12 +238,13 @@ static int make_life(const struct settings *settings, int life_r[2])
 }
 
 /* The child, or -1. ends and life: the parent closes the one of each that is the child's. */
-static pid_t start_child(const struct settings *settings, const struct auth_attempt *attempt, int ends[2], int life[2],
-                         struct strbuf *reason)
+static pid_t start_child(const struct settings *settings, const struct auth_attempt *attempt,
+                         const struct checker_record *wanted, int ends[2], int life[2], struct strbuf *reason)
 {
     pid_t child;
 
-    if (make_life(settings, life) < 0)
+    life[0] = life[1] = -1;
+    if (!wanted && make_life(settings, life) < 0)
         return strbuf_fail(reason, "pipe: %s", strerror(errno));
     if (privmsg_pair(ends) < 0) {
         close_both(life);
@@ -236,7 +253,7 @@ static pid_t start_child(const struct settings *settings, const struct auth_atte
     child = fork();
     if (child == 0) {
         close(life[1]);
-        check(settings, attempt, ends[1], life[0]);
+        check(settings, attempt, wanted, ends[1], life[0]);
     }
     if (child > 0)
         return child;
@@ -246,22 +263,25 @@ static pid_t start_child(const struct settings *settings, const struct auth_atte
     return -1;
 }
 
-enum auth_verdict checker_run(const struct settings *settings, const struct auth_attempt *attempt, int asker,
-                              struct auth_user *user_r, int *session_r, struct strbuf *reason)
+/* Until an answer says otherwise there can be no exchange of SASL. */
+static enum auth_verdict run(const struct settings *settings, const struct auth_attempt *attempt,
+                             const struct checker_record *wanted, int asker, struct auth_user *user_r, int *session_r,
+                             struct auth_sasl *sasl_r, struct strbuf *reason)
 {
     enum auth_verdict verdict;
     int ends[2], life[2], status;
     bool answered, stays = false;
     pid_t child;
 
+    *sasl_r = (struct auth_sasl){ .refusal = AUTH_UNAVAILABLE, .closed = true };
     strbuf_reset(reason);
     *session_r = -1;
-    child = start_child(settings, attempt, ends, life, reason);
+    child = start_child(settings, attempt, wanted, ends, life, reason);
     if (child < 0)
         return AUTH_UNAVAILABLE;
     close(ends[1]);
     close(life[0]);
-    verdict = receive_verdict(settings, ends[0], asker, user_r, reason, &answered, &stays);
+    verdict = receive_verdict(settings, ends[0], asker, user_r, reason, &answered, sasl_r, &stays);
     close(ends[0]);
     if (verdict == AUTH_GRANTED && stays && life[1] >= 0) {
         *session_r = life[1];
@@ -272,4 +292,21 @@ enum auth_verdict checker_run(const struct settings *settings, const struct auth
     if (verdict == AUTH_UNAVAILABLE && reason->len == 0)
         explain_end(status, reason);
     return verdict;
+}
+
+enum auth_verdict checker_run(const struct settings *settings, const struct auth_attempt *attempt, int asker,
+                              struct auth_user *user_r, int *session_r, struct strbuf *reason)
+{
+    struct auth_sasl sasl;
+
+    return run(settings, attempt, NULL, asker, user_r, session_r, &sasl, reason);
+}
+
+enum auth_verdict checker_find(const struct settings *settings, const char *given, const struct checker_record *wanted,
+                               int asker, struct auth_user *user_r, struct auth_sasl *sasl_r, struct strbuf *reason)
+{
+    const struct auth_attempt attempt = { .how = auth_sasl_how(wanted->mechanism), .name = given };
+    int session;
+
+    return run(settings, &attempt, wanted, asker, user_r, &session, sasl_r, reason);
 }

@@ -6,6 +6,7 @@
 #define PROCESS_CHECKER_H
 
 #include "auth/auth.h"
+#include "auth/auth_sasl.h"
 #include "common/strbuf.h"
 #include "settings/options.h"
 
@@ -16,5 +17,16 @@
    session_r: a descriptor; the PAM session of the user is closed when the last copy of it is. Usually -1. */
 enum auth_verdict checker_run(const struct settings *settings, const struct auth_attempt *attempt, int asker,
                               struct auth_user *user_r, int *session_r, struct strbuf *reason);
+
+/* Looks a user up for an exchange of SASL. */
+struct checker_record {
+    enum sasl_mechanism mechanism;
+    int to; /* where the record is sent (saslstate_send_record), unless there can be no exchange */
+};
+
+/* The same for auth_sasl_find. What this returns is the verdict for who proves to be that user, and user_r who that is:
+   the only one whose record was handed out. */
+enum auth_verdict checker_find(const struct settings *settings, const char *given, const struct checker_record *wanted,
+                               int asker, struct auth_user *user_r, struct auth_sasl *sasl_r, struct strbuf *reason);
 
 #endif

@@ -10,6 +10,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "wire/netio.h"
+
 /* True when it ended within that time. */
 static bool ends_soon(pid_t pid)
 {
@@ -24,6 +26,26 @@ static bool ends_soon(pid_t pid)
     } while (ready < 0 && errno == EINTR);
     close(pinned);
     return ready > 0;
+}
+
+int child_wait(int end, int asker, int timeout_ms)
+{
+    int64_t limit = netio_now() + timeout_ms * INT64_C(1000000);
+
+    for (;;) {
+        struct pollfd p[2] = { { .fd = end, .events = POLLIN }, { .fd = asker, .events = 0 } };
+        int64_t left = (limit - netio_now()) / 1000000;
+        int ready = left <= 0 ? 0 : poll(p, asker >= 0 ? 2 : 1, (int)left);
+
+        if (ready == 0)
+            errno = ETIMEDOUT;
+        if (ready == 0 || (ready < 0 && errno != EINTR))
+            return -1;
+        if (ready > 0 && p[0].revents)
+            return 1;
+        if (ready > 0 && p[1].revents)
+            return 0;
+    }
 }
 
 int child_reap(pid_t pid, bool about_to_end)

@@ -14,4 +14,8 @@
    is gone for certain. */
 int child_reap(pid_t pid, bool about_to_end);
 
+/* Waits until `end` has something to read or was closed: 1; 0 as soon as the other side of `asker` (-1: nobody) is gone;
+   -1 after timeout_ms or when poll(2) fails (errno; ETIMEDOUT). Goes on after EINTR. */
+int child_wait(int end, int asker, int timeout_ms);
+
 #endif

@@ -69,7 +69,7 @@ static struct session_start session_start_of(const struct keeper *k, enum maildr
         .settings = k->settings, .peer = k->start->peer, .host = k->start->host, .user = k->start->user->name,
         .unread = k->start->unread, .unread_count = k->start->unread_count, .auth_ns = k->start->auth_ns,
         .keeper_pid = getpid(),
-        .files = k->files.open, .status = status, .why = why->data, .tls = k->start->relay->pid > 0,
+        .files = k->files.open, .status = status, .why = why->data, .tls = k->start->relay->pid > 0, .sasl = k->start->sasl,
     };
 }
 

@@ -20,6 +20,7 @@ struct keeper_start {
     const char *unread;        /* handed over by preauth */
     size_t unread_count;
     int64_t auth_ns;
+    const char *sasl;          /* what CAPA says about AUTH, before and after the login */
     struct tlsrelay *relay;    /* the client speaks TLS when it has a process */
 };
 

@@ -4,10 +4,11 @@
  * What may run as root, completely: main.c, process/startup.c, process/systemd.c, in standalone mode process/standalone.c,
  * listener.c, visitors.c, background.c, reload.c and ticketkeys.c, process/supervised.c, process/monitor.c,
  * process/proxyreader.c and resolver.c up to their privsep, process/checker.c with what auth_check calls (auth/auth.c,
- * auth/auth_passwd.c, auth/auth_secrets.c, auth/policy.c, auth/pamlink.c with the module popper-pam.so, libpam and the
- * modules of the site, libcrypt, libgdbm, the name service), process/preauth.c and process/keeper.c up to their
- * identity_become (process/privsep.c), process/tlsrelay.c with the module popper-tls.so and the TLS library while they
- * load certificates and keys, process/places.c (spool_gid, make_hash_dirs),
+ * auth/auth_passwd.c, auth/auth_sasl.c, auth/auth_secrets.c, auth/policy.c, auth/pamlink.c with the module
+ * popper-pam.so, libpam and the modules of the site, libcrypt, libgdbm, the name service), process/monitor_sasl.c,
+ * process/preauth.c, process/saslstate.c and process/keeper.c up to their identity_become (process/privsep.c),
+ * process/tlsrelay.c with the module popper-tls.so and the TLS library while they load certificates and keys,
+ * process/places.c (spool_gid, make_hash_dirs),
  * process/dracteller.c up to its privsep with the module popper-drac.so and libtirpc while they are loaded,
  * protocol/stats.c, settings/, wire/peer.c, wire/privmsg.c, common/. After a login nothing runs as root, but for the
  * process that waits to close the PAM session (process/checker.c, with pam-session). With --recover and --check, without
@@ -28,11 +29,13 @@
 
 #include "auth/auth.h"
 #include "auth/auth_secrets.h"
+#include "auth/pamlink.h"
 #include "common/log.h"
 #include "common/mem.h"
 #include "process/checker.h"
 #include "process/child.h"
 #include "process/keeper.h"
+#include "process/monitor_sasl.h"
 #include "process/preauth.h"
 #include "process/proxyreader.h"
 #include "process/request.h"
@@ -66,6 +69,7 @@ struct monitor {
     size_t unread_count;
     struct tlsrelay relay;
     struct resolver resolver;
+    struct monitor_sasl sasl;
     unsigned open_rows;   /* bit set of enum request: what may be asked now */
 };
 
@@ -102,6 +106,8 @@ static void note_verdict(struct monitor *mon, enum auth_verdict verdict, const s
         supervised_logged_in();
         if (attempt->how == AUTH_BY_APOP)
             stats_apop(mon->user.name);
+        if (attempt->how == AUTH_BY_CRAM_MD5 || attempt->how == AUTH_BY_SCRAM)
+            stats_sasl(mon->user.name, sasl_name(mon->sasl.mechanism));
         stats_login(mon->settings, mon->user.name, &mon->peer);
         break;
     case AUTH_REFUSED:
@@ -132,7 +138,28 @@ static enum auth_verdict check(struct monitor *mon, const struct auth_attempt *a
 /* Names and passwords, right or wrong, are taken once. */
 static void close_logins(struct monitor *mon)
 {
-    mon->open_rows &= ~(1u << REQUEST_PASSWORD | 1u << REQUEST_APOP);
+    mon->open_rows &= ~(1u << REQUEST_PASSWORD | 1u << REQUEST_APOP | 1u << REQUEST_SASL_START | 1u << REQUEST_SASL_STEP |
+                        1u << REQUEST_SASL_CANCEL);
+}
+
+static void open_logins(struct monitor *mon)
+{
+    close_logins(mon);
+    permit(mon, REQUEST_APOP);
+    permit(mon, REQUEST_PASSWORD);
+    if (mon->sasl.tries < REQUEST_SASL_TRIES)
+        permit(mon, REQUEST_SASL_START);
+}
+
+/* The log and the next step of who was, or was not, let in. */
+static void settle_attempt(struct monitor *mon, enum auth_verdict verdict, const struct auth_attempt *attempt,
+                           const char *reason)
+{
+    resolver_finish(&mon->resolver, &mon->peer);
+    note_verdict(mon, verdict, attempt, reason);
+    mon->granted = verdict == AUTH_GRANTED;
+    if (mon->granted)
+        permit(mon, REQUEST_HANDOVER);
 }
 
 static enum monitor_next serve_attempt(struct monitor *mon, const struct auth_attempt *attempt)
@@ -142,12 +169,8 @@ static enum monitor_next serve_attempt(struct monitor *mon, const struct auth_at
     struct privmsg answer;
     int sent;
 
-    resolver_finish(&mon->resolver, &mon->peer);
-    note_verdict(mon, verdict, attempt, reason.data);
+    settle_attempt(mon, verdict, attempt, reason.data);
     strbuf_free(&reason);
-    mon->granted = verdict == AUTH_GRANTED;
-    if (mon->granted)
-        permit(mon, REQUEST_HANDOVER);
     privmsg_init(&answer, REQUEST_ANSWER);
     privmsg_put_number(&answer, verdict);
     sent = privmsg_send(mon->preauth, &answer);
@@ -155,18 +178,117 @@ static enum monitor_next serve_attempt(struct monitor *mon, const struct auth_at
     return sent < 0 ? NEXT_GONE : NEXT_GO_ON;
 }
 
+static struct auth_attempt attempt_from(const struct monitor *mon, enum auth_how how)
+{
+    return (struct auth_attempt){ .how = how, .stamp = mon->stamp, .tls = mon->relay.pid > 0, .local = mon->peer.local,
+                                  .rhost = strcmp(mon->peer.ip, "unknown") != 0 ? mon->peer.ip : NULL };
+}
+
 static enum monitor_next serve_login(struct monitor *mon, struct privmsg *m)
 {
-    struct auth_attempt attempt = {
-        .how = m->type == REQUEST_APOP ? AUTH_BY_APOP : AUTH_BY_PASSWORD, .stamp = mon->stamp,
-        .tls = mon->relay.pid > 0, .local = mon->peer.local, .rhost = strcmp(mon->peer.ip, "unknown") != 0 ? mon->peer.ip : NULL
-    };
+    struct auth_attempt attempt = attempt_from(mon, m->type == REQUEST_APOP ? AUTH_BY_APOP : AUTH_BY_PASSWORD);
 
     attempt.name = privmsg_get_text(m, COMMAND_LINE_MAX);
     attempt.response = privmsg_get_text(m, COMMAND_LINE_MAX);
     close_logins(mon);
     /* The caller looks, too, and ends it. */
     return privmsg_complete(m) ? serve_attempt(mon, &attempt) : NEXT_GO_ON;
+}
+
+/* ---- AUTH without a password */
+
+/* He is who he says. PAM, where it judges logins, has not been asked about the account. */
+static enum auth_verdict admit(struct monitor *mon, struct strbuf *reason)
+{
+    struct auth_attempt attempt = attempt_from(mon, AUTH_PROVED);
+
+    attempt.name = mon->sasl.name;
+    if (pamlink_applies(mon->settings))
+        return check(mon, &attempt, reason);
+    mon->user = mon->sasl.user;
+    return AUTH_GRANTED;
+}
+
+static enum monitor_next answer_sasl(struct monitor *mon, struct monitor_sasl_result *r)
+{
+    const struct auth_attempt attempt = { .how = auth_sasl_how(mon->sasl.mechanism), .name = mon->sasl.name };
+    struct privmsg answer;
+    int sent;
+
+    if (r->how == REQUEST_SASL_IS_OVER) {
+        if (r->verdict == AUTH_GRANTED)
+            r->verdict = admit(mon, &r->reason);
+        settle_attempt(mon, r->verdict, &attempt, r->reason.data);
+    } else if (r->how == REQUEST_SASL_GOES_ON) {
+        permit(mon, REQUEST_SASL_STEP);
+        permit(mon, REQUEST_SASL_CANCEL);
+    } else {
+        log_write(LOG_INFO, "AUTH %s from %s: %s", sasl_name(mon->sasl.mechanism), mon->peer.ip, r->reason.data);
+        open_logins(mon);
+    }
+    privmsg_init(&answer, REQUEST_ANSWER);
+    privmsg_put_number(&answer, r->how);
+    privmsg_put_number(&answer, r->verdict);
+    privmsg_put_bytes(&answer, r->reply.data, r->reply.len);
+    sent = privmsg_send(mon->preauth, &answer);
+    privmsg_free(&answer);
+    strbuf_free(&r->reply);
+    strbuf_free(&r->reason);
+    return sent < 0 ? NEXT_GONE : NEXT_GO_ON;
+}
+
+#define SASL_RESULT { .reply = STRBUF_INIT(SASL_TOKEN_MAX), .reason = STRBUF_INIT(STRBUF_WHY_MAX) }
+
+static enum monitor_next serve_sasl_start(struct monitor *mon, struct privmsg *m)
+{
+    struct monitor_sasl_result result = SASL_RESULT;
+    uint64_t mechanism = privmsg_get_number(m);
+    const char *name = privmsg_get_text(m, SASL_NAME_MAX), *token;
+    size_t n;
+
+    token = privmsg_get_bytes(m, SASL_TOKEN_MAX, &n);
+    m->bad = m->bad || mechanism >= SASL_MECHANISMS || sasl_carries_password((enum sasl_mechanism)mechanism);
+    close_logins(mon);
+    if (!privmsg_complete(m))
+        return NEXT_GO_ON;
+    mon->sasl.mechanism = (enum sasl_mechanism)mechanism;
+    memcpy(mon->sasl.name, name, strlen(name) + 1);
+    monitor_sasl_start(&mon->sasl, mon->settings, &mon->relay, mon->stamp, mon->preauth, token, n, &result);
+    return answer_sasl(mon, &result);
+}
+
+static enum monitor_next serve_sasl_step(struct monitor *mon, struct privmsg *m)
+{
+    struct monitor_sasl_result result = SASL_RESULT;
+    size_t n;
+    const char *token = privmsg_get_bytes(m, SASL_TOKEN_MAX, &n);
+
+    close_logins(mon);
+    if (!privmsg_complete(m))
+        return NEXT_GO_ON;
+    monitor_sasl_step(&mon->sasl, mon->preauth, token, n, &result);
+    return answer_sasl(mon, &result);
+}
+
+static enum monitor_next serve_sasl_cancel(struct monitor *mon, struct privmsg *m)
+{
+    (void)m;
+    monitor_sasl_stop(&mon->sasl);
+    open_logins(mon);
+    return NEXT_GO_ON;
+}
+
+static enum monitor_next serve_binding(struct monitor *mon, struct privmsg *m)
+{
+    struct privmsg answer;
+    int sent;
+
+    (void)m;
+    privmsg_init(&answer, REQUEST_ANSWER);
+    privmsg_put_number(&answer, monitor_sasl_binding(&mon->relay));
+    sent = privmsg_send(mon->preauth, &answer);
+    privmsg_free(&answer);
+    return sent < 0 ? NEXT_GONE : NEXT_GO_ON;
 }
 
 static enum monitor_next serve_handover(struct monitor *mon, struct privmsg *m)
@@ -215,6 +337,10 @@ static const struct row rows[] = {
     { REQUEST_LOG, false, serve_log },
     { REQUEST_PASSWORD, true, serve_login },
     { REQUEST_APOP, true, serve_login },
+    { REQUEST_SASL_START, true, serve_sasl_start },
+    { REQUEST_SASL_STEP, true, serve_sasl_step },
+    { REQUEST_SASL_CANCEL, true, serve_sasl_cancel },
+    { REQUEST_BINDING, false, serve_binding },
     { REQUEST_HANDOVER, true, serve_handover },
     { REQUEST_STLS, true, serve_stls },
 };
@@ -326,11 +452,14 @@ static bool start_preauth(struct monitor *mon)
 
 static int become_keeper(struct monitor *mon)
 {
+    struct strbuf list = STRBUF_INIT(SASL_LIST_MAX);
     struct keeper_start start = {
         .settings = mon->settings, .peer = &mon->peer, .host = mon->host, .user = &mon->user, .unread = mon->unread,
         .unread_count = mon->unread_count, .auth_ns = mon->auth_ns, .relay = &mon->relay,
     };
 
+    monitor_sasl_list(mon->settings, &mon->peer, &mon->relay, mon->stamp[0] != '\0', &list);
+    start.sasl = list.data;
     return keeper_run(&start);
 }
 
@@ -363,7 +492,9 @@ static void end_tls(struct monitor *mon)
 
 int monitor_run(const struct settings *settings)
 {
-    struct monitor mon = { .settings = settings, .started = netio_now(), .session = -1, .relay = TLSRELAY_NONE };
+    struct monitor mon = {
+        .settings = settings, .started = netio_now(), .session = -1, .relay = TLSRELAY_NONE, .sasl = MONITOR_SASL_NONE
+    };
     enum monitor_next next;
     bool well;
 
@@ -381,12 +512,13 @@ int monitor_run(const struct settings *settings)
     if (!begin_with_tls(&mon) || !start_preauth(&mon))
         return MEM_EXIT_STATUS;
     permit(&mon, REQUEST_LOG);
-    permit(&mon, REQUEST_APOP);
-    permit(&mon, REQUEST_PASSWORD);
+    permit(&mon, REQUEST_BINDING);
+    open_logins(&mon);
     if (settings->tls_support == TLS_SUPPORT_STLS)
         permit(&mon, REQUEST_STLS);
     next = serve_all(&mon);
     resolver_stop(&mon.resolver);
+    monitor_sasl_stop(&mon.sasl);
     well = reap_preauth(&mon, next);
     if (next == NEXT_KEEPER)
         return become_keeper(&mon);

@@ -42,6 +42,20 @@ static void give_up_rights(const struct settings *settings)
 
 /* ---- asking the monitor */
 
+static enum cmd_auth_verdict verdict_of(uint64_t verdict)
+{
+    switch (verdict) {
+    case AUTH_GRANTED:
+        return CMD_AUTH_GRANTED;
+    case AUTH_REFUSED:
+        return CMD_AUTH_REFUSED;
+    case AUTH_UNUSABLE:
+        return CMD_AUTH_UNUSABLE;
+    default:
+        return CMD_AUTH_UNAVAILABLE;
+    }
+}
+
 static enum cmd_auth_verdict ask_login(const struct preauth *p, enum request type, const char *name,
                                        const char *response)
 {
@@ -55,16 +69,7 @@ static enum cmd_auth_verdict ask_login(const struct preauth *p, enum request typ
         _exit(MEM_EXIT_STATUS);
     verdict = privmsg_get_number(&m);
     privmsg_free(&m);
-    switch (verdict) {
-    case AUTH_GRANTED:
-        return CMD_AUTH_GRANTED;
-    case AUTH_REFUSED:
-        return CMD_AUTH_REFUSED;
-    case AUTH_UNUSABLE:
-        return CMD_AUTH_UNUSABLE;
-    default:
-        return CMD_AUTH_UNAVAILABLE;
-    }
+    return verdict_of(verdict);
 }
 
 static enum cmd_auth_verdict ask_password(void *context, const char *name, const char *password)
@@ -75,6 +80,74 @@ static enum cmd_auth_verdict ask_password(void *context, const char *name, const
 static enum cmd_auth_verdict ask_apop(void *context, const char *name, const char *digest)
 {
     return ask_login(context, REQUEST_APOP, name, digest);
+}
+
+/* m: the question, and freed. */
+static enum cmd_auth_sasl_state ask_sasl(const struct preauth *p, struct privmsg *m, struct strbuf *reply,
+                                         enum cmd_auth_verdict *verdict_r)
+{
+    uint64_t how;
+    const char *bytes;
+    size_t n;
+
+    if (request_ask(p->start->monitor, m) < 0)
+        _exit(MEM_EXIT_STATUS);
+    how = privmsg_get_number(m);
+    *verdict_r = verdict_of(privmsg_get_number(m));
+    bytes = privmsg_get_bytes(m, SASL_TOKEN_MAX, &n);
+    strbuf_reset(reply);
+    strbuf_add(reply, bytes, n);
+    privmsg_free(m);
+    if (how == REQUEST_SASL_IS_OVER)
+        return CMD_AUTH_SASL_IS_OVER;
+    return how == REQUEST_SASL_GOES_ON ? CMD_AUTH_SASL_GOES_ON : CMD_AUTH_SASL_MALFORMED;
+}
+
+static enum cmd_auth_sasl_state ask_sasl_start(void *context, enum sasl_mechanism mechanism, const char *name,
+                                               const char *token, size_t n, struct strbuf *reply,
+                                               enum cmd_auth_verdict *verdict_r)
+{
+    struct privmsg m;
+
+    privmsg_init(&m, REQUEST_SASL_START);
+    privmsg_put_number(&m, mechanism);
+    privmsg_put_text(&m, name);
+    privmsg_put_bytes(&m, token, n);
+    return ask_sasl(context, &m, reply, verdict_r);
+}
+
+static enum cmd_auth_sasl_state ask_sasl_step(void *context, const char *token, size_t n, struct strbuf *reply,
+                                              enum cmd_auth_verdict *verdict_r)
+{
+    struct privmsg m;
+
+    privmsg_init(&m, REQUEST_SASL_STEP);
+    privmsg_put_bytes(&m, token, n);
+    return ask_sasl(context, &m, reply, verdict_r);
+}
+
+static void tell_sasl_cancel(void *context)
+{
+    const struct preauth *p = context;
+    struct privmsg m;
+
+    privmsg_init(&m, REQUEST_SASL_CANCEL);
+    (void)privmsg_send(p->start->monitor, &m);
+    privmsg_free(&m);
+}
+
+static bool has_binding(void *context)
+{
+    const struct preauth *p = context;
+    struct privmsg m;
+    bool has;
+
+    privmsg_init(&m, REQUEST_BINDING);
+    if (request_ask(p->start->monitor, &m) < 0)
+        _exit(MEM_EXIT_STATUS);
+    has = privmsg_get_number(&m) == 1;
+    privmsg_free(&m);
+    return has;
 }
 
 static bool prepare_tls(void *context)
@@ -122,7 +195,8 @@ _Noreturn void preauth_main(const struct preauth_start *start)
     struct preauth p = {
         .start = start, .plain = -1,
         .asks = { .context = &p, .password = ask_password, .apop = ask_apop, .prepare_tls = prepare_tls,
-                  .enter_tls = enter_tls, .tls = start->tls },
+                  .enter_tls = enter_tls, .tls = start->tls, .sasl_start = ask_sasl_start, .sasl_step = ask_sasl_step,
+                  .sasl_cancel = tell_sasl_cancel, .binding = has_binding },
     };
     struct netio *io;
     enum command_end end;

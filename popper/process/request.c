@@ -37,6 +37,8 @@ const char *request_name(uint32_t type)
         [REQUEST_NOTE_BULLETIN] = "NOTE_BULLETIN",
         [REQUEST_DONE] = "DONE",
         [REQUEST_STLS] = "STLS", [REQUEST_ESTABLISHED] = "ESTABLISHED", [REQUEST_SETTLE] = "SETTLE",
+        [REQUEST_SASL_START] = "SASL_START", [REQUEST_SASL_STEP] = "SASL_STEP", [REQUEST_SASL_CANCEL] = "SASL_CANCEL",
+        [REQUEST_BINDING] = "BINDING",
     };
 
     return type < REQUEST_COUNT && names[type] ? names[type] : "unknown";

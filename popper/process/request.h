@@ -37,9 +37,24 @@ enum request {
     REQUEST_STLS,         /* nothing; answer: number 1 and the descriptor that replaces the client's, or number 0 */
     REQUEST_ESTABLISHED,  /* from the TLS relay: bytes tls-exporter, bytes tls-server-end-point; no answer */
     REQUEST_SETTLE,       /* number ms; answer: number (enum request_settled), at the latest after so many ms */
+    /* number enum sasl_mechanism, text name, bytes the client's first message; answer: number enum request_sasl, number
+       (enum auth_verdict), bytes message for the client */
+    REQUEST_SASL_START,
+    REQUEST_SASL_STEP,    /* bytes the client's next message; answer as SASL_START */
+    REQUEST_SASL_CANCEL,  /* nothing; no answer: another try may follow */
+    REQUEST_BINDING,      /* nothing; answer: number 1 when TLS has something that SASL can be bound to */
     REQUEST_COUNT,
     REQUEST_ANSWER = 1000
 };
+
+/* How an exchange of SASL stands. */
+enum request_sasl {
+    REQUEST_SASL_IS_OVER,  /* and this is the verdict */
+    REQUEST_SASL_GOES_ON,  /* with the message */
+    REQUEST_SASL_MALFORMED /* as SASL_CANCEL */
+};
+
+#define REQUEST_SASL_TRIES 3 /* exchanges that may be begun in one session */
 
 /* Whether the client's machine has acknowledged all that was sent before. */
 enum request_settled { REQUEST_SETTLED_NOT_YET, REQUEST_SETTLED_YES, REQUEST_SETTLED_NEVER };

@@ -44,6 +44,7 @@ static const struct {
     [SANDBOX_PREAUTH] = { "preauth", 16, FILTER(preauth, enforce), FILTER(preauth, log) },
     [SANDBOX_RELAY] = { "tlsrelay", 16, FILTER(relay, enforce), FILTER(relay, log) },
     [SANDBOX_SESSION] = { "session", 64, FILTER(session, enforce), FILTER(session, log) },
+    [SANDBOX_SASL] = { "saslstate", 16, FILTER(sasl, enforce), FILTER(sasl, log) },
     [SANDBOX_HELPER] = { "helper", 16, FILTER(helper, enforce), FILTER(helper, log) },
 };
 

@@ -17,7 +17,8 @@ enum sandbox_role {
     SANDBOX_PREAUTH,  /* client socket and privmsg: no files at all */
     SANDBOX_RELAY,    /* tlsrelay: two sockets, poll */
     SANDBOX_SESSION,  /* client, privmsg, and the files it was handed: also recovery */
-    SANDBOX_HELPER,   /* computes and answers on one descriptor: SASL state, MIME worker */
+    SANDBOX_SASL,     /* saslstate: computes and answers over privmsg */
+    SANDBOX_HELPER,   /* computes and answers on one descriptor: MIME worker */
     SANDBOX_ROLES
 };
 

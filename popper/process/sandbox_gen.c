@@ -122,6 +122,7 @@ int main(void)
         make("preauth", replaces_descriptors, false, enforce);
         make("relay", nothing_more, false, enforce);
         make("session", files, true, enforce);
+        make("sasl", nothing_more, false, enforce);
         make("helper", nothing_more, false, enforce);
     }
     return 0;

@@ -212,6 +212,7 @@ static int serve(struct session *s)
         .interrupted = interrupted,
         .xmit_open = request_xmit_open,
         .xmit_send = request_xmit_send,
+        .sasl = start->sasl,
     };
     enum maildrop_status status;
     enum command_end end;

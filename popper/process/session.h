@@ -23,6 +23,7 @@ struct session_start {
     int keeper;                  /* its end of the privmsg pair */
     pid_t keeper_pid;
     struct maildrop_files files;
+    const char *sasl;            /* what CAPA says about AUTH */
     bool tls;                    /* the client is behind a TLS relay */
     enum maildrop_status status; /* not OK: the keeper could not open the maildrop; only that is said to the client */
     const char *why;

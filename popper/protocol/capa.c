@@ -40,6 +40,8 @@ void capa_list(const struct capa *capa, const struct settings *settings, struct 
     int expire = expire_days(settings);
 
     outbuf_adds(out, "TOP\r\n");
+    if (capa->sasl && capa->sasl[0])
+        outbuf_addf(out, "SASL %s\r\n", capa->sasl);
     if (capa->user_allowed)
         outbuf_adds(out, "USER\r\n");
     if (settings->announce_login_delay >= 0)

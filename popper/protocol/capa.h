@@ -15,6 +15,7 @@
 struct capa {
     bool user_allowed; /* USER and PASS may be used here (clear-text-password) */
     bool stls_allowed; /* STLS would be answered +OK now; RFC 2595 announces it in that state only */
+    const char *sasl;  /* mechanisms of AUTH (RFC 5034); NULL or "": none */
     bool logged_in;    /* shy hides IMPLEMENTATION before that */
 };
 

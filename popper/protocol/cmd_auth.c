@@ -7,9 +7,11 @@
 #include <config.h>
 #include <string.h>
 
+#include "auth/auth_sasl.h"
 #include "auth/policy.h"
 #include "common/log.h"
 #include "protocol/capa.h"
+#include "protocol/cmd_auth_sasl.h"
 
 #define SECOND INT64_C(1000000000)
 #define LAST_WORD (10 * SECOND) /* for the client to take the answer to its login */
@@ -20,7 +22,9 @@ struct authorization {
     const struct peer *peer;
     const char *host;
     const struct cmd_auth_asks *asks;
+    const char *stamp;  /* "" when there is no database of secrets */
     bool no_tls;        /* it was asked for in vain */
+    int tries;          /* AUTH commands that came to nothing */
     struct strbuf name; /* of the last USER, as the client sent it; empty: none yet */
 };
 
@@ -90,21 +94,26 @@ static int64_t answer_instant(const struct authorization *a, int64_t arrived)
     return arrived + delay * (taken <= delay ? 1 : (taken + delay - 1) / delay);
 }
 
-static enum command_event answer_failure(struct authorization *a, enum cmd_auth_verdict verdict, int64_t arrived,
-                                         struct answer *answer)
+/* False: the client is gone. */
+static bool wait_for_instant(const struct authorization *a, int64_t instant)
 {
-    int64_t instant = answer_instant(a, arrived);
-    struct strbuf shown;
-
     /* What waits in the buffer answers earlier commands; a client that reads it before it hangs up is told. */
     netio_set_deadline(a->io, instant + LAST_WORD);
     if (netio_flush(a->io) < 0)
+        return false;
+    if (netio_sleep_until(a->io, instant) == 0)
+        return true;
+    log_write(LOG_DEBUG, "(null) at %s (%s): hung up before the failed login was answered", a->peer->host, a->peer->ip);
+    return false;
+}
+
+static enum command_event answer_failure(struct authorization *a, enum cmd_auth_verdict verdict, int64_t arrived,
+                                         struct answer *answer)
+{
+    struct strbuf shown;
+
+    if (!wait_for_instant(a, answer_instant(a, arrived)))
         return COMMAND_CLOSE;
-    if (netio_sleep_until(a->io, instant) < 0) {
-        log_write(LOG_DEBUG, "(null) at %s (%s): hung up before the failed login was answered", a->peer->host,
-                  a->peer->ip);
-        return COMMAND_CLOSE;
-    }
     if (verdict == CMD_AUTH_UNAVAILABLE) {
         command_fail(answer, REPLY_SYS_TEMP, "Passwords cannot be checked at the moment; try again later.");
         return COMMAND_ERR_END;
@@ -158,6 +167,64 @@ static enum command_event run_apop(void *state, const struct command *command, s
     return answer_failure(a, verdict, arrived, answer);
 }
 
+static struct sasl_offer offer_of(const struct authorization *a)
+{
+    return (struct sasl_offer){ .passwords = offers(a, AUTH_BY_PASSWORD) == POLICY_OFFERED,
+                                .secrets = a->stamp[0] != '\0',
+                                .binding = a->asks->tls && a->asks->binding && a->asks->binding(a->asks->context) };
+}
+
+/* The third one ends the session, when a failed login would be answered. */
+static enum command_event count_try(struct authorization *a, int64_t arrived)
+{
+    if (++a->tries < CMD_AUTH_TRIES)
+        return COMMAND_ERR;
+    return wait_for_instant(a, answer_instant(a, arrived)) ? COMMAND_ERR_END : COMMAND_CLOSE;
+}
+
+static enum command_event run_auth(void *state, const struct command *command, struct answer *answer)
+{
+    struct authorization *a = state;
+    struct cmd_auth_sasl s = {
+        .io = a->io, .settings = a->settings, .peer = a->peer, .asks = a->asks, .challenge = a->stamp,
+        .offer = offer_of(a), .name = &a->name
+    };
+    enum sasl_mechanism mechanism = command->count > 0 ? sasl_find(command->args[0]) : SASL_MECHANISMS;
+    enum policy_offer offer =
+        mechanism != SASL_MECHANISMS ? offers(a, auth_sasl_how(mechanism)) : POLICY_OFFERED;
+    enum cmd_auth_verdict verdict;
+    enum command_event event;
+
+    if (command->count == 0) {
+        command_say(answer, "Mechanisms follow");
+        return COMMAND_OK_BODY;
+    }
+    if (offer != POLICY_OFFERED) {
+        const struct command by_name = { .name = sasl_name(mechanism) };
+
+        refuse_way(offer, &by_name, answer);
+        return count_try(a, netio_now());
+    }
+    event = cmd_auth_sasl_run(&s, command, answer, &verdict);
+    netio_wipe_consumed(a->io);
+    if (event == COMMAND_ERR_END)
+        return answer_failure(a, verdict, s.arrived, answer);
+    return event == COMMAND_ERR ? count_try(a, s.arrived) : event;
+}
+
+/* What Netscape's clients asked before there was CAPA. */
+static enum command_event body_auth(void *state, const struct command *command, struct outbuf *out)
+{
+    const struct authorization *a = state;
+    const struct sasl_offer offer = offer_of(a);
+
+    (void)command;
+    for (int i = 0; i < SASL_MECHANISMS; i++)
+        if (sasl_offered((enum sasl_mechanism)i, &offer))
+            outbuf_addf(out, "%s\r\n", sasl_name((enum sasl_mechanism)i));
+    return COMMAND_OK;
+}
+
 static enum command_event run_capa(void *state, const struct command *command, struct answer *answer)
 {
     (void)state;
@@ -169,13 +236,18 @@ static enum command_event run_capa(void *state, const struct command *command, s
 static enum command_event body_capa(void *state, const struct command *command, struct outbuf *out)
 {
     const struct authorization *a = state;
+    const struct sasl_offer offer = offer_of(a);
+    struct strbuf list = STRBUF_INIT(SASL_LIST_MAX);
     struct capa capa = {
         .user_allowed = offers(a, AUTH_BY_PASSWORD) == POLICY_OFFERED,
         .stls_allowed = stls_allowed(a) && !a->no_tls, .logged_in = false
     };
 
     (void)command;
+    sasl_list(&offer, &list);
+    capa.sasl = list.data;
     capa_list(&capa, a->settings, out);
+    strbuf_free(&list);
     return COMMAND_OK;
 }
 
@@ -234,6 +306,7 @@ static const struct command_row rows[] = {
     { "USER", 1, 1, 0, "USER name", run_user, NULL },
     { "PASS", 1, 1, COMMAND_REST | COMMAND_SECRET, "PASS password", run_pass, NULL },
     { "APOP", 2, 2, COMMAND_SECRET, "APOP name digest", run_apop, NULL },
+    { "AUTH", 0, COMMAND_ARGS_MAX, COMMAND_SECRET, "AUTH mechanism [initial-response]", run_auth, body_auth },
     { "CAPA", 0, 0, 0, "CAPA", run_capa, body_capa },
     { "STLS", 0, 0, 0, "STLS", run_stls, body_stls },
     { "QUIT", 0, 0, 0, "QUIT", run_quit, NULL },
@@ -266,7 +339,8 @@ enum command_end cmd_auth_serve(struct netio *io, const struct settings *setting
                                 const char *host, const char *stamp, const struct cmd_auth_asks *asks)
 {
     struct authorization a = {
-        .io = io, .settings = settings, .peer = peer, .host = host, .asks = asks, .name = STRBUF_INIT(COMMAND_LINE_MAX)
+        .io = io, .settings = settings, .peer = peer, .host = host, .asks = asks, .stamp = stamp ? stamp : "",
+        .name = STRBUF_INIT(COMMAND_LINE_MAX)
     };
     struct command_client client = { .peer = peer,
                                      .timeout = settings->timeout,

@@ -275,7 +275,7 @@ static enum command_event run_capa(void *state, const struct command *command, s
 static enum command_event body_capa(void *state, const struct command *command, struct outbuf *out)
 {
     const struct transaction *t = state;
-    struct capa capa = { .user_allowed = capa_user_possible(t->settings), .logged_in = true };
+    struct capa capa = { .user_allowed = capa_user_possible(t->settings), .sasl = t->asks->sasl, .logged_in = true };
 
     (void)command;
     capa_list(&capa, t->settings, out);

@@ -84,6 +84,15 @@ void stats_apop(const char *user)
     strbuf_free(&shown);
 }
 
+void stats_sasl(const char *user, const char *mechanism)
+{
+    struct strbuf shown = STRBUF_INIT(SHOWN_USER_MAX * 4 + 3);
+
+    escape(&shown, user, SHOWN_USER_MAX);
+    log_write(LOG_INFO, "auth %s \"%s\"", mechanism, shown.data);
+    strbuf_free(&shown);
+}
+
 void stats_failed_login(const char *user, const struct peer *peer, const char *reason)
 {
     struct strbuf shown = STRBUF_INIT(SHOWN_USER_MAX * 4 + 3);

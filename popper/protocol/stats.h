@@ -22,6 +22,9 @@ void stats_login(const struct settings *settings, const char *user, const struct
 /* "apop "USER"", info: a login by APOP. */
 void stats_apop(const char *user);
 
+/* "auth MECHANISM "USER"", info: a login by AUTH without a password. */
+void stats_sasl(const char *user, const char *mechanism);
+
 /* "[AUTH] Failed attempted login to USER from host (HOST) IP", notice; the reason, when there is one, in a second
    record at info. */
 void stats_failed_login(const char *user, const struct peer *peer, const char *reason);

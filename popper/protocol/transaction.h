@@ -23,6 +23,7 @@ struct transaction_asks {
     int (*xmit_open)(void *context, struct strbuf *why);
     /* Hands the file made last to mail-command and waits: 0 sent, -1 and why. */
     int (*xmit_send)(void *context, struct strbuf *why);
+    const char *sasl; /* what CAPA lists of AUTH, the same as before the login (RFC 5034); NULL or "": nothing */
 };
 
 struct transaction {

@@ -1,7 +1,7 @@
 /*
  * fuzz_command: whatever a client says, in both states. Promised: every reply line is printable ASCII, short enough and
  * ends in CRLF; no record has control characters; what is asked about a login is not empty. The first byte chooses:
- * even before login, odd after it.
+ * even before login (plus 2: in TLS, plus 4: with a database of secrets), odd after it.
  */
 #include <fcntl.h>
 #include <string.h>
@@ -52,6 +52,36 @@ static enum cmd_auth_verdict ask(void *context, const char *name, const char *pa
     FUZZ_REQUIRE(*name && strlen(name) <= COMMAND_LINE_MAX, "name \"%s\"", name);
     FUZZ_REQUIRE(*password && strlen(password) <= COMMAND_LINE_MAX, "password \"%s\"", password);
     return strcmp(password, "right") == 0 ? CMD_AUTH_GRANTED : CMD_AUTH_REFUSED;
+}
+
+static enum cmd_auth_sasl_state step(void *context, const char *token, size_t n, struct strbuf *reply,
+                                     enum cmd_auth_verdict *verdict_r)
+{
+    (void)context;
+    FUZZ_REQUIRE(n <= SASL_TOKEN_MAX, "%zu", n);
+    *verdict_r = n == 0 ? CMD_AUTH_GRANTED : CMD_AUTH_REFUSED;
+    strbuf_reset(reply);
+    strbuf_adds(reply, "go on");
+    return n % 3 == 0 ? CMD_AUTH_SASL_IS_OVER : token[0] % 2 ? CMD_AUTH_SASL_GOES_ON : CMD_AUTH_SASL_MALFORMED;
+}
+
+static enum cmd_auth_sasl_state begin(void *context, enum sasl_mechanism mechanism, const char *name, const char *token,
+                                      size_t n, struct strbuf *reply, enum cmd_auth_verdict *verdict_r)
+{
+    FUZZ_REQUIRE(*name && strlen(name) <= SASL_NAME_MAX, "name \"%s\"", name);
+    FUZZ_REQUIRE(!sasl_carries_password(mechanism), "%d", mechanism);
+    return step(context, token, n, reply, verdict_r);
+}
+
+static void cancel(void *context)
+{
+    (void)context;
+}
+
+static bool has_binding(void *context)
+{
+    (void)context;
+    return true;
 }
 
 static void look_at_record(void *context, int priority, const char *text, size_t length)
@@ -111,7 +141,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct settings settings = {
         .timeout = 600, .preauth_timeout = 60, .announce_expire = -1, .announce_login_delay = -1, .statistics = true
     };
-    struct cmd_auth_asks asks = { .password = ask, .apop = ask };
+    struct cmd_auth_asks asks = { .password = ask, .apop = ask, .sasl_start = begin, .sasl_step = step,
+                                  .sasl_cancel = cancel, .binding = has_binding, .tls = size > 0 && data[0] & 2 };
     struct netio *io;
 
     if (size < 1)
@@ -123,7 +154,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (data[0] & 1)
         serve_mail(io, &settings);
     else
-        cmd_auth_serve(io, &settings, &peer, "pop.example", NULL, &asks);
+        cmd_auth_serve(io, &settings, &peer, "pop.example", data[0] & 4 ? "<1.2@pop.example>" : NULL, &asks);
     look_at_replies(fake_heard(io));
     netio_close(&io);
     return 0;

@@ -11,6 +11,7 @@
 #define NS INT64_C(1000000000)
 #define GREETING "+OK Qpopper (version 5.0.0) at pop.example starting.  \r\n"
 #define CAPA_HEAD "+OK Capability list follows\r\nTOP\r\n"
+#define CAPA_USER "SASL PLAIN LOGIN\r\nUSER\r\n"
 #define CAPA_MIDDLE "EXPIRE NEVER\r\nUIDL\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\nPIPELINING\r\n" \
     "X-MACRO\r\nX-LOCALTIME " FAKE_DATE "\r\n"
 #define CAPA_END "IMPLEMENTATION Qpopper-version-5.0.0\r\n.\r\n"
@@ -135,7 +136,7 @@ static const struct {
       GREETING "-ERR \"STAT\" is not possible in this state: log in first.\r\n-ERR \"RETR\" is not possible in this "
                "state: log in first.\r\n" BYE,
       COMMAND_END_QUIT },
-    { "not built yet", "AUTH\r\nQUIT\r\n", GREETING "-ERR Unknown command: \"AUTH\".\r\n" BYE, COMMAND_END_QUIT },
+    { "AUTH alone", "AUTH\r\nQUIT\r\n", GREETING "+OK Mechanisms follow\r\nPLAIN\r\nLOGIN\r\n.\r\n" BYE, COMMAND_END_QUIT },
     { "must not be checked", "USER alice\r\nPASS unusable\r\nQUIT\r\n",
       GREETING "+OK Password required for alice.\r\n-ERR [SYS/PERM] Passwords cannot be checked; tell the "
                "administrator.\r\n",
@@ -146,7 +147,7 @@ static const struct {
                "-ERR Too many arguments for the APOP command, usage: APOP name digest\r\n" BYE,
       COMMAND_END_QUIT },
     { "CAPA", "CAPA\r\nCAPA x\r\nQUIT\r\n",
-      GREETING CAPA_HEAD "USER\r\n" CAPA_TAIL "-ERR Too many arguments for the CAPA command, usage: CAPA\r\n" BYE,
+      GREETING CAPA_HEAD CAPA_USER CAPA_TAIL "-ERR Too many arguments for the CAPA command, usage: CAPA\r\n" BYE,
       COMMAND_END_QUIT },
     { "gone", "USER alice\r\n", GREETING "+OK Password required for alice.\r\n-ERR POP EOF or I/O Error\r\n",
       COMMAND_END_EOF },
@@ -175,7 +176,7 @@ START_TEST(shy_hides_name_and_version)
     settings.shy = true;
     fake_say(io, "CAPA\r\n");
     cmd_auth_serve(io, &settings, &peer, "pop.example", "<123.1000000000@pop.example>", &asks);
-    ck_assert_str_eq(fake_heard(io), "+OK ready  <123.1000000000@pop.example>\r\n" CAPA_HEAD "USER\r\nEXPIRE "
+    ck_assert_str_eq(fake_heard(io), "+OK ready  <123.1000000000@pop.example>\r\n" CAPA_HEAD "SASL SCRAM-SHA-256 SCRAM-SHA-1 CRAM-MD5 PLAIN LOGIN\r\nUSER\r\nEXPIRE "
                                                                                              "NEVER\r\nUIDL\r\nRESP-"
                                                                                              "CODES\r\nAUTH-RESP-"
                                                                                              "CODE\r\nPIPELINING\r\nX-MACRO\r\nX-LOCALTIME " FAKE_DATE "\r\n."
@@ -401,7 +402,7 @@ static const struct {
     int asked;
 } stls[] = {
     { "announced, begun, not twice", TLS_SUPPORT_STLS, true, false, "CAPA\r\nSTLS\r\n", "CAPA\r\nSTLS\r\nQUIT\r\n",
-      GREETING CAPA_HEAD "USER\r\n" CAPA_MIDDLE "STLS\r\n" CAPA_END "+OK STLS\r\n" CAPA_HEAD "USER\r\n" CAPA_TAIL
+      GREETING CAPA_HEAD CAPA_USER CAPA_MIDDLE "STLS\r\n" CAPA_END "+OK STLS\r\n" CAPA_HEAD CAPA_USER CAPA_TAIL
                "-ERR TLS is active already.\r\n" BYE, 1 },
     { "USER is forgotten", TLS_SUPPORT_STLS, true, false, "USER alice\r\nSTLS\r\n", "PASS right\r\nQUIT\r\n",
       GREETING "+OK Password required for alice.\r\n+OK STLS\r\n-ERR PASS must follow USER.\r\n" BYE, 1 },
@@ -409,13 +410,13 @@ static const struct {
       "STLS\r\nUSER mallory\r\nPASS right\r\n", "QUIT\r\n", GREETING "+OK STLS\r\n" BYE, 1 },
     { "not to be had: asked once, the session goes on", TLS_SUPPORT_STLS, false, false,
       "STLS\r\nSTLS\r\nCAPA\r\nQUIT\r\n", "",
-      GREETING NO_TLS NO_TLS CAPA_HEAD "USER\r\n" CAPA_TAIL BYE, 1 },
+      GREETING NO_TLS NO_TLS CAPA_HEAD CAPA_USER CAPA_TAIL BYE, 1 },
     { "an argument", TLS_SUPPORT_STLS, true, false, "STLS now\r\nQUIT\r\n", "",
       GREETING "-ERR Too many arguments for the STLS command, usage: STLS\r\n" BYE, 0 },
     { "not set", TLS_SUPPORT_NONE, true, false, "CAPA\r\nSTLS\r\nQUIT\r\n", "",
-      GREETING CAPA_HEAD "USER\r\n" CAPA_TAIL "-ERR STLS is not offered here.\r\n" BYE, 0 },
+      GREETING CAPA_HEAD CAPA_USER CAPA_TAIL "-ERR STLS is not offered here.\r\n" BYE, 0 },
     { "alternate-port", TLS_SUPPORT_ALTERNATE_PORT, true, true, "CAPA\r\nSTLS\r\nQUIT\r\n", "",
-      GREETING CAPA_HEAD "USER\r\n" CAPA_TAIL "-ERR TLS is active already.\r\n" BYE, 0 },
+      GREETING CAPA_HEAD CAPA_USER CAPA_TAIL "-ERR TLS is active already.\r\n" BYE, 0 },
 };
 
 START_TEST(stls_begins_tls)
@@ -440,7 +441,7 @@ START_TEST(stls_makes_passwords_possible)
     fake_say_behind(io, "CAPA\r\nUSER alice\r\nPASS right\r\n");
     ck_assert_int_eq(serve(), COMMAND_END_NEXT_STATE);
     ck_assert_str_eq(fake_heard(io), GREETING TLS_ONLY CAPA_HEAD CAPA_MIDDLE "STLS\r\n" CAPA_END "+OK STLS\r\n"
-                     CAPA_HEAD "USER\r\n" CAPA_TAIL "+OK Password required for alice.\r\n");
+                     CAPA_HEAD CAPA_USER CAPA_TAIL "+OK Password required for alice.\r\n");
 }
 END_TEST
 

@@ -11,6 +11,7 @@
 
 #include "auth/auth.h"
 #include "auth/auth_secrets.h"
+#include "common/digest.h"
 #include "process/checker.h"
 #include "process/keeper.h"
 #include "process/monitor.h"
@@ -87,6 +88,28 @@ enum auth_verdict auth_check(const struct settings *settings, const struct auth_
     strcpy(user_r->name, strcmp(password, "path") == 0 ? "../etc/passwd" : given);
     strcpy(user_r->home, strcmp(password, "relative") == 0 ? "home" : "/home/alice");
     return AUTH_GRANTED;
+}
+
+/* alice and bob have secrets, ghost is nobody, "broken" breaks the database, "crash" the checker. */
+void auth_look_up(const struct settings *settings, const struct auth_attempt *attempt, struct auth_user *user_r,
+                  struct auth_prospect *prospect_r, struct strbuf *reason)
+{
+    bool known = strcmp(attempt->name, "alice") == 0 || strcmp(attempt->name, "bob") == 0;
+
+    (void)settings;
+    memset(prospect_r, 0, sizeof *prospect_r);
+    if (strcmp(attempt->name, "crash") == 0)
+        abort();
+    prospect_r->closed = strcmp(attempt->name, "broken") == 0;
+    prospect_r->disproved = prospect_r->closed ? AUTH_UNUSABLE : AUTH_REFUSED;
+    prospect_r->proved = known ? AUTH_GRANTED : prospect_r->disproved;
+    strcpy(prospect_r->name, attempt->name);
+    prospect_r->secrets.has_secret = prospect_r->secrets.present = true;
+    strcpy(prospect_r->secrets.secret, "tanstaaf");
+    if (!known)
+        strbuf_fail(reason, prospect_r->closed ? "the database is open to all" : "no such user");
+    *user_r = (struct auth_user){ .uid = 64001, .gid = 64002, .home = "/home/alice" };
+    strcpy(user_r->name, attempt->name);
 }
 
 /* ---- checker */
@@ -243,6 +266,201 @@ static void guesses_by_both_turned(int monitor)
     pause();
 }
 
+/* ---- by AUTH */
+
+static int hear_sasl(int monitor, uint64_t *verdict_r)
+{
+    struct privmsg m;
+    uint64_t how;
+    size_t n;
+
+    if (privmsg_receive(monitor, &m, 5000) <= 0)
+        _exit(3);
+    how = privmsg_get_number(&m);
+    *verdict_r = privmsg_get_number(&m);
+    privmsg_get_bytes(&m, SASL_TOKEN_MAX, &n);
+    if (!privmsg_complete(&m))
+        _exit(3);
+    privmsg_free(&m);
+    return (int)how;
+}
+
+static void say_sasl(int monitor, enum sasl_mechanism mechanism, const char *name, const char *token)
+{
+    struct privmsg m;
+
+    privmsg_init(&m, REQUEST_SASL_START);
+    privmsg_put_number(&m, mechanism);
+    privmsg_put_text(&m, name);
+    privmsg_put_bytes(&m, token, strlen(token));
+    privmsg_send(monitor, &m);
+    privmsg_free(&m);
+}
+
+static int start_sasl(int monitor, enum sasl_mechanism mechanism, const char *name, const char *token,
+                      uint64_t *verdict_r)
+{
+    say_sasl(monitor, mechanism, name, token);
+    return hear_sasl(monitor, verdict_r);
+}
+
+/* CRAM-MD5 for `name`, by the digest of who has the secret. */
+static int prove(int monitor, const char *asked, const char *name, uint64_t *verdict_r)
+{
+    struct strbuf token = STRBUF_INIT(300);
+    unsigned char digest[DIGEST_MD5_SIZE];
+
+    digest_hmac_md5("tanstaaf", 8, offered, strlen(offered), digest);
+    strbuf_addf(&token, "%s ", name);
+    digest_hex(&token, digest, sizeof digest);
+    return start_sasl(monitor, SASL_CRAM_MD5, asked, token.data, verdict_r);
+}
+
+static void uses_cram(int monitor)
+{
+    uint64_t verdict;
+
+    /* Without a database nothing was offered. */
+    if (!options_feature_built(FEATURE_APOP)) {
+        log_in(monitor);
+        return;
+    }
+    if (prove(monitor, "alice", "alice", &verdict) == REQUEST_SASL_IS_OVER && verdict == AUTH_GRANTED)
+        say(monitor, REQUEST_HANDOVER, "STAT\r\nQU", NULL);
+}
+
+/* bob's proof does not make alice of him, nor the other way round. */
+static void asks_for_another_record(int monitor)
+{
+    uint64_t verdict;
+
+    if (prove(monitor, "alice", "bob", &verdict) != REQUEST_SASL_MALFORMED)
+        _exit(3);
+    say(monitor, REQUEST_HANDOVER, "", NULL);
+    pause();
+}
+
+static void proves_nothing(int monitor)
+{
+    uint64_t verdict;
+
+    if (start_sasl(monitor, SASL_CRAM_MD5, "alice", "alice 0123456789abcdef0123456789abcdef", &verdict) !=
+            REQUEST_SASL_IS_OVER || verdict != AUTH_REFUSED)
+        _exit(3);
+}
+
+static void is_nobody(int monitor)
+{
+    uint64_t verdict;
+
+    if (start_sasl(monitor, SASL_SCRAM_SHA_256, "ghost", "n,,n=ghost,r=x", &verdict) != REQUEST_SASL_GOES_ON)
+        _exit(3);
+    say(monitor, REQUEST_SASL_STEP, "c=biws,r=x,p=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=", NULL);
+    if (hear_sasl(monitor, &verdict) != REQUEST_SASL_IS_OVER || verdict != AUTH_REFUSED)
+        _exit(3);
+}
+
+static void meets_a_broken_database(int monitor)
+{
+    uint64_t verdict;
+
+    if (start_sasl(monitor, SASL_SCRAM_SHA_1, "broken", "n,,n=broken,r=x", &verdict) != REQUEST_SASL_IS_OVER ||
+        verdict != AUTH_UNUSABLE)
+        _exit(3);
+}
+
+static void crashes_the_checker(int monitor)
+{
+    uint64_t verdict;
+
+    if (start_sasl(monitor, SASL_SCRAM_SHA_1, "crash", "n,,n=crash,r=x", &verdict) != REQUEST_SASL_IS_OVER ||
+        verdict != AUTH_UNAVAILABLE)
+        _exit(3);
+}
+
+static void cancels(int monitor, int times)
+{
+    uint64_t verdict;
+
+    while (times-- > 0) {
+        if (start_sasl(monitor, SASL_SCRAM_SHA_256, "alice", "n,,n=alice,r=x", &verdict) != REQUEST_SASL_GOES_ON)
+            _exit(3);
+        say(monitor, REQUEST_SASL_CANCEL, NULL, NULL);
+    }
+}
+
+static void cancels_and_logs_in(int monitor)
+{
+    cancels(monitor, 3);
+    log_in(monitor);
+}
+
+static void tries_a_fourth_time(int monitor)
+{
+    cancels(monitor, 3);
+    say_sasl(monitor, SASL_SCRAM_SHA_256, "alice", "n,,n=alice,r=x");
+    pause();
+}
+
+static void guesses_after_auth(int monitor)
+{
+    proves_nothing(monitor);
+    say(monitor, REQUEST_PASSWORD, "alice", "secret");
+    pause();
+}
+
+static void guesses_by_auth_after_pass(int monitor)
+{
+    try_password(monitor, "wrong");
+    say_sasl(monitor, SASL_SCRAM_SHA_256, "alice", "n,,n=alice,r=x");
+    pause();
+}
+
+static void guesses_within_auth(int monitor)
+{
+    uint64_t verdict;
+
+    start_sasl(monitor, SASL_SCRAM_SHA_256, "alice", "n,,n=alice,r=x", &verdict);
+    say(monitor, REQUEST_PASSWORD, "alice", "secret");
+    pause();
+}
+
+static void hands_over_within_auth(int monitor)
+{
+    uint64_t verdict;
+
+    start_sasl(monitor, SASL_SCRAM_SHA_256, "alice", "n,,n=alice,r=x", &verdict);
+    say(monitor, REQUEST_HANDOVER, "", NULL);
+    pause();
+}
+
+static void steps_without_start(int monitor)
+{
+    say(monitor, REQUEST_SASL_STEP, "", NULL);
+    pause();
+}
+
+static void starts_with_a_password(int monitor)
+{
+    say_sasl(monitor, SASL_PLAIN, "alice", "x");
+    pause();
+}
+
+static void starts_with_no_mechanism(int monitor)
+{
+    say_sasl(monitor, SASL_MECHANISMS, "alice", "x");
+    pause();
+}
+
+static void sends_much(int monitor)
+{
+    static char much[SASL_TOKEN_MAX + 2];
+
+    memset(much, 'a', SASL_TOKEN_MAX + 1);
+    say_sasl(monitor, SASL_CRAM_MD5, "alice", much);
+    pause();
+}
+
 static void hears_of_trouble(int monitor)
 {
     if (try_password(monitor, "unusable") != AUTH_UNUSABLE)
@@ -348,6 +566,36 @@ static const struct {
         "err the process that meets clients first asked for APOP, which it may not now" },
     { "a guess at PASS after one at APOP", guesses_by_both_turned, 75, false,
         "err the process that meets clients first asked for PASSWORD, which it may not now" },
+    { "AUTH", uses_cram, 42, true, "notice (v5.0.0) POP login by user \"alice\" at" },
+    { "another's record", asks_for_another_record, 75, false,
+        "err the process that meets clients first asked for HANDOVER, which it may not now" },
+    { "AUTH, nothing proved", proves_nothing, 0, false,
+      "notice [AUTH] Failed attempted login to alice from host (unknown) unknown\n"
+      "info alice at unknown (unknown): -ERR [AUTH] login refused: wrong digest (CRAM-MD5)\n" },
+    { "AUTH of nobody", is_nobody, 0, false, "info ghost at unknown (unknown): -ERR [AUTH] login refused: no such user\n" },
+    { "AUTH and a broken database", meets_a_broken_database, 0, false,
+        "err passwords cannot be checked: the database is open to all\n" },
+    { "AUTH and a crash", crashes_the_checker, 0, false,
+        "err passwords cannot be checked: the process that checks passwords was killed by signal 6 (Aborted)\n" },
+    { "PASS after three cancelled AUTH", cancels_and_logs_in, 42, true, NULL },
+    { "a fourth AUTH", tries_a_fourth_time, 75, false,
+        "err the process that meets clients first asked for SASL_START, which it may not now" },
+    { "PASS after a failed AUTH", guesses_after_auth, 75, false,
+        "err the process that meets clients first asked for PASSWORD, which it may not now" },
+    { "AUTH after a failed PASS", guesses_by_auth_after_pass, 75, false,
+        "err the process that meets clients first asked for SASL_START, which it may not now" },
+    { "PASS within AUTH", guesses_within_auth, 75, false,
+        "err the process that meets clients first asked for PASSWORD, which it may not now" },
+    { "handover within AUTH", hands_over_within_auth, 75, false,
+        "err the process that meets clients first asked for HANDOVER, which it may not now" },
+    { "a step of no AUTH", steps_without_start, 75, false,
+        "err the process that meets clients first asked for SASL_STEP, which it may not now" },
+    { "AUTH PLAIN", starts_with_a_password, 75, false,
+        "err the process that meets clients first sent a broken SASL_START" },
+    { "AUTH by nothing", starts_with_no_mechanism, 75, false,
+        "err the process that meets clients first sent a broken SASL_START" },
+    { "too long a message", sends_much, 75, false,
+        "err the process that meets clients first sent a broken SASL_START" },
     { "a store that must not be used", hears_of_trouble, 0, false,
         "err passwords cannot be checked: the store is open to all\n" },
     { "a second guess", guesses_again, 75, false,

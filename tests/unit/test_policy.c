@@ -27,6 +27,16 @@ static const struct {
     { AUTH_BY_APOP, CLEAR_TEXT_ALWAYS, { POLICY_OFFERED, POLICY_OFFERED, POLICY_OFFERED, POLICY_OFFERED } },
     { AUTH_BY_APOP, CLEAR_TEXT_LOCAL, { POLICY_OFFERED, POLICY_OFFERED, POLICY_OFFERED, POLICY_OFFERED } },
     { AUTH_BY_APOP, CLEAR_TEXT_TLS, { POLICY_OFFERED, POLICY_OFFERED, POLICY_OFFERED, POLICY_OFFERED } },
+    { AUTH_BY_CRAM_MD5, CLEAR_TEXT_DEFAULT, { POLICY_OFFERED, POLICY_OFFERED, POLICY_OFFERED, POLICY_OFFERED } },
+    { AUTH_BY_CRAM_MD5, CLEAR_TEXT_NEVER, { POLICY_OFFERED, POLICY_OFFERED, POLICY_OFFERED, POLICY_OFFERED } },
+    { AUTH_BY_CRAM_MD5, CLEAR_TEXT_ALWAYS, { POLICY_OFFERED, POLICY_OFFERED, POLICY_OFFERED, POLICY_OFFERED } },
+    { AUTH_BY_CRAM_MD5, CLEAR_TEXT_LOCAL, { POLICY_OFFERED, POLICY_OFFERED, POLICY_OFFERED, POLICY_OFFERED } },
+    { AUTH_BY_CRAM_MD5, CLEAR_TEXT_TLS, { POLICY_OFFERED, POLICY_OFFERED, POLICY_OFFERED, POLICY_OFFERED } },
+    { AUTH_BY_SCRAM, CLEAR_TEXT_DEFAULT, { POLICY_OFFERED, POLICY_OFFERED, POLICY_OFFERED, POLICY_OFFERED } },
+    { AUTH_BY_SCRAM, CLEAR_TEXT_NEVER, { POLICY_OFFERED, POLICY_OFFERED, POLICY_OFFERED, POLICY_OFFERED } },
+    { AUTH_BY_SCRAM, CLEAR_TEXT_ALWAYS, { POLICY_OFFERED, POLICY_OFFERED, POLICY_OFFERED, POLICY_OFFERED } },
+    { AUTH_BY_SCRAM, CLEAR_TEXT_LOCAL, { POLICY_OFFERED, POLICY_OFFERED, POLICY_OFFERED, POLICY_OFFERED } },
+    { AUTH_BY_SCRAM, CLEAR_TEXT_TLS, { POLICY_OFFERED, POLICY_OFFERED, POLICY_OFFERED, POLICY_OFFERED } },
 };
 
 START_TEST(what_is_offered)
@@ -38,7 +48,7 @@ START_TEST(what_is_offered)
         ck_assert_int_eq(policy_offers(offers[_i].how, &at), offers[_i].offer[where]);
         at.has_database = false;
         ck_assert_int_eq(policy_offers(offers[_i].how, &at),
-                         offers[_i].how == AUTH_BY_APOP ? POLICY_NOT_BUILT : offers[_i].offer[where]);
+                         offers[_i].how != AUTH_BY_PASSWORD ? POLICY_NOT_BUILT : offers[_i].offer[where]);
     }
 }
 END_TEST
@@ -110,6 +120,17 @@ static const struct {
       "no secret in apop-file" },
     { "APOP, verifiers", { APOP, .secrets = SECRETS_VERIFIERS, .proof = PROOF_WRONG }, AUTH_REFUSED,
       REASON_VERIFIERS_ONLY, "has verifiers for SCRAM only, but this way to log in needs a secret" },
+    { "CRAM-MD5, verifiers", { .how = AUTH_BY_CRAM_MD5, .secrets = SECRETS_VERIFIERS, GOOD }, AUTH_REFUSED,
+      REASON_VERIFIERS_ONLY, "has verifiers for SCRAM only, but this way to log in needs a secret" },
+    { "CRAM-MD5, wrong", { .how = AUTH_BY_CRAM_MD5, .secrets = SECRETS_FULL, GOOD, .proof = PROOF_WRONG },
+      AUTH_REFUSED, REASON_WRONG, "wrong digest (CRAM-MD5)" },
+    { "SCRAM, verifiers", { .how = AUTH_BY_SCRAM, .secrets = SECRETS_VERIFIERS, GOOD }, AUTH_GRANTED, REASON_NONE, "" },
+    { "SCRAM, secret, never", { .how = AUTH_BY_SCRAM, .secrets = SECRETS_FULL, GOOD,
+      .at = { .clear_text = CLEAR_TEXT_NEVER, .has_database = true } }, AUTH_GRANTED, REASON_NONE, "" },
+    { "SCRAM, nothing stored", { .how = AUTH_BY_SCRAM, .secrets = SECRETS_NONE, GOOD }, AUTH_REFUSED, REASON_NO_SECRET,
+      "no secret in apop-file" },
+    { "SCRAM, wrong", { .how = AUTH_BY_SCRAM, .secrets = SECRETS_VERIFIERS, GOOD, .proof = PROOF_WRONG }, AUTH_REFUSED,
+      REASON_WRONG, "wrong secret (SCRAM)" },
     { "database away", { PASS, .secrets = SECRETS_UNAVAILABLE }, AUTH_UNAVAILABLE, REASON_DATABASE, "" },
     { "database open", { PASS, .secrets = SECRETS_UNUSABLE }, AUTH_UNUSABLE, REASON_DATABASE, "" },
     { "database open, wrong", { PASS, .secrets = SECRETS_UNUSABLE, .proof = PROOF_WRONG, .found = false },
@@ -132,9 +153,16 @@ END_TEST
 
 /* ---- all combinations: nobody is granted anything unless all of it is good, and refusals tell nothing of the name */
 
+static bool by_database(enum auth_how how)
+{
+    return how == AUTH_BY_APOP || how == AUTH_BY_CRAM_MD5 || how == AUTH_BY_SCRAM;
+}
+
 static bool secrets_suffice(const struct policy_facts *f)
 {
-    if (f->how == AUTH_BY_APOP)
+    if (f->how == AUTH_BY_SCRAM)
+        return f->secrets == SECRETS_FULL || f->secrets == SECRETS_VERIFIERS;
+    if (f->how == AUTH_BY_APOP || f->how == AUTH_BY_CRAM_MD5)
         return f->secrets == SECRETS_FULL;
     return f->how != AUTH_BY_PASSWORD || f->at.clear_text != CLEAR_TEXT_DEFAULT || f->secrets == SECRETS_NONE;
 }
@@ -148,7 +176,7 @@ static bool all_is_good(const struct policy_facts *f)
 /* The verdict on whoever is not granted: only what is broken may show. */
 static bool verdict_hides_the_reason(const struct policy_facts *f, struct policy_decision got)
 {
-    bool asked = f->how == AUTH_BY_APOP || (f->how == AUTH_BY_PASSWORD && f->at.clear_text == CLEAR_TEXT_DEFAULT);
+    bool asked = by_database(f->how) || (f->how == AUTH_BY_PASSWORD && f->at.clear_text == CLEAR_TEXT_DEFAULT);
 
     if (asked && f->secrets == SECRETS_UNUSABLE)
         return got.verdict == AUTH_UNUSABLE;

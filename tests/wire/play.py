@@ -5,6 +5,7 @@ tests/wire/README describes the format. Python's standard library only; no ports
 As root the server is started as root, and its users are unprivileged; a second pass starts it as an ordinary user.
 """
 import argparse
+import base64
 import concurrent.futures
 import contextlib
 import email.utils
@@ -22,6 +23,7 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import mbox  # noqa: E402
+import saslclient  # noqa: E402
 from tlsclient import make_certificate  # noqa: E402
 from session import Session, processes_of_session  # noqa: E402
 from transcript import CHECKS, TALK, Broken, Mismatch, Step, describe, numbers, parse, short, unescape  # noqa: E402
@@ -67,12 +69,15 @@ class Play:
             elif step.tag in ("C", "Craw"):
                 self.current()
                 self.unsent += unescape(step.text) if step.tag == "Craw" else self.world.expand(step.text).encode("latin-1") + b"\r\n"
+            elif step.tag == "Cb64":
+                self.current()
+                self.unsent += base64.b64encode(unescape(step.text)) + b"\r\n"
             elif step.tag == "apop":
                 self.current()
                 self.unsent += self.apop(*step.text.split())
             elif step.tag in TALK:
                 self.flush()
-                getattr(self, "do_" + {"S~": "match", "S*": "body", "Sx": "repeated", "E~": "error_text"}.get(step.tag, step.tag.lower().replace("-", "_")))(step)
+                getattr(self, "do_" + {"S~": "match", "S*": "body", "Sx": "repeated", "E~": "error_text", "Sb64~": "match_base64"}.get(step.tag, step.tag.lower().replace("-", "_")))(step)
         self.flush()
         self.do_end(None)
         for step in checks:
@@ -105,6 +110,52 @@ class Play:
         secret = secret or self.world.secrets[name]
         digest = hashlib.md5((self.current().stamp + secret).encode("latin-1")).hexdigest()
         return f"APOP {name} {digest}\r\n".encode("latin-1")
+
+    def do_auth(self, step):
+        """A whole exchange of SASL, up to the reply that ends it, which is not read. Words after the name: secret=, initial, binding=NAME
+        (end-point or wrong), flag=, nonce=, authzid=, break_proof, break_nonce, end_early."""
+        mechanism, name, *words = step.text.split()
+        options = dict(word.partition("=")[::2] for word in words)
+        secret = options.pop("secret", None) or self.world.secrets.get(name) or self.world.user(name).password
+        more = {key: value.encode("latin-1") if value else True for key, value in options.items() if key not in ("initial", "binding")}
+        if mechanism.endswith("-PLUS"):
+            more["binding"] = self.binding(options.get("binding", "end-point"))
+        exchange = saslclient.exchange(mechanism, name.encode("latin-1"), secret.encode("latin-1"), **more)
+        session = self.current()
+        if "initial" in options:
+            session.send(f"AUTH {mechanism} {self.encoded(exchange.step(b'')) or '='}\r\n".encode())
+        else:
+            session.send(f"AUTH {mechanism}\r\n".encode())
+        while self.peek() == b"+ ":
+            challenge = base64.b64decode(session.line()[2:], validate=True)
+            session.send(self.encoded(exchange.step(challenge)).encode() + b"\r\n")
+
+    def encoded(self, message):
+        return base64.b64encode(message).decode()
+
+    def peek(self):
+        """The first two bytes of the next reply, which stays."""
+        session = self.current()
+        deadline = time.monotonic() + 10 * PATIENCE
+        while len(session.input) < 2 and not session.at_eof and session.wait_input(deadline - time.monotonic()):
+            pass
+        return session.input[:2]
+
+    def binding(self, name):
+        """(name of a channel binding, its data) of this connection: Python tells us the certificate, but no exporter."""
+        tls = self.current().tls
+        if name == "wrong" or not tls:
+            return "tls-server-end-point", hashlib.sha256(b"another certificate").digest()
+        if name == "end-point":
+            return "tls-server-end-point", hashlib.sha256(tls.object.getpeercert(True)).digest()
+        return name, b"unknown"
+
+    def do_match_base64(self, step):
+        """Sb64~ REGEX: a challenge whose text matches as a whole."""
+        line = self.current().line()
+        pattern = self.world.expand(step.text, re.escape)
+        if not line.startswith(b"+ ") or not re.fullmatch(pattern, base64.b64decode(line[2:], validate=True).decode("latin-1")):
+            raise Mismatch(f"expected a challenge that matches {pattern!r}, got {short(line)}")
 
     def greeting(self, line):
         self.current().stamp = "".join(re.findall(r"<[^<>]*>$", line.decode("latin-1")))
@@ -353,6 +404,10 @@ def reason_to_skip(case, runner, popper):
                 return "needs a server started as root", os.getuid() == 0
             if need == "ordinary-user" and runner.privileged:
                 return "needs a server started as an ordinary user", True
+            if need == "tls" and not runner.through:
+                return "needs TLS", True
+            if need == "plain" and runner.through:
+                return "needs a connection without TLS", True
             if need == "sandbox" and (b"__asan_init" in popper.read_bytes() or b"`set sandbox = off` serves without" not in popper.read_bytes()):
                 return "needs a sandbox, which builds with sanitizers or without libseccomp do not have", True
             if need.startswith("feature:") and need[8:] not in features(popper):

@@ -21,7 +21,7 @@ class Broken(Exception):
 
 SETUP = {"config", "args", "user", "maildrop", "file", "env", "over", "needs", "setup", "without", "leaves", "again", "spool", "secret"}
 TALK = {"C", "Craw", "S", "S~", "Sx", "E~", "S*", "eof", "close", "half-close", "reset", "session", "login", "pause", "quiet", "elapsed", "run",
-        "deliver", "kill", "end", "now", "pieces", "apop"}
+        "deliver", "kill", "end", "now", "pieces", "apop", "auth", "Cb64", "Sb64~"}
 CHECKS = {"exit", "L", "L~", "L!", "Y~", "Y!", "M", "F", "F!", "status", "inode"}
 BLOCKS = {"S*", "maildrop", "file", "define", "config", "passwd"}
 
@@ -72,7 +72,7 @@ def parse(path):
             steps = []
             cases.append(Case(line[3:].strip(), number, steps))
             continue
-        match = re.match(r"(S:\*|Sx:|[CSLMF][~!]?:|E~|L~|L!|Y~|Y!|F!|S~|[A-Za-z-]+:?)(?: (.*))?$", line)
+        match = re.match(r"(S:\*|Sx:|[CSLMF][~!]?:|Cb64:|Sb64~|E~|L~|L!|Y~|Y!|F!|S~|[A-Za-z-]+:?)(?: (.*))?$", line)
         if not match:
             raise Broken(f"{path}:{number}: not understood: {line}")
         tag = {"S:*": "S*"}.get(match[1], match[1].rstrip(":"))

@@ -263,12 +263,20 @@ class World:
         texts = [text for _, text in self.messages()] if name in ("COUNT", "OCTETS", "SIZE") else []
         if name in ("SIZE", "OCTETS"):
             return str(sum(mbox.octets(texts[n - 1]) for n in (numbers(arguments) if arguments else range(1, len(texts) + 1))))
+        if name in ("SASL", "SASLPROOFS"):
+            return " ".join(self.proofs() + (["PLAIN", "LOGIN"] if name == "SASL" else []))
         simple = {"HOST": self.greeted_host, "VERSION": self.greeted_version, "IP": peer, "CLIENT": peer, "DIR": str(self.dir),
                   "SPOOL": str(self.spool), "COUNT": str(len(texts)), "TRACE": str(self.trace), "UID": str(self.users[0].uid)
                   if hasattr(self, "users") else ""}
         if name not in simple:
             raise Broken(f"unknown variable ${name}")
         return simple[name]
+
+    def proofs(self):
+        """What CAPA lists as mechanisms that need no password, best first."""
+        if not self.secrets:
+            return []
+        return [f"SCRAM-{h}{plus}" for h in ("SHA-256", "SHA-1") for plus in (("-PLUS", "") if self.runner.through else ("",))] + ["CRAM-MD5"]
 
     def expand(self, text, quote=lambda s: s):
         return re.sub(r"\$([A-Z]+)(?:\(([\d,-]*)\))?", lambda m: quote(self.value(m[1], m[2])), text)
