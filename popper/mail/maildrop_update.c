@@ -188,7 +188,7 @@ static int keep_imapbase(const struct maildrop *d, const struct found *f, struct
 {
     const struct message *first = f->listed > 0 ? maildrop_messages(d) : f->news.messages;
 
-    if (d->rules.format != UIDL_DOVECOT || d->imap_validity == 0 || f->listed + f->news.count == 0)
+    if (!uidl_is_of_imap(d->rules.format) || d->imap_validity == 0 || f->listed + f->news.count == 0)
         return 0;
     return writeback_imapbase(d->drop, first, &p->first, why);
 }

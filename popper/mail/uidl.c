@@ -110,6 +110,11 @@ static void write_id(enum uidl_format format, const unsigned char *digest, char 
         write_qpopper(digest, id);
 }
 
+bool uidl_is_of_imap(enum uidl_format format)
+{
+    return format == UIDL_DOVECOT || format == UIDL_UW;
+}
+
 bool uidl_end(struct uidl *u, uint32_t imap_validity, char id[UIDL_MAX + 1])
 {
     size_t length = u->format == UIDL_MD5 ? 2 * DIGEST_MD5_SIZE : QPOPPER_LENGTH;
@@ -119,8 +124,10 @@ bool uidl_end(struct uidl *u, uint32_t imap_validity, char id[UIDL_MAX + 1])
         memcpy(id, u->stored, strlen(u->stored) + 1);
         return true;
     }
-    if (u->format == UIDL_DOVECOT && u->imap_uid && imap_validity) {
-        snprintf(id, UIDL_MAX + 1, "%08x%08x", u->imap_uid, imap_validity);
+    if (uidl_is_of_imap(u->format) && u->imap_uid && imap_validity) {
+        bool uw = u->format == UIDL_UW;
+
+        snprintf(id, UIDL_MAX + 1, "%08x%08x", uw ? imap_validity : u->imap_uid, uw ? u->imap_uid : imap_validity);
         return true;
     }
     if (u->format != UIDL_MD5)

@@ -4,7 +4,7 @@
  * Made of the From_ line and the Received, Date, Message-Id and Subject headers: never of anything that a mail reader
  * changes. Formats (option uidl-format): qpopper: 20 characters in base 80 (facts 5.2) of MD5 over From_, those headers
  * in order, From_; md5 (old-style-uid): 32 hex digits of MD5 over From_, those headers; dovecot: %08Xu%08Xv of X-UID
- * and X-IMAPbase's validity where both exist, qpopper otherwise. Lines are hashed without their CR or LF and with one
+ * and X-IMAPbase's validity where both exist, qpopper otherwise; uw: %08Xv%08Xu likewise. Lines are hashed without their CR or LF and with one
  * LF after each, so that a missing last line end makes no difference. A stored, valid X-UIDL header wins in every
  * format. The first of several equal ids in a list keeps it; the k-th gets ".k" at its end (uidl_resolve_duplicates).
  */
@@ -64,6 +64,9 @@ bool uidl_end(struct uidl *u, uint32_t imap_validity, char id[UIDL_MAX + 1]);
 
 /* Completes the ids in the list. */
 void uidl_flush(struct uidl *u);
+
+/* Whether ids of this format rest on X-IMAPbase and X-UID. */
+bool uidl_is_of_imap(enum uidl_format format);
 
 /* 1..70 bytes of 0x21..0x7E. */
 bool uidl_valid(const char *id, size_t n);

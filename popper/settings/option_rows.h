@@ -189,7 +189,8 @@ OPTION_BOOL(trim_domain, "trim-domain", CLASS_USER, FEATURE_NONE, 0,
     "Cuts user names at the first @.", .letter = 'C')
 OPTION_MNEM(uidl_format, enum uidl_format, "uidl-format", CLASS_ANY, FEATURE_NONE, UIDL_QPOPPER, uidl_choices,
     "How unique ids look that are not stored in the message. qpopper: 20 characters; md5: 32 hexadecimal digits, Qpopper's old style; "
-    "dovecot: made of X-UID and X-IMAPbase where a message has them, as Dovecot does.")
+    "dovecot: made of X-UID and X-IMAPbase where a message has them, as Dovecot does by default; uw: the same numbers the other way round, as the "
+    "University of Washington's ipop3d does.")
 OPTION_BOOL(update_on_abort, "update-on-abort", CLASS_ANY, FEATURE_NONE, DEFAULT_UPDATE_ON_ABORT,
     "Deletes what was marked although the client vanished without QUIT. RFC 1939 forbids it.")
 OPTION_BOOL(update_status_headers, "update-status-headers", CLASS_ANY, FEATURE_NONE, DEFAULT_UPDATE_STATUS_HEADERS,

@@ -57,6 +57,7 @@ static const struct option_choice uidl_choices[] = {
     {"qpopper", UIDL_QPOPPER, -1, FEATURE_NONE, false},
     {"md5", UIDL_MD5, -1, FEATURE_NONE, false},
     {"dovecot", UIDL_DOVECOT, -1, FEATURE_NONE, false},
+    {"uw", UIDL_UW, -1, FEATURE_NONE, false},
     {NULL, 0, 0, FEATURE_NONE, false},
 };
 

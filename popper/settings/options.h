@@ -77,7 +77,7 @@ enum clear_text {
 enum tls_support { TLS_SUPPORT_NONE, TLS_SUPPORT_STLS, TLS_SUPPORT_ALTERNATE_PORT };
 enum tls_version { TLS_VERSION_DEFAULT, TLS_VERSION_1_2, TLS_VERSION_1_3, TLS_VERSION_ALL };
 enum chunky_writes { CHUNKY_ALWAYS, CHUNKY_NEVER, CHUNKY_TLS };
-enum uidl_format { UIDL_QPOPPER, UIDL_MD5, UIDL_DOVECOT }; /* see mail/uidl.h */
+enum uidl_format { UIDL_QPOPPER, UIDL_MD5, UIDL_DOVECOT, UIDL_UW }; /* see mail/uidl.h */
 enum sandbox_mode { SANDBOX_MODE_ENFORCE, SANDBOX_MODE_LOG, SANDBOX_MODE_OFF };
 
 /* OPTION_auto_delete, ...: the place of an option in the table. */

@@ -125,11 +125,41 @@ def logrotate():
     assert status != 0 or "error" in said, f"logrotate finds nothing wrong with weeekly: {said}"
 
 
+def from_courier():
+    """A Maildir as the real courierpop3d 1.0.16 left it: its names, its courierpop3dsizelist. It said UID1-1795727821 and UID2-1795727821."""
+    site = Site()
+    try:
+        maildir = site.dir / "Maildir"
+        for sub in ("new", "cur", "tmp"):
+            (maildir / sub).mkdir(parents=True)
+        (maildir / "cur" / "1700000001.M1P1.vm:2,S").write_bytes(b"From: a@b\nX-UIDL: old\nSubject: letter 1\n\ntext 1\nFrom here on\n")
+        (maildir / "new" / "1700000002.M1P1.vm").write_bytes(b"From: a@b\r\nSubject: letter 2\r\n\r\ntext 2")
+        (maildir / "new" / "1700000003.M1P1.vm").write_bytes(b"Subject: letter 3, which no client has seen\n\n")
+        (maildir / "courierpop3dsizelist").write_text("/3 3 1795727821\n1700000001.M1P1.vm:2,S 40 1:1795727821:0\n1700000002.M1P1.vm:2, 40 2:1795727821:0\n")
+        made = subprocess.run([sys.executable, SAMPLES / "maildir2mbox", maildir], capture_output=True, check=True).stdout
+        site.fill("alice", made)
+        session = site.open()
+        ids = session.body("UIDL")
+        equal("ids of Courier", ids[:2], [b"1 UID1-1795727821", b"2 UID2-1795727821"])
+        equal("messages", len(ids), 3)
+        equal("message 1", [line for line in session.body("RETR 1") if not line.startswith(b"Status")],
+              [b"From: a@b", b"Subject: letter 1", b"X-UIDL: UID1-1795727821", b"", b"text 1", b">From here on"])
+        assert b"text 2" in session.body("RETR 2")
+        session.quit()
+        made = subprocess.run([sys.executable, SAMPLES / "maildir2mbox", "--dovecot", maildir], capture_output=True, check=True).stdout
+        assert b"X-UIDL: 1700000003.M1P1.vm\n" in made, made
+        made = subprocess.run([sys.executable, SAMPLES / "maildir2mbox", site.dir], capture_output=True, check=False)
+        assert made.returncode == 1 and made.stderr.startswith(b"usage: "), made
+    finally:
+        site.remove()
+
+
 CASES = [
     ("inetd.conf line", lambda: serves("popper.inetd", "nowait.1000", [find("inetd", "openbsd-inetd"), "-i", "CONF"])),
     ("xinetd file", lambda: serves("popper.xinetd", "service pop3", [find("xinetd", "xinetd"), "-dontfork", "-filelog", "/dev/null", "-f", "CONF", "-pidfile", "/run/x"])),
     ("rsyslog snippet", rsyslog),
     ("logrotate file", logrotate),
+    ("maildir2mbox: the ids of Courier", from_courier),
 ]
 
 if __name__ == "__main__":

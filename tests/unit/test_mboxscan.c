@@ -360,7 +360,7 @@ START_TEST(what_an_id_is_made_of)
     static const char file[] = FROM "Received: r\n\tr2\nDate: d\nMessage-Id: m\nSubject: s\nX-Other: o\nStatus: O\n\ntext\n";
     struct msglist a, b;
 
-    for (int format = UIDL_QPOPPER; format <= UIDL_DOVECOT; format++) {
+    for (int format = UIDL_QPOPPER; format <= UIDL_UW; format++) {
         struct mboxscan_rules rules = { .format = (enum uidl_format)format };
 
         for (size_t block = 0; block < 40; block++) {

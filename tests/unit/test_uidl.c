@@ -66,7 +66,10 @@ START_TEST(dovecot_ids_need_both_numbers)
 {
     ck_assert(make(UIDL_DOVECOT, "f", "", NULL, 0x1a2b, 0x5c6d7e8f));
     ck_assert_str_eq(id, "00001a2b5c6d7e8f");
+    ck_assert(make(UIDL_UW, "f", "", NULL, 0x1a2b, 0x5c6d7e8f));
+    ck_assert_str_eq(id, "5c6d7e8f00001a2b");
     ck_assert(!make(UIDL_DOVECOT, "f", "", NULL, 7, 0));
+    ck_assert(!make(UIDL_UW, "f", "", NULL, 7, 0));
     ck_assert(!make(UIDL_DOVECOT, "f", "", NULL, 0, 7));
     ck_assert(!make(UIDL_QPOPPER, "f", "", NULL, 7, 7));
     ck_assert_uint_eq(strlen(id), 20);
@@ -94,13 +97,13 @@ static const struct {
 
 START_TEST(a_stored_id_wins_if_it_is_valid)
 {
-    for (int format = UIDL_QPOPPER; format <= UIDL_DOVECOT; format++) {
+    for (int format = UIDL_QPOPPER; format <= UIDL_UW; format++) {
         bool stored = make(format, "f", "", stored_cases[_i].value, 3, 4);
 
         if (stored_cases[_i].id)
             ck_assert_msg(stored && strcmp(id, stored_cases[_i].id) == 0, "%s: %s", stored_cases[_i].name, id);
         else
-            ck_assert_msg(stored == (format == UIDL_DOVECOT) && strlen(id) >= 16, "%s: %s", stored_cases[_i].name, id);
+            ck_assert_msg(stored == uidl_is_of_imap(format) && strlen(id) >= 16, "%s: %s", stored_cases[_i].name, id);
     }
 }
 END_TEST
