@@ -2,7 +2,8 @@
  * reply: POP3 framing (RFC 1939 section 3, RFC 2449 section 8): status lines with response codes, multi-line bodies.
  *
  * Replies are at most 512 octets with CRLF (RFC 2449): longer text is cut. Whatever the text is made of, the reply
- * stays one line of printable ASCII: control characters become blanks, bytes above 126 become '?'. Nothing is logged
+ * stays one line: control characters become blanks. -ERR is printable ASCII, bytes above 126 become '?'; +OK may carry
+ * a header of a message (EUIDL, XLST), whose bytes pass as they are, as in RETR. Nothing is logged
  * here, and nothing is flushed.
  */
 #ifndef WIRE_REPLY_H
