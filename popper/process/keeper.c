@@ -238,7 +238,7 @@ static struct keeper keeper_of(const struct keeper_start *start)
         .bulldb = { .end = -1 },
         .letter = -1,
         .status = MEM_EXIT_STATUS,
-        .files = { .lock = -1, .next_drop = -1, .open = { .drop = -1, .index = -1, .leftover = -1 } },
+        .files = { .lock = -1, .meeting = -1, .next_drop = -1, .open = { .drop = -1, .index = -1, .leftover = -1 } },
     };
 }
 

@@ -16,7 +16,7 @@
 #include "common/identity.h"
 #include "common/log.h"
 #include "common/mem.h"
-#include "process/sessionlock.h"
+#include "process/keeper_lock.h"
 
 #define NAME_BYTES 512
 
@@ -77,24 +77,10 @@ static int open_place(const struct keeper_files *f, const struct place *place, i
 
 /* ---- at the start */
 
-/* On the index, so that a poll makes no other file; on the temp drop, where Qpopper locked, when there is no place
-   for an index. */
 static enum maildrop_status take_session_lock(struct keeper_files *f, struct strbuf *why)
 {
-    bool takeover = f->settings->takeover_idle > 0;
-    enum sessionlock_result result = SESSIONLOCK_NONE;
+    enum sessionlock_result result = keeper_lock_take(f, why);
 
-    if (f->settings->index) {
-        result = sessionlock_take(&f->places.index, f->uid, takeover, &f->lock, why);
-        f->open.index = f->lock;
-        if (result == SESSIONLOCK_NONE)
-            log_write(errno == EACCES || errno == EROFS || errno == ENOENT ? LOG_INFO : LOG_WARNING, "no index: %s",
-                      why->data);
-    }
-    if (result == SESSIONLOCK_NONE) {
-        result = sessionlock_take(&f->places.file[MAILFILE_TEMPDROP], f->uid, takeover, &f->lock, why);
-        f->lock_is_tempdrop = result == SESSIONLOCK_OK;
-    }
     if (result == SESSIONLOCK_OK)
         return MAILDROP_OK;
     return result == SESSIONLOCK_BUSY ? MAILDROP_BUSY : status_of(errno);
@@ -140,7 +126,7 @@ bool keeper_files_journal_exists(const struct keeper_files *f)
 
 static void find_files(struct keeper_files *f, const struct settings *settings, const struct auth_user *user)
 {
-    *f = (struct keeper_files){ .settings = settings, .user = user, .uid = user->uid, .lock = -1, .next_drop = -1,
+    *f = (struct keeper_files){ .settings = settings, .user = user, .uid = user->uid, .lock = -1, .meeting = -1, .next_drop = -1,
                                 .open = { .drop = -1, .index = -1, .leftover = -1 } };
     places_find(&f->places, settings, user);
     f->open.shown = f->places.file[MAILFILE_DROP].shown;
@@ -586,4 +572,6 @@ void keeper_files_close(struct keeper_files *f)
         close(f->open.drop);
     if (f->lock >= 0)
         close(f->lock);
+    if (f->meeting >= 0)
+        close(f->meeting);
 }

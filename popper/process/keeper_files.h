@@ -25,6 +25,7 @@ struct keeper_files {
     struct maildrop_files open; /* for the session */
     int lock;              /* holds the session lock; the index, or the temp drop where there is no index */
     bool lock_is_tempdrop;
+    int meeting;           /* holds it for services with other directories as well; -1: lock is that file, or none */
     const struct place *leftover; /* where open.leftover was found; NULL none */
     int next_drop;         /* what is to replace M with fast-update; -1 none */
 };

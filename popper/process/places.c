@@ -127,18 +127,21 @@ void places_find(struct places *p, const struct settings *settings, const struct
     const char *index_base = settings->cache_dir ? settings->cache_dir : temp_base;
     char *temp_dir = path_of(temp_base, settings->hash_spool, user->name);
     char *index_dir = path_of(index_base, settings->hash_spool, user->name);
+    char *meeting_dir = path_of(settings->spool_dir, settings->hash_spool, user->name);
 
     memset(p, 0, sizeof *p);
     find_drop(p, settings, user);
     place_in(p, &p->file[MAILFILE_TEMPDROP], temp_dir, fill_pattern(settings->temp_name, user->name),
              temp_base == user->home);
     place_in(p, &p->index, index_dir, fill_pattern(settings->cache_name, user->name), index_base == user->home);
+    place_in(p, &p->meeting, meeting_dir, fill_pattern(".%s.cache", user->name), false);
     if (settings->check_old_spool_loc &&
         (settings->hash_spool > 0 || settings->home_dir_mail || settings->home_dir_misc))
         place_in(p, &p->old_tempdrop, settings->spool_dir, fill_pattern(".%s.pop", user->name), false);
     p->file[MAILFILE_POPBULL].dir = -1;
     mem_free(temp_dir);
     mem_free(index_dir);
+    mem_free(meeting_dir);
 }
 
 static const char *popbull_dir = POPBULL_DIR;
@@ -173,6 +176,7 @@ void places_close(struct places *p)
     for (i = 0; i < MAILFILE_COUNT; i++)
         forget(&p->file[i]);
     forget(&p->index);
+    forget(&p->meeting);
     forget(&p->old_tempdrop);
     forget(&p->old_popbull);
     for (i = 0; i < p->opened_count; i++) {

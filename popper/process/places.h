@@ -26,6 +26,9 @@ struct place {
 struct places {
     struct place file[MAILFILE_COUNT];
     struct place index;
+    /* where the index would be without cache-dir, cache-name, temp-dir and home-dir-misc: services whose settings differ
+       in these meet here for the session lock */
+    struct place meeting;
     /* where a leftover may stand from the time before the spool moved; name NULL: nowhere */
     struct place old_tempdrop;
     struct place old_popbull; /* name NULL: nowhere */

@@ -47,7 +47,7 @@ static void setup(void)
     ck_assert_int_eq(settings_set(settings, options_find("bulldir", 7), bulls, OPTION_FILE, "test", &why), 0);
     user = (struct auth_user){ .name = "alice", .uid = getuid(), .gid = getgid() };
     snprintf(user.home, sizeof user.home, "%s", home);
-    files = (struct keeper_files){ .settings = settings, .user = &user, .uid = user.uid, .lock = -1,
+    files = (struct keeper_files){ .settings = settings, .user = &user, .uid = user.uid, .lock = -1, .meeting = -1,
                                    .open = { .drop = -1, .index = -1, .leftover = -1 } };
     places_set_popbull_dir(NULL);
     places_find(&files.places, settings, &user);

@@ -1,0 +1,56 @@
+/*
+ * keeper_lock: see keeper_lock.h.
+ */
+#include "process/keeper_lock.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/log.h"
+
+static bool same_place(const struct place *a, const struct place *b)
+{
+    return a->dir == b->dir && strcmp(a->name, b->name) == 0;
+}
+
+static bool exists(const struct place *place)
+{
+    return faccessat(place->dir, place->name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+/* Where it cannot be had the mail locks must do. */
+static enum sessionlock_result take_meeting_lock(struct keeper_files *f, bool takeover, struct strbuf *why)
+{
+    const struct place *meeting = &f->places.meeting;
+    enum sessionlock_result result;
+
+    if (f->settings->index && !f->lock_is_tempdrop && same_place(meeting, &f->places.index))
+        return SESSIONLOCK_OK;
+    if (!f->settings->index && !exists(meeting))
+        return SESSIONLOCK_OK;
+    result = sessionlock_take(meeting, f->uid, takeover, &f->meeting, why);
+    if (result == SESSIONLOCK_NONE)
+        log_write(LOG_DEBUG, "no session lock for services with another cache-dir: %s", why->data);
+    return result == SESSIONLOCK_BUSY ? SESSIONLOCK_BUSY : SESSIONLOCK_OK;
+}
+
+enum sessionlock_result keeper_lock_take(struct keeper_files *f, struct strbuf *why)
+{
+    bool takeover = f->settings->takeover_idle > 0;
+    enum sessionlock_result result = SESSIONLOCK_NONE;
+
+    if (f->settings->index) {
+        result = sessionlock_take(&f->places.index, f->uid, takeover, &f->lock, why);
+        f->open.index = f->lock;
+        if (result == SESSIONLOCK_NONE)
+            log_write(errno == EACCES || errno == EROFS || errno == ENOENT ? LOG_INFO : LOG_WARNING, "no index: %s",
+                      why->data);
+    }
+    if (result == SESSIONLOCK_NONE) {
+        result = sessionlock_take(&f->places.file[MAILFILE_TEMPDROP], f->uid, takeover, &f->lock, why);
+        f->lock_is_tempdrop = result == SESSIONLOCK_OK;
+    }
+    return result == SESSIONLOCK_OK ? take_meeting_lock(f, takeover, why) : result;
+}
