@@ -13,18 +13,18 @@ import tempfile
 import time
 
 os.environ.setdefault("PYTHONDONTWRITEBYTECODE", "1")
-from spoolsite import CI, POPPER, ROOT, Site, Skip, equal, need, play  # noqa: E402
+from spoolsite import CI, FORM, POPPER, ROOT, Site, Skip, equal, need, play  # noqa: E402
 import inetd  # noqa: E402
 
 SAMPLES = pathlib.Path(os.environ.get("srcdir", ".")) / "samples"
 
 
 def find(program, package):
-    """Its path; under CI as root it must be there."""
+    """Its path; under CI as root it must be there, but for the runs from an archive (short), which has nothing unpacked."""
     try:
         return inetd.find(program, package)
     except inetd.Skip as reason:
-        assert not (CI and ROOT), f"{reason}"
+        assert not (CI and ROOT and FORM != "short"), f"{reason}"
         raise Skip(str(reason)) from None
 
 
