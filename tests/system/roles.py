@@ -17,7 +17,7 @@ import time
 TESTS = pathlib.Path(os.path.abspath(__file__)).parent.parent
 sys.path.insert(0, str(TESTS / "wire"))
 import mbox  # noqa: E402
-from world import hash_of  # noqa: E402
+from world import features, hash_of  # noqa: E402
 
 ROOT = os.getuid() == 0
 POPPER = pathlib.Path(os.environ.get("POPPER", "popper/popper")).absolute()
@@ -153,6 +153,23 @@ def status(pid):
     return dict(line.split(":", 1) for line in lines)
 
 
+def children(pid):
+    return [int(p) for p in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def memory(pid):
+    """Everything that the process can write to."""
+    found = b""
+    with open(f"/proc/{pid}/mem", "rb") as mem:
+        for line in open(f"/proc/{pid}/maps"):
+            span, rights = line.split()[:2]
+            if "w" in rights:
+                begin, end = (int(x, 16) for x in span.split("-"))
+                mem.seek(begin)
+                found += mem.read(end - begin)
+    return found
+
+
 def ids(pid, field):
     return [int(n) for n in status(pid)[field].split()]
 
@@ -206,6 +223,37 @@ def preauth_is_closed_in(site):
     assert_closed_in(s.child())
     kinds = sorted(v.split(":")[0] for v in descriptors(s.child()).values())
     equal("descriptors", kinds, ["/dev/null", "socket", "socket", "socket"])
+
+
+def saslstate_is_nobody(site):
+    need(ROOT, "not root")
+    need("APOP" in features(POPPER), "the database of secrets is not built")
+    need(not SANITIZED, "sanitizers have memory of their own")
+    database = site.dir / "pop.auth"
+    for words in (["-init"], ["-user", "alice", "tanstaaf"], ["-user", "bob", "never-to-be-seen-here"]):
+        subprocess.run([POPPER.parent / "popauth", "-file", database, *words], stdin=subprocess.DEVNULL, capture_output=True, check=True)
+    with open(site.dir / "conf", "a") as conf:
+        conf.write(f"set apop-file = {database}\n")
+    s = site.open()
+    s.hear()
+    before = set(children(s.process.pid))
+    assert s.say("AUTH SCRAM-SHA-256 biwsbj1hbGljZSxyPXg=").startswith("+ "), "no challenge"  # n,,n=alice,r=x
+    pid, = set(children(s.process.pid)) - before
+    nobody = [line.split(":") for line in open("/etc/passwd") if line.startswith("nobody:")][0]
+    assert_powerless(pid, int(nobody[2]), int(nobody[3]))
+    assert_closed_in(pid)
+    root = os.readlink(f"/proc/{pid}/root")
+    assert root == "/var/empty" or root.startswith("/proc/"), f"root directory: {root}"
+    equal("descriptors", sorted(v.split(":")[0] for v in descriptors(pid).values()), ["/dev/null"] * 3 + ["socket"])
+    client = os.readlink(f"/proc/{min(before)}/fd/0")
+    assert client not in descriptors(pid).values(), "it holds the client's connection"
+    # alice's secret and nothing else; the monitor holds neither, nor does preauth.
+    assert b"tanstaaf" in memory(pid), "this test looks in the wrong place"
+    assert b"never-to-be-seen-here" not in memory(pid) and bytes(b ^ 0xff for b in b"never-to-be-seen-here") not in memory(pid), "bob's secret"
+    for other in (s.process.pid, *before):
+        assert b"tanstaaf" not in memory(other) and bytes(b ^ 0xff for b in b"tanstaaf") not in memory(other), f"{other} has the secret"
+    assert s.say("*").startswith("-ERR"), "cancelled"
+    wait_until(lambda: set(children(s.process.pid)) == before, "the end of the process")
 
 
 def session_in_an_open_spool(site):
@@ -455,6 +503,7 @@ def several_users_of_the_spool(site):
 CASES = [
     ("before the login nobody speaks to the client", preauth_is_nobody, {}),
     ("before the login everything is closed", preauth_is_closed_in, {}),
+    ("during AUTH one process without rights has one user's record", saslstate_is_nobody, {}),
     ("after the login nothing runs as root, in a spool 1777", session_in_an_open_spool, {}),
     ("in a spool root:mail 2775 only the keeper has the group, saved", session_in_a_group_spool,
      {"spool_mode": 0o2775, "spool_gid": MAIL_GID}),

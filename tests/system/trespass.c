@@ -29,6 +29,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "auth/sasl.h"
 #include "common/gdbmfile.h"
 #include "common/maillock.h"
 #include "mail/filecalls.h"
@@ -374,6 +375,14 @@ PASS(enum proxyheader_result, proxyheader_parse,
     if (n > 0)
         trespass("proxyreader");
     return __real_proxyheader_parse(bytes, n, more_r, client_r, why);
+}
+
+/* A client's message of AUTH is there, and the user's record. */
+PASS(enum sasl_outcome, sasl_step,
+     (struct sasl_exchange *exchange, const char *token, size_t n, struct strbuf *reply, struct strbuf *why))
+{
+    trespass("saslstate");
+    return __real_sasl_step(exchange, token, n, reply, why);
 }
 
 /* The session asked for the locks. */

@@ -5,10 +5,12 @@ to who they are. Prints TAP.
 
 As anybody it shows the sandboxes, as root (CI) who everybody is, too, in a spool 1777 and in one root:mail 2775.
 """
+import base64
 import contextlib
 import errno
 import os
 import pathlib
+import re
 import shutil
 import socket
 import ssl
@@ -21,7 +23,9 @@ from spoolsite import FORM, MAIL_GID, POPPER, ROOT, SANITIZED, Site, equal, need
 import mbox
 from play import readable_by_others
 from recover import interrupt
+import saslclient
 from tlsclient import HOST, make_certificate
+from world import features
 
 BUILT = pathlib.Path(os.environ.get("POPPER", "popper/popper")).absolute()
 CONFIG = BUILT.parent.parent / "config.h"
@@ -137,12 +141,22 @@ def inside_tls(client):
     return [client.say("CAPA"), client.hear()]
 
 
+def by_auth(client):
+    greeting = client.hear()
+    assert greeting.startswith("+OK"), "no greeting"
+    stamp = re.search("<.*>", greeting)[0]
+    assert client.say("AUTH CRAM-MD5").startswith("+ "), "no challenge"
+    reply = client.say(base64.b64encode(saslclient.cram_md5(stamp.encode(), b"alice", b"tanstaaf")).decode())
+    return [reply, client.say("QUIT"), client.hear()]
+
+
 SANDBOXES = {
     # role: how the client goes on, options, what the client says first, the record
     "preauth": (before_login, [], b"", "client 127.0.0.1: the preauth process was killed by the sandbox"),
     "proxyreader": (before_login, ["proxy-networks = 127.0.0.1"], b"PROXY TCP4 127.0.0.1 127.0.0.1 4711 110\r\n",
                     "client 127.0.0.1: the preauth process was killed by the sandbox"),
     "tlsrelay": (inside_tls, ["tls-support = stls"], b"", "client 127.0.0.1: the tlsrelay process was killed by the sandbox"),
+    "saslstate": (by_auth, ["apop-file = {dir}/pop.auth"], b"", "the saslstate process was killed by the sandbox"),
     "session": (after_login, [], b"", "session of alice: the session process was killed by the sandbox"),
     "update": (until_quit, [], b"", "session of alice: the session process was killed by the sandbox"),
 }
@@ -155,6 +169,12 @@ def options_of(site_options):
         if not hasattr(inside_tls, "certificate"):
             inside_tls.certificate, inside_tls.key = make_certificate(traitor.directory.name)
         site_options = [*site_options, f"tls-server-cert-file = {inside_tls.certificate}", f"tls-private-key-file = {inside_tls.key}"]
+    if any("apop-file" in option for option in site_options):
+        need("APOP" in features(POPPER), "the database of secrets is not built")
+        database = pathlib.Path(traitor.directory.name) / "pop.auth"
+        for words in (["-init"], ["-user", "alice", "tanstaaf"]):
+            subprocess.run([BUILT.parent / "popauth", "-file", database, *words], stdin=subprocess.DEVNULL, capture_output=True, check=True)
+        site_options = [option.format(dir=traitor.directory.name) for option in site_options]
     return site_options
 
 
@@ -176,7 +196,7 @@ def dies(role, spool):
             equal(f"{call}: attempts", attempts, 1)
             assert not returned, f"{call} came back with error {error} ({os.strerror(error)})"
             assert not pathlib.Path(f"/proc/{pid}").exists(), f"{call}: process {pid} lives"
-            equal(f"{call}: exit status of the server", status, 0 if role == "proxyreader" else 75)
+            equal(f"{call}: exit status of the server", status, 0 if role in ("proxyreader", "saslstate") else 75)
             equal(f"{call}: the end of the connection", heard[-1], "")
             assert record in site.log(), f"{call}: no record {record!r} in {site.log()}"
             equal(f"{call}: the maildrop", site.drop().read_bytes(), BEFORE)

@@ -647,6 +647,44 @@ START_TEST(seed_is_made_once)
 }
 END_TEST
 
+/* Somebody or nobody: the same salt each time, another one for each name and kind; there is one for every text. */
+START_TEST(salts_stay)
+{
+    struct apopdb_user alice, again, nobody, after;
+    unsigned char none[SCRAM_SALT_NEW] = { 0 };
+
+    make_fixture(path);
+    if (_i == 1)
+        set_secret("carol", "c");
+    alice = found("alice");
+    again = found("alice");
+    nobody = found("nobody");
+    ck_assert(alice.present && !nobody.present);
+    ck_assert_mem_eq(alice.salt, again.salt, sizeof alice.salt);
+    ck_assert_mem_ne(alice.salt, nobody.salt, sizeof alice.salt);
+    ck_assert_mem_ne(alice.salt[SCRAM_SHA1], alice.salt[SCRAM_SHA256], SCRAM_SALT_NEW);
+    ck_assert_mem_ne(nobody.salt[SCRAM_SHA1], none, SCRAM_SALT_NEW);
+    ck_assert_mem_ne(found("").salt[SCRAM_SHA1], none, SCRAM_SALT_NEW);
+    ck_assert_mem_ne(found("\1strange\377").salt[SCRAM_SHA1], none, SCRAM_SALT_NEW);
+    /* With a seed they outlive changes, of the user and of others. */
+    set_secret("alice", "another");
+    after = found("alice");
+    ck_assert_int_eq(memcmp(alice.salt, after.salt, sizeof alice.salt) == 0, _i == 1);
+}
+END_TEST
+
+START_TEST(salts_differ_between_databases)
+{
+    struct apopdb_user one, two;
+
+    ck_assert_int_eq(apopdb_create(path, geteuid(), getegid(), false, 0, &why), APOPDB_OK);
+    one = found("alice");
+    ck_assert_int_eq(apopdb_create(path, geteuid(), getegid(), true, 0, &why), APOPDB_OK);
+    two = found("alice");
+    ck_assert_mem_ne(one.salt, two.salt, sizeof one.salt);
+}
+END_TEST
+
 static struct strbuf listed = STRBUF_INIT(10000);
 static int list_most;
 
@@ -1020,6 +1058,8 @@ int main(void)
     tcase_add_test(tc, deleted_is_gone);
     tcase_add_test(tc, scram_leaves_nothing_worth_stealing);
     tcase_add_test(tc, seed_is_made_once);
+    tcase_add_loop_test(tc, salts_stay, 0, 2);
+    tcase_add_test(tc, salts_differ_between_databases);
     tcase_add_test(tc, everybody_is_listed_once);
     tcase_add_test(tc, many_users);
     tcase_add_test(tc, full_disk_changes_nothing);
