@@ -60,18 +60,23 @@ static int check(const char *path, const struct stat *st, struct strbuf *why)
     return 0;
 }
 
+int module_path(const char *name, char *path, struct strbuf *why)
+{
+    struct stat st;
+
+    path[0] = '\0';
+    if (!find(name, path, PATH_MAX, &st))
+        return strbuf_fail(why, "%s is missing: %s; install it, it belongs to popper", path[0] ? path : name, strerror(errno));
+    return check(path, &st, why);
+}
+
 const void *module_find(const char *name, const char *symbol, struct strbuf *why)
 {
-    char path[PATH_MAX] = "";
-    struct stat st;
+    char path[PATH_MAX];
     const void *found = NULL;
     void *module;
 
-    if (!find(name, path, sizeof path, &st)) {
-        strbuf_fail(why, "%s is missing: %s; install it, it belongs to popper", path[0] ? path : name, strerror(errno));
-        return NULL;
-    }
-    if (check(path, &st, why) < 0)
+    if (module_path(name, path, why) < 0)
         return NULL;
     module = dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
     if (module)

@@ -15,4 +15,7 @@
    sandbox. */
 const void *module_find(const char *name, const char *symbol, struct strbuf *why);
 
+/* The path of a program that belongs to us and stands in the same places, in path[PATH_MAX]. 0, or -1 and why. */
+int module_path(const char *name, char *path, struct strbuf *why);
+
 #endif

@@ -266,7 +266,14 @@ AS_IF([test "$with_seccomp" != no],
 POPPER_PART([sandbox (libseccomp)], [WITH_SANDBOX], [$popper_sandbox], [])
 AM_CONDITIONAL([SANDBOX], [test "$popper_sandbox" = yes])
 
-POPPER_PART([XMANGLE (GMime)], [WITH_GMIME], [no], [ (not yet)])
+dnl Only popper-mangle is linked with these.
+AC_ARG_WITH([gmime], [AS_HELP_STRING([--without-gmime], [no XMANGLE, even when GMime 3 and libxml2 are there])], [], [with_gmime=auto])
+popper_mangle=no
+AS_IF([test "$with_gmime" != no],
+  [PKG_CHECK_MODULES([MANGLE], [gmime-3.0 >= 3.2 libxml-2.0 >= 2.9 glib-2.0 >= 2.60], [popper_mangle=yes],
+    [AS_IF([test "$with_gmime" != auto], [AC_MSG_ERROR([--with-gmime: install libgmime-3.0-dev and libxml2-dev])])])])
+POPPER_PART([XMANGLE (GMime, libxml2)], [WITH_GMIME], [$popper_mangle], [])
+AM_CONDITIONAL([MANGLE], [test "$popper_mangle" = yes])
 
 # No library belongs to these: whoever writes one puts yes here.
 POPPER_PART([standalone mode], [WITH_STANDALONE], [yes], [])

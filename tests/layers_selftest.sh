@@ -80,6 +80,7 @@ offence 'only its one room knows PAM' popper/process/monitor.c '#ifdef HAVE_PAM\
 offence 'only its one room knows Kerberos' popper/auth/auth.c '#include <krb5.h>\n'
 offence 'only its one room knows gdbm' popper/popauth.c '#include <gdbm.h>\n'
 offence 'only its one room knows GMime' popper/mail/msgsend.c '#include <gmime/gmime.h>\n'
+offence 'only its one room knows libxml2' popper/mail/mangle_text.c '#include <libxml/parser.h>\n'
 offence 'only its one room knows ONC RPC' popper/auth/auth.c '#include <rpc/rpc.h>\n'
 offence 'only its one room knows GNU SASL' popper/protocol/cmd_auth.c '#include <gsasl.h>\n'
 offence 'only its one room knows seccomp' popper/process/session.c '#include <linux/seccomp.h>\n'

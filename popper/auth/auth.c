@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include "auth/auth_passwd.h"
@@ -168,6 +169,7 @@ struct login {
     struct policy_facts facts;
     struct auth_account account;
     struct apopdb_user secrets;
+    bool no_mime;
     struct strbuf trouble; /* why the database of secrets cannot be used */
     struct strbuf said;    /* what PAM says about the proof; empty: nothing */
 };
@@ -218,6 +220,34 @@ static void look_up(struct login *login, const char *given)
     login->facts.secrets = find_secrets(login);
 }
 
+/* Whether it ended so; it does not any more. */
+static bool cut_ending(char *name, const char *ending)
+{
+    size_t n = strlen(name), m = strlen(ending);
+
+    if (n < m || strcasecmp(name + n - m, ending) != 0)
+        return false;
+    name[n - m] = '\0';
+    return true;
+}
+
+/* Who it is and how he wants his mail, for all ways to log in. */
+static void read_name(struct login *login, const char *given)
+{
+    const struct settings *settings = login->settings;
+    char *name = mem_strdup(given);
+
+    if (settings->xmangle && options_feature_built(FEATURE_GMIME)) {
+        login->no_mime = cut_ending(name, AUTH_NO_MIME);
+        if (settings->trim_domain && !login->no_mime) {
+            name[strcspn(name, "@")] = '\0';
+            login->no_mime = cut_ending(name, AUTH_NO_MIME);
+        }
+    }
+    look_up(login, name);
+    mem_free(name);
+}
+
 static void begin(struct login *login, const struct settings *settings, const struct auth_attempt *attempt)
 {
     memset(login, 0, sizeof *login);
@@ -226,7 +256,7 @@ static void begin(struct login *login, const struct settings *settings, const st
     login->said = (struct strbuf)STRBUF_INIT(STRBUF_WHY_MAX);
     login->facts.how = attempt->how;
     policy_connection_of(settings, attempt->tls, attempt->local, &login->facts.at);
-    look_up(login, attempt->name);
+    read_name(login, attempt->name);
 }
 
 static void finish(struct login *login)
@@ -376,6 +406,7 @@ enum auth_verdict auth_check(const struct settings *settings, const struct auth_
     decision = policy_decide(&login.facts);
     explain(&login, decision.reason, reason);
     *user_r = login.account.user;
+    user_r->no_mime = login.no_mime;
     decision.verdict = final_verdict(&login, decision.verdict);
     decision.verdict = pamlink_finish(settings, decision.verdict, reason);
     finish(&login);
@@ -399,5 +430,6 @@ void auth_look_up(const struct settings *settings, const struct auth_attempt *at
     memcpy(prospect_r->name, login.name, sizeof prospect_r->name);
     prospect_r->secrets = login.secrets;
     *user_r = login.account.user;
+    user_r->no_mime = login.no_mime;
     finish(&login);
 }

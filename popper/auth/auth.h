@@ -30,6 +30,7 @@ struct auth_user {
     gid_t gid;
     char home[AUTH_HOME_MAX];      /* absolute */
     bool is_virtual;               /* from a passwd-file: no supplementary groups are looked up */
+    bool no_mime;                  /* he added AUTH_NO_MIME to his name */
 };
 
 enum auth_verdict {
@@ -60,6 +61,10 @@ struct auth_attempt {
     const char *rhost;    /* for PAM: the client's address; NULL: not known */
     bool tls, local;      /* the connection: inside TLS, from this host itself */
 };
+
+/* Behind a name, in any case, before or after the domain that trim-domain cuts: asks for all mail as plain text (facts
+   page 5.5). Not part of the name, unless xmangle is off or not built. */
+#define AUTH_NO_MIME "-no-mime"
 
 /* Applies trim-domain and downcase-user and checks the syntax [A-Za-z0-9_][A-Za-z0-9._@+-]{0,63} without "..".
    False: this can be nobody's name (still goes through the motions in auth_check); name_r is "". */

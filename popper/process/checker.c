@@ -50,6 +50,7 @@ static void send_verdict(int end, enum auth_verdict verdict, const struct auth_u
         privmsg_put_text(&m, user->home);
         privmsg_put_number(&m, user->is_virtual);
         privmsg_put_number(&m, stays);
+        privmsg_put_number(&m, user->no_mime);
     }
     privmsg_send(end, &m);
     privmsg_free(&m);
@@ -176,6 +177,7 @@ static enum auth_verdict read_verdict(const struct settings *settings, struct pr
     take_text(m, user_r->home, sizeof user_r->home);
     user_r->is_virtual = privmsg_get_number(m) == 1;
     *stays_r = privmsg_get_number(m) == 1;
+    user_r->no_mime = privmsg_get_number(m) == 1;
     user_r->uid = (uid_t)uid;
     user_r->gid = (gid_t)gid;
     if (!privmsg_complete(m) || !is_sane(settings, user_r, uid, gid)) {

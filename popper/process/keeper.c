@@ -70,6 +70,7 @@ static struct session_start session_start_of(const struct keeper *k, enum maildr
         .unread = k->start->unread, .unread_count = k->start->unread_count, .auth_ns = k->start->auth_ns,
         .keeper_pid = getpid(),
         .files = k->files.open, .status = status, .why = why->data, .tls = k->start->relay->pid > 0, .sasl = k->start->sasl,
+        .no_mime = k->start->user->no_mime,
     };
 }
 
@@ -236,6 +237,7 @@ static struct keeper keeper_of(const struct keeper_start *start)
         .settings = settings_clone(start->settings),
         .end = -1,
         .bulldb = { .end = -1 },
+        .mangler = MANGLER_INIT,
         .letter = -1,
         .status = MEM_EXIT_STATUS,
         .files = { .lock = -1, .meeting = -1, .next_drop = -1, .open = { .drop = -1, .index = -1, .leftover = -1 } },
@@ -244,6 +246,7 @@ static struct keeper keeper_of(const struct keeper_start *start)
 
 static void close_all(struct keeper *k)
 {
+    mangler_end(&k->mangler);
     if (k->letter >= 0)
         close(k->letter);
     if (k->lock)

@@ -221,6 +221,45 @@ static void serve_xmit_send(struct keeper *k, struct privmsg *m)
     strbuf_free(&why);
 }
 
+static void serve_mangle_open(struct keeper *k, struct privmsg *m)
+{
+    struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
+    uint64_t octets = privmsg_get_number(m);
+    int fd = -1;
+
+    if (!privmsg_complete(m))
+        return;
+    errno = EPERM;
+    if (k->settings->xmangle)
+        fd = mangler_input(&k->mangler, octets, &why);
+    else
+        strbuf_fail(&why, "xmangle is off");
+    answer_file(k, fd < 0 ? (errno ? errno : EIO) : 0, &why, fd);
+    strbuf_free(&why);
+}
+
+static void serve_mangle(struct keeper *k, struct privmsg *m)
+{
+    struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
+    struct privmsg answer;
+    uint64_t octets = privmsg_get_number(m), header = 0;
+    const char *wanted = privmsg_get_text(m, MANGLER_TEXT_MAX);
+    int fd;
+
+    if (!privmsg_complete(m))
+        return;
+    fd = mangler_convert(&k->mangler, k->settings, k->start->user->name, octets, wanted, &header, &why);
+    privmsg_init(&answer, REQUEST_ANSWER);
+    privmsg_put_number(&answer, (uint64_t)(fd >= 0 ? 0 : errno ? errno : EIO));
+    privmsg_put_text(&answer, fd >= 0 ? "" : why.data);
+    privmsg_put_number(&answer, header);
+    if (fd >= 0)
+        privmsg_put_fd(&answer, fd);
+    privmsg_send(k->end, &answer);
+    privmsg_free(&answer); /* and closes fd */
+    strbuf_free(&why);
+}
+
 static void serve_settle(struct keeper *k, struct privmsg *m)
 {
     uint64_t ms = privmsg_get_number(m);
@@ -277,6 +316,8 @@ static const struct row rows[] = {
     { REQUEST_SYNC_DIR, WHEN_OPEN, serve_sync_dir },
     { REQUEST_XMIT_OPEN, WHEN_OPEN, serve_xmit_open },
     { REQUEST_XMIT_SEND, WHEN_OPEN, serve_xmit_send },
+    { REQUEST_MANGLE_OPEN, WHEN_OPEN, serve_mangle_open },
+    { REQUEST_MANGLE, WHEN_OPEN, serve_mangle },
     { REQUEST_SETTLE, WHEN_OPEN, serve_settle },
     { REQUEST_NOTE_BULLETIN, WHEN_OPEN, serve_note_bulletin },
     { REQUEST_DONE, WHEN_EVER, serve_done },

@@ -13,6 +13,7 @@
 #include "process/keeper.h"
 #include "process/keeper_bulletins.h"
 #include "process/keeper_files.h"
+#include "process/mangler.h"
 
 /* What a keeper holds; keeper.c makes it and closes all of it. */
 struct keeper {
@@ -24,6 +25,7 @@ struct keeper {
     char *no_bulldb;            /* why a database that should be there cannot be used; or NULL */
     struct maillock *lock;
     int end;                    /* our end to the child */
+    struct mangler mangler;
     int letter;                 /* file of XTND XMIT, -1 */
     unsigned records;
     struct strbuf *complaint;   /* the last error that the child logged, for who waits for recovery; NULL */

@@ -35,6 +35,8 @@ const char *request_name(uint32_t type)
         [REQUEST_XMIT_OPEN] = "XMIT_OPEN",
         [REQUEST_XMIT_SEND] = "XMIT_SEND",
         [REQUEST_NOTE_BULLETIN] = "NOTE_BULLETIN",
+        [REQUEST_MANGLE_OPEN] = "MANGLE_OPEN",
+        [REQUEST_MANGLE] = "MANGLE",
         [REQUEST_DONE] = "DONE",
         [REQUEST_STLS] = "STLS", [REQUEST_ESTABLISHED] = "ESTABLISHED", [REQUEST_SETTLE] = "SETTLE",
         [REQUEST_SASL_START] = "SASL_START", [REQUEST_SASL_STEP] = "SASL_STEP", [REQUEST_SASL_CANCEL] = "SASL_CANCEL",
@@ -248,6 +250,38 @@ int request_xmit_send(void *context, struct strbuf *why)
     (void)context;
     privmsg_init(&m, REQUEST_XMIT_SEND);
     return ask_whether_done(&m, why);
+}
+
+int request_mangle_open(void *context, uint64_t octets, struct strbuf *why)
+{
+    struct privmsg m;
+
+    (void)context;
+    privmsg_init(&m, REQUEST_MANGLE_OPEN);
+    privmsg_put_number(&m, octets);
+    return ask_for_descriptor(&m, why);
+}
+
+int request_mangle(void *context, uint64_t octets, const char *wanted, uint64_t *header_r, struct strbuf *why)
+{
+    struct privmsg m;
+    int error, fd;
+
+    (void)context;
+    privmsg_init(&m, REQUEST_MANGLE);
+    privmsg_put_number(&m, octets);
+    privmsg_put_text(&m, wanted);
+    if (request_ask(asking.end, &m) < 0)
+        return keeper_lost(why);
+    error = (int)privmsg_get_number(&m);
+    strbuf_fail(why, "%s", privmsg_get_text(&m, STRBUF_WHY_MAX));
+    *header_r = privmsg_get_number(&m);
+    fd = error == 0 && privmsg_complete(&m) ? m.fd : -1;
+    if (fd >= 0)
+        m.fd = -1;
+    privmsg_free(&m);
+    errno = error;
+    return fd >= 0 || error ? fd : keeper_lost(why);
 }
 
 static int ask_about(enum request type, enum mailfile which, struct strbuf *why)

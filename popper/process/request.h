@@ -33,6 +33,10 @@ enum request {
     REQUEST_XMIT_OPEN,    /* nothing; answer as OPEN: a new file for a message of XTND XMIT */
     REQUEST_XMIT_SEND,    /* nothing; answer as REMOVE: mail-command has run on that file */
     REQUEST_NOTE_BULLETIN, /* number of the last one; answer as REMOVE */
+    REQUEST_MANGLE_OPEN,  /* number octets; answer as OPEN: a memory file for a message */
+    /* number octets in it, text what the client wants; answer: number errno (EINVAL: no such charset), text why, number
+       octets of the header, the descriptor of the result when errno is 0 */
+    REQUEST_MANGLE,
     REQUEST_DONE,         /* number exit status; no answer */
     REQUEST_STLS,         /* nothing; answer: number 1 and the descriptor that replaces the client's, or number 0 */
     REQUEST_ESTABLISHED,  /* from the TLS relay: bytes tls-exporter, bytes tls-server-end-point; no answer */
@@ -78,5 +82,9 @@ void request_mailhost(struct mailhost *host, int end, const char *shown);
 /* transaction.h's xmit_open and xmit_send over the same end as the mailhost. */
 int request_xmit_open(void *context, struct strbuf *why);
 int request_xmit_send(void *context, struct strbuf *why);
+
+/* transaction.h's mangle_open and mangle, likewise. */
+int request_mangle_open(void *context, uint64_t octets, struct strbuf *why);
+int request_mangle(void *context, uint64_t octets, const char *wanted, uint64_t *header_r, struct strbuf *why);
 
 #endif

@@ -45,8 +45,17 @@ static const struct {
     [SANDBOX_RELAY] = { "tlsrelay", 16, FILTER(relay, enforce), FILTER(relay, log) },
     [SANDBOX_SESSION] = { "session", 64, FILTER(session, enforce), FILTER(session, log) },
     [SANDBOX_SASL] = { "saslstate", 16, FILTER(sasl, enforce), FILTER(sasl, log) },
-    [SANDBOX_HELPER] = { "helper", 16, FILTER(helper, enforce), FILTER(helper, log) },
+    [SANDBOX_MANGLER] = { "mangler", 16, FILTER(mangler, enforce), FILTER(mangler, log) },
 };
+
+bool sandbox_instrumented(void)
+{
+#ifdef SANDBOX_INSTRUMENTED
+    return true;
+#else
+    return false;
+#endif
+}
 
 bool sandbox_built(void)
 {

@@ -18,7 +18,8 @@ enum sandbox_role {
     SANDBOX_RELAY,    /* tlsrelay: two sockets, poll */
     SANDBOX_SESSION,  /* client, privmsg, and the files it was handed: also recovery */
     SANDBOX_SASL,     /* saslstate: computes and answers over privmsg */
-    SANDBOX_HELPER,   /* computes and answers on one descriptor: MIME worker */
+    SANDBOX_MANGLER,  /* computes on files that it is handed and answers with one: what it cannot open is refused, not deadly,
+                         since libraries try */
     SANDBOX_ROLES
 };
 
@@ -28,6 +29,9 @@ int sandbox_enter(enum sandbox_role role, enum sandbox_mode mode, struct strbuf 
 
 /* The filters of this build are real: libseccomp was there and no sanitizer or coverage needs more than they allow. */
 bool sandbox_built(void);
+
+/* Built with sanitizers or for coverage, which need memory without end and files at their own times. */
+bool sandbox_instrumented(void);
 
 const char *sandbox_role_name(enum sandbox_role role); /* "preauth", ... */
 

@@ -38,14 +38,20 @@ static const int *const nothing_more = LIST(SCMP_SYS(getppid));
 /* After STLS the relay's stream takes the place of the client's descriptors. */
 static const int *const replaces_descriptors = LIST(SCMP_SYS(getppid), SCMP_SYS(dup2), SCMP_SYS(dup3));
 
+/* The MIME worker reads and maps messages and makes memory files. Nothing else from `files`. */
+static const int *const mangles = LIST(SCMP_SYS(memfd_create), SCMP_SYS(fstat), SCMP_SYS(lseek));
+
+/* Deadly for all but it: a library that is asked for a charset that it does not know tries to open something. */
+static const int *const opens = LIST(SCMP_SYS(open), SCMP_SYS(openat), SCMP_SYS(memfd_create));
+
 /* An attempt at one of these is an attack or a serious mistake: the process dies. */
-static const int *const deadly = LIST(SCMP_SYS(open), SCMP_SYS(openat), SCMP_SYS(openat2), SCMP_SYS(creat), SCMP_SYS(open_by_handle_at),
+static const int *const deadly = LIST(SCMP_SYS(openat2), SCMP_SYS(creat), SCMP_SYS(open_by_handle_at),
     SCMP_SYS(execve), SCMP_SYS(execveat), SCMP_SYS(socket), SCMP_SYS(socketpair), SCMP_SYS(connect), SCMP_SYS(bind), SCMP_SYS(listen), SCMP_SYS(accept),
     SCMP_SYS(accept4), SCMP_SYS(ptrace), SCMP_SYS(process_vm_readv), SCMP_SYS(process_vm_writev), SCMP_SYS(kill), SCMP_SYS(tkill), SCMP_SYS(tgkill),
     SCMP_SYS(rt_sigqueueinfo), SCMP_SYS(rt_tgsigqueueinfo), SCMP_SYS(pidfd_open), SCMP_SYS(pidfd_send_signal), SCMP_SYS(pidfd_getfd), SCMP_SYS(fork), SCMP_SYS(vfork),
     SCMP_SYS(clone), SCMP_SYS(clone3), SCMP_SYS(setuid), SCMP_SYS(setgid), SCMP_SYS(setreuid), SCMP_SYS(setregid), SCMP_SYS(setresuid),
     SCMP_SYS(setresgid), SCMP_SYS(setfsuid), SCMP_SYS(setfsgid), SCMP_SYS(setgroups), SCMP_SYS(capset), SCMP_SYS(chroot), SCMP_SYS(mount),
-    SCMP_SYS(umount2), SCMP_SYS(unshare), SCMP_SYS(setns), SCMP_SYS(bpf), SCMP_SYS(io_uring_setup), SCMP_SYS(keyctl), SCMP_SYS(add_key), SCMP_SYS(memfd_create),
+    SCMP_SYS(umount2), SCMP_SYS(unshare), SCMP_SYS(setns), SCMP_SYS(bpf), SCMP_SYS(io_uring_setup), SCMP_SYS(keyctl), SCMP_SYS(add_key),
     SCMP_SYS(link), SCMP_SYS(linkat), SCMP_SYS(symlink), SCMP_SYS(symlinkat), SCMP_SYS(rename), SCMP_SYS(renameat), SCMP_SYS(renameat2),
     SCMP_SYS(unlink), SCMP_SYS(unlinkat), SCMP_SYS(chmod), SCMP_SYS(fchmodat), SCMP_SYS(chown), SCMP_SYS(lchown), SCMP_SYS(fchownat), SCMP_SYS(truncate));
 
@@ -111,6 +117,8 @@ static void make(const char *name, const int *calls, bool with_files, bool enfor
     add_limited(filter, with_files);
     if (enforce)
         add_all(filter, SCMP_ACT_KILL_PROCESS, deadly);
+    if (enforce && calls != mangles)
+        add_all(filter, SCMP_ACT_KILL_PROCESS, opens);
     print_filter(filter, name, enforce ? "enforce" : "log");
     seccomp_release(filter);
 }
@@ -123,7 +131,7 @@ int main(void)
         make("relay", nothing_more, false, enforce);
         make("session", files, true, enforce);
         make("sasl", nothing_more, false, enforce);
-        make("helper", nothing_more, false, enforce);
+        make("mangler", mangles, true, enforce);
     }
     return 0;
 }

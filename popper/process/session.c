@@ -213,6 +213,9 @@ static int serve(struct session *s)
         .xmit_open = request_xmit_open,
         .xmit_send = request_xmit_send,
         .sasl = start->sasl,
+        .mangle_open = request_mangle_open,
+        .mangle = request_mangle,
+        .no_mime = start->no_mime,
     };
     enum maildrop_status status;
     enum command_end end;

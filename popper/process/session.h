@@ -24,6 +24,7 @@ struct session_start {
     pid_t keeper_pid;
     struct maildrop_files files;
     const char *sasl;            /* what CAPA says about AUTH */
+    bool no_mime;                /* the user wants everything as plain text */
     bool tls;                    /* the client is behind a TLS relay */
     enum maildrop_status status; /* not OK: the keeper could not open the maildrop; only that is said to the client */
     const char *why;

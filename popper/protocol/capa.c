@@ -6,6 +6,8 @@
 #include <config.h>
 #include <time.h>
 
+#include "protocol/cmd_mangle.h"
+
 #include "auth/policy.h"
 
 bool capa_user_possible(const struct settings *settings)
@@ -51,6 +53,8 @@ void capa_list(const struct capa *capa, const struct settings *settings, struct 
     else
         outbuf_addf(out, "EXPIRE %d\r\n", expire);
     outbuf_adds(out, "UIDL\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\nPIPELINING\r\n");
+    if (cmd_mangle_offered(settings))
+        outbuf_adds(out, "X-MANGLE\r\n");
     outbuf_adds(out, "X-MACRO\r\n");
     add_local_time(out);
     if (capa->stls_allowed)

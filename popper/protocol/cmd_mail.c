@@ -10,9 +10,14 @@
 #include "common/log.h"
 #include "mail/msgsend.h"
 #include "protocol/capa.h"
+#include "protocol/cmd_mangle.h"
 #include "protocol/cmd_xtnd.h"
 #include "protocol/stats.h"
 #include "protocol/transaction.h"
+
+#define LIST_USAGE "LIST [msg]"
+#define RETR_USAGE "RETR msg"
+#define TOP_USAGE "TOP msg lines"
 
 /* ---- message numbers */
 
@@ -63,11 +68,16 @@ static enum command_event run_stat(void *state, const struct command *command, s
 
 static enum command_event run_list(void *state, const struct command *command, struct answer *answer)
 {
-    const struct transaction *t = state;
+    struct transaction *t = state;
     const struct message *m;
     uint64_t number, count, octets, hidden;
+    size_t arguments;
 
-    if (command->count == 0) {
+    if (cmd_mangle_modifier(t, command, 0, 1, LIST_USAGE, &arguments, answer) != COMMAND_OK)
+        return COMMAND_ERR;
+    if (t->mangle && transaction_ready(t, answer) != COMMAND_OK)
+        return COMMAND_ERR_END;
+    if (arguments == 0) {
         msglist_totals(t->list, &count, &octets, &hidden);
         command_say(answer, "%" PRIu64 " visible messages (%" PRIu64 " octets)", count, octets);
         return COMMAND_OK_BODY;
@@ -75,14 +85,18 @@ static enum command_event run_list(void *state, const struct command *command, s
     m = find_plain(t, command, &number, answer);
     if (!m)
         return COMMAND_ERR;
+    if (t->mangle)
+        return cmd_mangle_size(t, number, answer);
     return command_say(answer, "%" PRIu64 " %" PRIu64, number, m->octets);
 }
 
 static enum command_event body_list(void *state, const struct command *command, struct outbuf *out)
 {
-    const struct transaction *t = state;
+    struct transaction *t = state;
 
     (void)command;
+    if (t->mangle)
+        return cmd_mangle_list(t, out);
     for (uint64_t number = 1; number <= t->list->visible && !out->failed; number++) {
         const struct message *m = msglist_get(t->list, number);
 
@@ -177,15 +191,29 @@ static enum command_event send_message(struct transaction *t, uint64_t lines, st
     return COMMAND_CLOSE;
 }
 
+/* Who logged in with -no-mime wants it of every message. */
+static bool wants_text(struct transaction *t)
+{
+    if (!t->mangle && t->asks->no_mime && cmd_mangle_offered(t->settings))
+        t->mangle = "XMANGLE";
+    return t->mangle != NULL;
+}
+
 static enum command_event run_retr(void *state, const struct command *command, struct answer *answer)
 {
     struct transaction *t = state;
-    const struct message *m = find_plain(t, command, &t->number, answer);
+    const struct message *m;
+    size_t arguments;
 
+    if (cmd_mangle_modifier(t, command, 1, 1, RETR_USAGE, &arguments, answer) != COMMAND_OK)
+        return COMMAND_ERR;
+    m = find_plain(t, command, &t->number, answer);
     if (!m)
         return COMMAND_ERR;
     if (transaction_ready(t, answer) != COMMAND_OK)
         return COMMAND_ERR_END;
+    if (wants_text(t))
+        return cmd_mangle_run(t, t->number, answer);
     command_say(answer, "%" PRIu64 " octets", m->octets);
     return COMMAND_OK_BODY;
 }
@@ -195,7 +223,7 @@ static enum command_event body_retr(void *state, const struct command *command, 
     struct transaction *t = state;
 
     (void)command;
-    if (send_message(t, MSGSEND_ALL, out) != COMMAND_OK)
+    if ((t->mangle ? cmd_mangle_send(t, MSGSEND_ALL, out) : send_message(t, MSGSEND_ALL, out)) != COMMAND_OK)
         return COMMAND_CLOSE;
     if (!out->failed)
         msglist_get(t->list, t->number)->flags |= MSG_RETRIEVED;
@@ -206,7 +234,10 @@ static enum command_event run_top(void *state, const struct command *command, st
 {
     struct transaction *t = state;
     struct strbuf shown = STRBUF_INIT(COMMAND_SHOWN_MAX * 4 + 3);
+    size_t arguments;
 
+    if (cmd_mangle_modifier(t, command, 2, 2, TOP_USAGE, &arguments, answer) != COMMAND_OK)
+        return COMMAND_ERR;
     if (!find_plain(t, command, &t->number, answer))
         return COMMAND_ERR;
     if (!command_number(command->args[1], &t->lines)) {
@@ -217,6 +248,8 @@ static enum command_event run_top(void *state, const struct command *command, st
     }
     if (transaction_ready(t, answer) != COMMAND_OK)
         return COMMAND_ERR_END;
+    if (wants_text(t))
+        return cmd_mangle_run(t, t->number, answer);
     command_say(answer, "Message follows");
     return COMMAND_OK_BODY;
 }
@@ -226,7 +259,7 @@ static enum command_event body_top(void *state, const struct command *command, s
     struct transaction *t = state;
 
     (void)command;
-    return send_message(t, t->lines, out);
+    return t->mangle ? cmd_mangle_send(t, t->lines, out) : send_message(t, t->lines, out);
 }
 
 /* ---- DELE NOOP RSET */
@@ -384,12 +417,12 @@ static bool was_interrupted(void *state)
 
 static const struct command_row rows[] = {
     { "STAT", 0, 0, 0, "STAT", run_stat, NULL },
-    { "LIST", 0, 1, 0, "LIST [msg]", run_list, body_list },
-    { "RETR", 1, 1, 0, "RETR msg", run_retr, body_retr },
+    { "LIST", 0, 2, COMMAND_PARENTHESES, LIST_USAGE, run_list, body_list },
+    { "RETR", 1, 2, COMMAND_PARENTHESES, RETR_USAGE, run_retr, body_retr },
     { "DELE", 1, 1, 0, "DELE msg", run_dele, NULL },
     { "NOOP", 0, 0, 0, "NOOP", run_noop, NULL },
     { "RSET", 0, 0, 0, "RSET", run_rset, NULL },
-    { "TOP", 2, 2, 0, "TOP msg lines", run_top, body_top },
+    { "TOP", 2, 3, COMMAND_PARENTHESES, TOP_USAGE, run_top, body_top },
     { "UIDL", 0, 1, 0, "UIDL [msg]", run_uidl, body_uidl },
     { "EUIDL", 0, 1, 0, "EUIDL [msg]", cmd_xtnd_run_euidl, cmd_xtnd_body_euidl },
     { "LAST", 0, 0, 0, "LAST", run_last, NULL },
@@ -446,6 +479,7 @@ enum command_end cmd_mail_serve(struct netio *io, const struct settings *setting
         .list = maildrop_list(drop),
         .asks = asks,
         .xmit = -1,
+        .mangled = -1,
     };
     struct command_client client = { .user = user, .peer = peer, .timeout = settings->timeout };
     enum command_end end;

@@ -24,6 +24,13 @@ struct transaction_asks {
     /* Hands the file made last to mail-command and waits: 0 sent, -1 and why. */
     int (*xmit_send)(void *context, struct strbuf *why);
     const char *sasl; /* what CAPA lists of AUTH, the same as before the login (RFC 5034); NULL or "": nothing */
+    /* XMANGLE: a memory file for a message of so many octets, owned by the caller, or -1 and why. NULL: there is no
+       XMANGLE. */
+    int (*mangle_open)(void *context, uint64_t octets, struct strbuf *why);
+    /* Converts what was written into it as `wanted` says (manglespec.h): a file of the result, owned by the caller, and
+       how many octets its header has; or -1 and why, with errno EINVAL when it is the charset. */
+    int (*mangle)(void *context, uint64_t octets, const char *wanted, uint64_t *header_r, struct strbuf *why);
+    bool no_mime; /* not asked: the user wants all mail converted, as he said when he logged in */
 };
 
 struct transaction {
@@ -39,6 +46,9 @@ struct transaction {
     uint64_t lines;    /* of the TOP being answered */
     uint64_t number;   /* of the message being sent; 0: all of them */
     struct macros macros;
+    const char *mangle; /* what is wanted of the message at hand (XMANGLE...), borrowed; NULL: as it is */
+    int mangled;        /* the file that came out of it, -1 */
+    uint64_t mangled_header;
     int xmit;          /* the file that XTND XMIT fills, -1 */
     int64_t update_ns;
 };

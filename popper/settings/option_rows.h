@@ -199,6 +199,8 @@ OPTION_BOOL(user_options, "user-options", CLASS_USER, FEATURE_NONE, 0,
     "Reads options from .qpopper-options in the home directory after the login.", .letter = 'u')
 OPTION_BOOL(uw_kluge, "UW-kluge", CLASS_ANY, FEATURE_NONE, DEFAULT_UW_KLUGE,
     "Hides the message that IMAP servers of the University of Washington keep at the start of a maildrop.", .alias = "UW-kludge")
+OPTION_BOOL(xmangle, "xmangle", CLASS_USER, FEATURE_GMIME, 1,
+    "Lets clients ask for mail as plain text: XMANGLE, and -no-mime behind the user's name.")
 OPTION_BOOL(xmit, "xmit", CLASS_USER, FEATURE_NONE, 1,
     "Lets clients send mail by XTND XMIT.")
 
