@@ -35,6 +35,15 @@ void *mem_new(size_t n, size_t size)
     return p;
 }
 
+void *mem_bytes(size_t n)
+{
+    void *p = malloc(n ? n : 1);
+
+    if (!p)
+        mem_exhausted(n, 1);
+    return p;
+}
+
 void *mem_resize(void *p, size_t n, size_t size)
 {
     void *q = reallocarray(p, n ? n : 1, size ? size : 1);

@@ -16,6 +16,9 @@
    caller. */
 void *mem_new(size_t n, size_t size) __attribute__((alloc_size(1, 2), malloc, returns_nonnull));
 
+/* n bytes that hold anything, never NULL: for buffers, whose pages cost nothing as long as nobody writes to them. */
+void *mem_bytes(size_t n) __attribute__((alloc_size(1), malloc, returns_nonnull));
+
 /* p grown (or shrunk) to n objects of the given size; new bytes are not zeroed. p may be NULL. Never NULL. */
 void *mem_resize(void *p, size_t n, size_t size) __attribute__((alloc_size(2, 3), returns_nonnull));
 

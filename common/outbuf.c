@@ -31,7 +31,7 @@ int outbuf_flush(struct outbuf *out)
 char *outbuf_room(struct outbuf *out, size_t least, size_t *room_r)
 {
     if (!out->data)
-        out->data = mem_new(out->cap, 1);
+        out->data = mem_bytes(out->cap);
     if (out->cap - out->len < least)
         outbuf_flush(out);
     *room_r = out->cap - out->len;
@@ -42,6 +42,8 @@ void outbuf_commit(struct outbuf *out, size_t n)
 {
     out->len += n;
     out->total += n;
+    if (out->len > out->most)
+        out->most = out->len;
 }
 
 void outbuf_add(struct outbuf *out, const void *bytes, size_t n)

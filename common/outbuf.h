@@ -17,6 +17,7 @@ struct outbuf {
     char *data;
     size_t len;           /* bytes waiting */
     size_t cap;
+    size_t most;          /* bytes from data on that were ever written to */
     outbuf_drain *drain;
     void *context;
     uint64_t total;       /* bytes ever added, drained or not */

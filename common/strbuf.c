@@ -24,7 +24,7 @@ static void strbuf_grow(struct strbuf *sb, size_t n)
         return;
     while (cap < need)
         cap += cap / 2;
-    data = mem_new(cap, 1);
+    data = mem_bytes(cap);
     memcpy(data, sb->data, sb->len);
     if (sb->cap)
         mem_free_secret(sb->data, sb->cap);

@@ -286,6 +286,7 @@ AC_DEFUN([POPPER_SUMMARY], [
 popper_value=`eval "echo $popperdir" | sed "s,^NONE,$ac_default_prefix,"`
 AC_MSG_NOTICE([$PACKAGE_NAME $PACKAGE_VERSION, what is in:
   m4_format([%-28s], [digests]) $digest
+  m4_format([%-28s], [libcrypt, libmd linked in]) $static_libs
   m4_format([%-28s], [unit tests (check)]) $have_check$popper_summary
   m4_format([%-28s], [popper is installed in]) $popper_value])
 ])

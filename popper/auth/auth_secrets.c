@@ -71,8 +71,12 @@ static uid_t owner_uid(void)
 static enum apopdb_result look_up(const char *path, const char *name, struct apopdb_user *user_r, struct strbuf *why)
 {
     struct apopdb *db;
-    enum apopdb_result result = apopdb_open(path, owner_uid(), false, WAIT_MS, &db, why);
+    enum apopdb_result result = apopdb_look(path, why);
 
+    /* Most sites have none: the name service, which may be slow about a user it does not know, is not asked then. */
+    if (result == APOPDB_MISSING)
+        return result;
+    result = apopdb_open(path, owner_uid(), false, WAIT_MS, &db, why);
     if (result == APOPDB_OK)
         result = apopdb_find(db, name, user_r, why);
     apopdb_close(&db);

@@ -518,7 +518,7 @@ enum mboxscan_result mboxscan_file(int fd, uint64_t start, uint64_t end, enum ms
     enum mboxscan_result result;
 
     uidl_init(&s.uid, rules->format, list);
-    s.buf = mem_new(s.block + MBOXSCAN_FROM_MAX, 1);
+    s.buf = mem_bytes(s.block + MBOXSCAN_FROM_MAX);
     result = scan_all(&s, source);
     uidl_flush(&s.uid);
     mem_free(s.buf);

@@ -423,8 +423,8 @@ enum tlspump_end tlspump_run(struct tlspump *p, struct strbuf *why)
     struct state s;
 
     begin(&s, p, why);
-    s.down = mem_new(TLS_RECORD_MAX, 1);
-    s.up = mem_new(TLS_PLAIN_MAX, 1);
+    s.down = mem_bytes(TLS_RECORD_MAX);
+    s.up = mem_bytes(TLS_PLAIN_MAX);
     for (;;) {
         move(&s, slots);
         if (s.failed || s.client_lost || (s.plain_ended && !output_waits(&s)))

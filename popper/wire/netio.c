@@ -77,7 +77,7 @@ struct netio *netio_new(int in_fd, int out_fd, size_t line_max, size_t out_cap)
     look_at_descriptors(io);
     io->line_max = line_max;
     io->cap = line_max + 3 > NETIO_UNREAD_MAX ? line_max + 3 : NETIO_UNREAD_MAX;
-    io->buf = mem_new(io->cap, 1);
+    io->buf = mem_bytes(io->cap);
     outbuf_init(&io->out, out_cap, drain, io);
     io->timeout = 86400;
     io->moved = netio_now();
@@ -90,7 +90,7 @@ void netio_close(struct netio **io)
         return;
     mem_free_secret((*io)->buf, (*io)->cap);
     if ((*io)->out.data)
-        mem_wipe((*io)->out.data, (*io)->out.cap);
+        mem_wipe((*io)->out.data, (*io)->out.most);
     outbuf_free(&(*io)->out);
     mem_free(*io);
     *io = NULL;

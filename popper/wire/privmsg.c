@@ -23,6 +23,9 @@ struct header {
     uint32_t length;
 };
 
+/* Where packets arrive, so that a short one costs memory for what it holds only. Holds nothing between two calls. */
+static char room[PRIVMSG_MAX];
+
 int privmsg_pair(int ends_r[2])
 {
     return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends_r);
@@ -228,6 +231,7 @@ static bool detach(struct msghdr *msg, int *fd_r)
 
 static int broken(struct privmsg *m)
 {
+    mem_wipe(room, sizeof room);
     privmsg_free(m);
     errno = EBADMSG;
     return -1;
@@ -236,7 +240,7 @@ static int broken(struct privmsg *m)
 int privmsg_receive(int end, struct privmsg *m, int timeout_ms)
 {
     struct header header = { 0 };
-    struct iovec part[2] = { { .iov_base = &header, .iov_len = sizeof header }, { .iov_len = PRIVMSG_MAX } };
+    struct iovec part[2] = { { .iov_base = &header, .iov_len = sizeof header }, { .iov_base = room, .iov_len = sizeof room } };
     _Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int))];
     struct msghdr msg = { .msg_iov = part, .msg_iovlen = 2, .msg_control = control, .msg_controllen = sizeof control };
     ssize_t n;
@@ -251,9 +255,6 @@ int privmsg_receive(int end, struct privmsg *m, int timeout_ms)
         if (ready <= 0)
             return -1;
     }
-    m->body.data = mem_new(PRIVMSG_MAX + 1, 1);
-    m->body.cap = PRIVMSG_MAX + 1;
-    part[1].iov_base = m->body.data;
     n = recvmsg(end, &msg, MSG_CMSG_CLOEXEC);
     if (n <= 0) {
         int error = errno;
@@ -267,7 +268,7 @@ int privmsg_receive(int end, struct privmsg *m, int timeout_ms)
         header.length != (size_t)n - sizeof header)
         return broken(m);
     m->type = header.type;
-    m->body.len = header.length;
-    m->body.data[m->body.len] = '\0';
+    strbuf_add(&m->body, room, header.length);
+    mem_wipe(room, header.length);
     return 1;
 }

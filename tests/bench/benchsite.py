@@ -17,7 +17,7 @@ import warnings
 HERE = pathlib.Path(os.path.abspath(__file__)).parent
 BUILD = pathlib.Path.cwd()
 WORK = BUILD / ".work/bench"
-UNPACKED = [p for p in (BUILD / ".work/unpacked", HERE.parent.parent / ".work/unpacked") if p.is_dir()]
+UNPACKED = sorted({p.resolve() for p in (BUILD / ".work/unpacked", HERE.parent.parent / ".work/unpacked") if p.is_dir()})
 SPOOL = pathlib.Path("/var/mail")
 PASSWORD = "benchpw"
 MAIL_GID = 8
