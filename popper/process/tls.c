@@ -12,6 +12,7 @@
 
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "common/mem.h"
@@ -30,6 +31,7 @@ struct tls {
     bool said_goodbye;
     size_t in_start, in_end;
     size_t out_start, out_end;
+    size_t in_most, out_most; /* bytes of the buffers that were ever written to: all that is wiped, and costs pages */
     unsigned char in[IN_BYTES], out[OUT_BYTES];
 };
 
@@ -68,6 +70,8 @@ static int bio_write(BIO *bio, const char *from, size_t n, size_t *n_r)
         n = room;
     memcpy(tls->out + tls->out_end, from, n);
     tls->out_end += n;
+    if (tls->out_end > tls->out_most)
+        tls->out_most = tls->out_end;
     *n_r = n;
     return 1;
 }
@@ -122,6 +126,8 @@ static void received(struct tls *tls, size_t n)
         tls->in_ended = true;
     else
         tls->in_end += n;
+    if (tls->in_end > tls->in_most)
+        tls->in_most = tls->in_end;
 }
 
 static const unsigned char *output(const struct tls *tls, size_t *n_r)
@@ -144,15 +150,19 @@ static void end(struct tls **tls)
     if (!*tls)
         return;
     SSL_free((*tls)->ssl);
-    mem_free_secret(*tls, sizeof **tls);
+    mem_wipe((*tls)->in, (*tls)->in_most);
+    mem_wipe((*tls)->out, (*tls)->out_most);
+    mem_free(*tls);
     *tls = NULL;
 }
 
 static struct tls *start(struct tls_site *site)
 {
-    struct tls *tls = mem_new(1, sizeof *tls);
-    BIO *bio = make_bio(tls);
+    struct tls *tls = mem_bytes(sizeof *tls);
+    BIO *bio;
 
+    memset(tls, 0, offsetof(struct tls, in));
+    bio = make_bio(tls);
     tls->ssl = tls_site_connection(site);
     if (!bio || !tls->ssl) {
         BIO_free(bio);

@@ -43,9 +43,16 @@ struct state {
     int64_t settle_limit;
     size_t down_start, down_end;
     char *down, *up;
+    size_t down_most, up_most; /* bytes of them that were ever written to */
     int64_t moved;        /* when the client last took something, or had nothing to take */
     struct strbuf *why;
 };
+
+static void note_most(size_t *most, ssize_t n)
+{
+    if (n > 0 && (size_t)n > *most)
+        *most = (size_t)n;
+}
 
 static bool is_socket(int fd)
 {
@@ -125,6 +132,7 @@ static bool decrypt(struct state *s)
     case TLS_OK:
         s->down_start = 0;
         s->down_end = n;
+        note_most(&s->down_most, (ssize_t)n);
         return true;
     case TLS_WAITS:
         s->read_waits = true;
@@ -168,6 +176,7 @@ static bool take_up(struct state *s)
     if (s->plain_ended || s->failed || output_waits(s))
         return false;
     n = recv(s->p->plain, s->up, TLS_PLAIN_MAX, MSG_DONTWAIT);
+    note_most(&s->up_most, n);
     if (n < 0 && again()) {
         s->plain_drained = true;
         return false;
@@ -331,6 +340,7 @@ static void linger(struct state *s)
         if (left <= 0 || poll(&in, 1, (int)left) <= 0)
             return;
         n = recv(s->p->client_in, s->up, most < TLS_PLAIN_MAX ? most : TLS_PLAIN_MAX, MSG_DONTWAIT);
+        note_most(&s->up_most, n);
         if (n <= 0)
             return;
         most -= (size_t)n;
@@ -442,7 +452,7 @@ enum tlspump_end tlspump_run(struct tlspump *p, struct strbuf *why)
         end = judge_end(&s);
     else if (s.settling)
         answer_settle(&s, REQUEST_SETTLED_NEVER);
-    mem_free_secret(s.down, TLS_RECORD_MAX);
-    mem_free_secret(s.up, TLS_PLAIN_MAX);
+    mem_free_secret(s.down, s.down_most);
+    mem_free_secret(s.up, s.up_most);
     return end;
 }
