@@ -196,7 +196,7 @@ static _Noreturn void wait_for_talker(int keeper, const char *user)
 
 static bool may_be_wanted(const struct settings *settings)
 {
-    return WITH_DRAC && (settings->drac_host || settings->user_options || settings->spool_options);
+    return options_feature_built(FEATURE_DRAC) && (settings->drac_host || settings->user_options || settings->spool_options);
 }
 
 void dracteller_start(struct dracteller *d, const struct settings *settings, const char *user)
