@@ -1,6 +1,8 @@
 /* stats: the exact records that log readers parse (facts page 4.3). */
 #include "tests/unit/unit.h"
 
+#include <stdio.h>
+
 #include "protocol/stats.h"
 #include "tests/unit/caught_log.h"
 
@@ -85,6 +87,33 @@ START_TEST(names_of_strangers_are_escaped_and_bounded)
 }
 END_TEST
 
+static const struct {
+    const char *name, *shown;
+} words[] = {
+    { "a b", "a\\x20b" },
+    { " ", "\\x20" },
+    { "", "" },
+    { "x  ", "x\\x20\\x20" },
+    { "x from host (h) 203.0.113.9", "x\\x20from\\x20host\\x20(h)\\x20203.0.113.9" },
+    { "0123456789012345678901234567890123456789012345678901234567890123",
+      "0123456789012345678901234567890123456789012345678901234567890123" },
+    { "012345678901234567890123456789012345678901234567890123456789012 4",
+      "012345678901234567890123456789012345678901234567890123456789012\\x20..." },
+    { "0123456789012345678901234567890123456789012345678901234567890123 x",
+      "0123456789012345678901234567890123456789012345678901234567890123..." },
+};
+
+START_TEST(a_name_is_one_word)
+{
+    char expected[400];
+
+    snprintf(expected, sizeof expected, "notice [AUTH] Failed attempted login to %s from host (mua.example) 192.0.2.7\n",
+             words[_i].shown);
+    stats_failed_login(words[_i].name, &peer, NULL);
+    ck_assert_str_eq(caught.data, expected);
+}
+END_TEST
+
 START_TEST(timing)
 {
     stats_timing(&settings, "alice", &peer, true, 1499999999, 2500000000, 0);
@@ -109,6 +138,7 @@ int main(void)
     tcase_add_test(tc, a_host_name_cannot_end_the_quotes);
     tcase_add_test(tc, failed_login);
     tcase_add_test(tc, names_of_strangers_are_escaped_and_bounded);
+    tcase_add_loop_test(tc, a_name_is_one_word, 0, sizeof words / sizeof *words);
     tcase_add_test(tc, timing);
     suite_add_tcase(suite, tc);
     return unit_main(suite);
