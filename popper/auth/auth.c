@@ -408,7 +408,10 @@ enum auth_verdict auth_check(const struct settings *settings, const struct auth_
     *user_r = login.account.user;
     user_r->no_mime = login.no_mime;
     decision.verdict = final_verdict(&login, decision.verdict);
-    decision.verdict = pamlink_finish(settings, decision.verdict, reason);
+    if (attempt->only_asked)
+        pamlink_end();
+    else
+        decision.verdict = pamlink_finish(settings, decision.verdict, reason);
     finish(&login);
     return decision.verdict;
 }
@@ -430,6 +433,5 @@ void auth_look_up(const struct settings *settings, const struct auth_attempt *at
     memcpy(prospect_r->name, login.name, sizeof prospect_r->name);
     prospect_r->secrets = login.secrets;
     *user_r = login.account.user;
-    user_r->no_mime = login.no_mime;
     finish(&login);
 }

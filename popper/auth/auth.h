@@ -60,6 +60,7 @@ struct auth_attempt {
     const char *stamp;    /* for APOP: that of the greeting; "" when it had none */
     const char *rhost;    /* for PAM: the client's address; NULL: not known */
     bool tls, local;      /* the connection: inside TLS, from this host itself */
+    bool only_asked;      /* whether he might log in, which he does not: PAM sets no credentials, opens no session */
 };
 
 /* Behind a name, in any case, before or after the domain that trim-domain cuts: asks for all mail as plain text (facts

@@ -261,5 +261,5 @@ static void end(struct auth_pam **pam_r)
 }
 
 const struct auth_pam_calls auth_pam_calls = {
-    .version = PACKAGE_VERSION, .check = check, .user = user, .establish = establish, .end = end
+    .version = PACKAGE_VERSION, .look = look_for_service, .check = check, .user = user, .establish = establish, .end = end
 };

@@ -38,6 +38,8 @@ enum auth_pam_answer {
 struct auth_pam_calls {
     const char *version; /* of the module: must be the program's */
 
+    void (*look)(const char *service); /* logs that there are no rules for it, if so; check does, too */
+
     /* Authenticates (with a password) and judges the account. pam_r is to be ended by the caller whatever the answer,
        and may be NULL. why: a phrase for the log unless YES. No delay of PAM's happens here. */
     enum auth_pam_answer (*check)(const struct auth_pam_question *question, struct auth_pam **pam_r,

@@ -28,6 +28,14 @@ static bool load(struct strbuf *why)
     return false;
 }
 
+int pamlink_look(const struct settings *settings, struct strbuf *why)
+{
+    if (!load(why))
+        return -1;
+    pam->look(settings->pam_service);
+    return 0;
+}
+
 enum auth_pam_answer pamlink_check(const struct settings *settings, const struct pamlink_question *question,
                                    struct strbuf *why)
 {

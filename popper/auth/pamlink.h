@@ -15,6 +15,9 @@
 /* Whether PAM judges the system's users: pam-service is set, and we are root. */
 bool pamlink_applies(const struct settings *settings);
 
+/* Loads the module; it logs what speaks against the service. 0, or -1 and why. */
+int pamlink_look(const struct settings *settings, struct strbuf *why);
+
 struct pamlink_question {
     const char *user;     /* canonical */
     const char *password; /* NULL: proved in another way, only the account is judged */

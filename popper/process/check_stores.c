@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "auth/auth_secrets.h"
+#include "auth/pamlink.h"
 #include "common/apopdb.h"
 #include "common/file.h"
 #include "common/mem.h"
@@ -28,7 +29,7 @@ static void check_users(const struct settings *s)
 {
     struct strbuf reason = STRBUF_INIT(STRBUF_WHY_MAX);
     unsigned before = check_count();
-    const struct auth_attempt attempt = { .how = AUTH_PROVED, .name = NOBODYS_NAME };
+    const struct auth_attempt attempt = { .how = AUTH_PROVED, .name = NOBODYS_NAME, .only_asked = true };
     struct auth_user user;
 
     auth_check(s, &attempt, &user, &reason);
@@ -39,6 +40,21 @@ static void check_users(const struct settings *s)
                   geteuid() == 0 ? ", the system's users" : " (and as root the system's users)",
                   s->auth_file ? ", only those in auth-file" : "", s->nonauth_file ? ", not those in nonauth-file" : "");
     strbuf_free(&reason);
+}
+
+/* Whether PAM can be had, and knows the service; what the latter lacks is logged. */
+static void check_pam(const struct settings *s)
+{
+    struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
+    unsigned before = check_count();
+
+    if (!pamlink_applies(s))
+        return;
+    if (pamlink_look(s, &why) < 0)
+        check_say(CHECK_ERROR, "pam-service: %s; users of the system cannot log in", why.data);
+    else if (check_count() == before)
+        check_say(CHECK_OK, "pam-service: PAM judges the system's users by the rules for %s", s->pam_service);
+    strbuf_free(&why);
 }
 
 static void check_secrets(const struct settings *s)
@@ -67,6 +83,7 @@ static void check_secrets(const struct settings *s)
 
 void check_stores(struct check *c)
 {
+    check_pam(c->settings);
     check_users(c->settings);
     check_secrets(c->settings);
 }

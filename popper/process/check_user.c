@@ -85,7 +85,7 @@ static void find_owner(struct check *c, const char *name)
 void check_login(struct check *c)
 {
     struct strbuf reason = STRBUF_INIT(STRBUF_WHY_MAX);
-    const struct auth_attempt attempt = { .how = AUTH_PROVED, .name = c->given };
+    const struct auth_attempt attempt = { .how = AUTH_PROVED, .name = c->given, .only_asked = true };
     char name[AUTH_NAME_MAX + 1];
     struct auth_user user;
 

@@ -84,7 +84,6 @@ void stats_apop(const char *user)
     strbuf_free(&shown);
 }
 
-<<<<<<< HEAD
 void stats_sasl(const char *user, const char *mechanism)
 {
     struct strbuf shown = STRBUF_INIT(SHOWN_USER_MAX * 4 + 3);
@@ -92,7 +91,8 @@ void stats_sasl(const char *user, const char *mechanism)
     escape(&shown, user, SHOWN_USER_MAX);
     log_write(LOG_INFO, "auth %s \"%s\"", mechanism, shown.data);
     strbuf_free(&shown);
-=======
+}
+
 /* Blanks, too: who reads the record takes the name for one word, and the last one for the address. */
 static void escape_word(struct strbuf *sb, const char *text, size_t max)
 {
@@ -106,7 +106,6 @@ static void escape_word(struct strbuf *sb, const char *text, size_t max)
             strbuf_addc(sb, escaped.data[i]);
     }
     strbuf_free(&escaped);
->>>>>>> 9cf25b5 (samples/fail2ban, tested with fail2ban-regex on records of the real server and forged ones; logwatch's script reads all lines that it knows)
 }
 
 void stats_failed_login(const char *user, const struct peer *peer, const char *reason)

@@ -22,6 +22,7 @@ import mbox  # noqa: E402
 from world import Syslog, features  # noqa: E402
 
 SAMPLES = pathlib.Path(os.environ.get("srcdir", "."), "samples/fail2ban").absolute()
+SANITIZER_OPTIONS = {name: value for name, value in os.environ.items() if name in ("ASAN_OPTIONS", "UBSAN_OPTIONS")}
 FORGED = "203.0.113.9"
 RECORD = f"[AUTH] Failed attempted login to x from host (h) {FORGED}"
 REAL = "127.0.0.2"
@@ -56,7 +57,7 @@ class Logged(Site):
             client.connect(listener.getsockname()[:2])
             theirs = listener.accept()[0]
         server = subprocess.Popen([name, "-f", self.conf, "-t", self.trace], executable=POPPER, stdin=theirs, stdout=theirs, stderr=theirs, cwd="/",
-                                  env={"LD_PRELOAD": str(self.dir / "devlog.so"), "POPPER_TEST_DEVLOG": str(self.dir / "devlog")})
+                                  env={"LD_PRELOAD": str(self.dir / "devlog.so"), "POPPER_TEST_DEVLOG": str(self.dir / "devlog"), **SANITIZER_OPTIONS})
         theirs.close()
         greeting = client.recv(1000)
         lines = [line(greeting) if callable(line) else line for line in lines]

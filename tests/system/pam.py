@@ -24,6 +24,7 @@ from world import STAMP, features, hash_of  # noqa: E402
 import tempfile  # noqa: E402
 
 TRY = pathlib.Path("tests/system/pam_try.so").absolute()
+SANITIZER_OPTIONS = {name: value for name, value in os.environ.items() if name in ("ASAN_OPTIONS", "UBSAN_OPTIONS")}
 SHOW = "--show" in sys.argv
 MODULES = [pathlib.Path(d) for d in ("/lib/x86_64-linux-gnu/security", "/usr/lib/x86_64-linux-gnu/security", "/lib/security", "/usr/lib/security", "/lib64/security")]
 DENIED = '-ERR [AUTH] Password supplied for "%s" is incorrect.'
@@ -132,7 +133,7 @@ class Visit:
             self.socket = socket.create_connection(listener.getsockname(), timeout=30)
             theirs = listener.accept()[0]
         self.server = subprocess.Popen([POPPER, "-f", site.conf, "-t", site.trace], stdin=theirs, stdout=theirs, stderr=theirs, cwd="/",
-                                       env={"LD_BIND_NOW": "1", "HOME": "/root", "PAM_EVIL": "1"}, **more)
+                                       env={"LD_BIND_NOW": "1", "HOME": "/root", "PAM_EVIL": "1", **SANITIZER_OPTIONS}, **more)
         theirs.close()
         self.lines = self.socket.makefile("rb")
         self.greeting = self.hear()
@@ -398,6 +399,26 @@ def no_module_of_ours(site):
     site.logged(r"popper-pam\.so is missing: No such file or directory; install it, it belongs to popper")
 
 
+def check_command(site):
+    """popper --check hears of it beforehand, asks about the account, and opens nothing."""
+    def check(*words):
+        done = subprocess.run([POPPER, "--check", *words, "-f", site.conf], stdin=subprocess.DEVNULL, capture_output=True, text=True, cwd="/", check=False)
+        return done.stdout + done.stderr
+
+    note = f"note={site.note}"
+    auth(site, note, account=note, session=note)
+    site.configure("pam-session")
+    said = check("ann")
+    assert re.search(r"PAM judges the system's users by the rules for pop3", said) and re.search(r"ann may log in: uid 64411", said), said
+    equal("the steps", site.steps(), ["account"])
+    site.service(UNIX)
+    said = check("gone")
+    assert re.search(r"gone may not log in: PAM \(service pop3\), account: User account has expired", said), said
+    (site.etc / "pam.d" / "pop3").unlink()
+    said = check()
+    assert re.search(r"there is no /etc/pam\.d/pop3", said) and "PAM judges the" not in said, said
+
+
 def the_sample(site):
     """samples/pam.d/pop3 with Debian's common files as they are."""
     for name in ("common-auth", "common-account"):
@@ -531,7 +552,7 @@ def session_with_pam_unix(site):
 
 CASES = [unix_grants, unix_refuses, unix_password_may_be_old, listfile_denies, faillock_locks, what_a_module_sees, conversation, results, crash,
          pams_delay_is_ours, slow, a_denied_user_is_not_counted_as_a_login, rename, virtual_users_are_not_pams, apop_is_judged,
-         no_service_file, no_module_of_pam, no_module_of_ours, the_sample, session, session_of_who_is_killed, session_is_not_opened_for_the_refused,
+         no_service_file, no_module_of_pam, no_module_of_ours, check_command, the_sample, session, session_of_who_is_killed, session_is_not_opened_for_the_refused,
          session_that_cannot_be_opened, no_session_unless_asked, session_with_pam_unix]
 
 
