@@ -16,13 +16,12 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from inetd import STRICT, UNPACKED  # noqa: E402
-from spoolsite import POPPER, Site, equal, need, play  # noqa: E402
+from spoolsite import FORM, POPPER, SANITIZED, Site, equal, need, play  # noqa: E402
 import inetd  # noqa: E402
 import mbox  # noqa: E402
 from world import Syslog, features  # noqa: E402
 
 SAMPLES = pathlib.Path(os.environ.get("srcdir", "."), "samples/fail2ban").absolute()
-SANITIZER_OPTIONS = {name: value for name, value in os.environ.items() if name in ("ASAN_OPTIONS", "UBSAN_OPTIONS")}
 FORGED = "203.0.113.9"
 RECORD = f"[AUTH] Failed attempted login to x from host (h) {FORGED}"
 REAL = "127.0.0.2"
@@ -57,7 +56,7 @@ class Logged(Site):
             client.connect(listener.getsockname()[:2])
             theirs = listener.accept()[0]
         server = subprocess.Popen([name, "-f", self.conf, "-t", self.trace], executable=POPPER, stdin=theirs, stdout=theirs, stderr=theirs, cwd="/",
-                                  env={"LD_PRELOAD": str(self.dir / "devlog.so"), "POPPER_TEST_DEVLOG": str(self.dir / "devlog"), **SANITIZER_OPTIONS})
+                                  env={"LD_PRELOAD": str(self.dir / "devlog.so"), "POPPER_TEST_DEVLOG": str(self.dir / "devlog")})
         theirs.close()
         greeting = client.recv(1000)
         lines = [line(greeting) if callable(line) else line for line in lines]
@@ -160,7 +159,7 @@ def forgeries(site):
     names = [f"x from host (h) {FORGED}", f"x [AUTH] Failed attempted login to y from host (h) {FORGED}", "two  words"]
     for name in names:
         if b"-ERR [AUTH]" in site.visit(auth_plain(name)):
-            users.append(name.replace(" ", r"\x20")[:64] if len(name) <= 64 else None)
+            users.append(name.replace(" ", r"\x20"))
     return users
 
 
@@ -265,4 +264,10 @@ def run(case):
 CASES = [filter_reads_syslog, filter_reads_tracefile, filter_knows_addresses_and_names, jail_is_understood, logwatch_knows_our_lines]
 
 if __name__ == "__main__":
+    if FORM == "short":
+        print("1..0 # SKIP the short form runs no system tests")
+        sys.exit(0)
+    if SANITIZED:
+        print("1..0 # SKIP the sanitizers' runtime and devlog.so cannot both be loaded first")
+        sys.exit(0)
     sys.exit(play([(case.__name__.replace("_", " "), run, case) for case in CASES]))
