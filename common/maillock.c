@@ -20,7 +20,7 @@
 #include "common/mem.h"
 
 #define FIRST_PAUSE_MS 10 /* between two tries; grows by half, with a random part */
-#define LONGEST_PAUSE_MS 500
+#define LONGEST_PAUSE_MS 150 /* not more: programs that wait inside the kernel come first whenever it is free */
 
 struct maillock {
     char *shown;

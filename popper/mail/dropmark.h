@@ -37,6 +37,8 @@ struct dropmark {
     int64_t mtime, ctime;  /* ns since the epoch */
     uint64_t fingerprint;
     bool racy;
+    unsigned doubts;       /* how often samples alone told that M had only grown, since all of it was read; the caller
+                              counts */
 };
 
 /* Notes the status st, which was taken just now under the locks, before the bytes are read. The time of day is looked

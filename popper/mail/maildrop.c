@@ -179,6 +179,7 @@ static enum maildrop_status list_locked(struct maildrop *d, const struct stat *b
                                         struct strbuf *why)
 {
     enum maildrop_status status;
+    unsigned doubts = 0;
     struct stat st;
 
     if (filecalls->fstat(d->drop, &st) != 0)
@@ -187,7 +188,10 @@ static enum maildrop_status list_locked(struct maildrop *d, const struct stat *b
         state = load_index(d, &st);
     if (state == MAILINDEX_VALID)
         return MAILDROP_OK;
+    if (state == MAILINDEX_GROWN && dropmark_is_sampled(&d->mark))
+        doubts = d->mark.doubts + 1;
     dropmark_take(&d->mark, d->drop, &st);
+    d->mark.doubts = doubts;
     status = learn(d, state, d->mark.size, why);
     if (status != MAILDROP_OK)
         return status;
@@ -323,7 +327,38 @@ bool maildrop_unchanged(struct maildrop *d)
     if (d->trusted.racy && !dropmark_verify(&d->mark, d->drop, maildrop_messages(d), d->count))
         return false;
     dropmark_take(&d->trusted, d->drop, &st);
+    d->sampled |= dropmark_is_sampled(&d->mark);
     return true;
+}
+
+bool maildrop_as_listed(struct maildrop *d, int fd, const struct message *m)
+{
+    struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
+    struct message plain = *m;
+    struct msglist listed, there;
+    uint32_t validity = d->imap_validity;
+    bool same;
+
+    if (m->source != MSGSRC_DROP || !maildrop_in_doubt(d))
+        return true;
+    msglist_init(&listed);
+    msglist_init(&there);
+    plain.flags &= (uint8_t)~(MSG_DELETED | MSG_RETRIEVED | MSG_TOUCHED);
+    msglist_add(&listed, &plain, msglist_uid(&d->list, m));
+    same = mboxscan_file(fd, m->offset, m->offset + m->length, MSGSRC_DROP, &d->rules, &validity, &there, &why) == MBOXSCAN_OK
+           && refind_same(&listed, &there);
+    msglist_free(&listed);
+    msglist_free(&there);
+    strbuf_free(&why);
+    return same;
+}
+
+/* The next session is to read all of M. */
+static void disown_list(struct maildrop *d)
+{
+    d->store = false;
+    if (d->index >= 0)
+        (void)filecalls->ftruncate(d->index, 0);
 }
 
 static enum maildrop_status changed(struct maildrop *d, struct strbuf *why)
@@ -377,6 +412,10 @@ enum maildrop_status maildrop_send(struct maildrop *d, const struct message *m, 
 {
     int fd = text_of(d, m);
 
+    if (!maildrop_as_listed(d, fd, m)) {
+        disown_list(d);
+        return changed(d, why);
+    }
     if (msgsend_message(fd, m, msglist_uid(&d->list, m), body_lines, out, NULL, why) != 0)
         return MAILDROP_TEMP;
     /* What was just read from M unlocked is right only if M is still so. */

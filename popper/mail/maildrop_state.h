@@ -25,6 +25,7 @@ struct maildrop {
     size_t first, count;          /* the ones of M in it */
     struct dropmark mark;         /* M when they were listed */
     struct dropmark trusted;      /* the last status of M that was found to be the same or only grown */
+    bool sampled;                 /* and samples alone told so */
     uint32_t imap_validity;
     uint64_t leftover_size;
     struct bulletins bulletins;
@@ -48,6 +49,15 @@ void maildrop_drop_copy(struct maildrop *d);
 
 /* M is what the list says, followed by new mail at most. */
 bool maildrop_unchanged(struct maildrop *d);
+
+/* Samples alone have told that the messages of the list still are what M holds. */
+static inline bool maildrop_in_doubt(const struct maildrop *d)
+{
+    return d->mark.doubts > 0 || d->sampled;
+}
+
+/* Whether message m of M stands in fd, which is M or a copy of it, as it is listed: reads it when there is doubt. */
+bool maildrop_as_listed(struct maildrop *d, int fd, const struct message *m);
 
 static inline const struct message *maildrop_messages(const struct maildrop *d)
 {

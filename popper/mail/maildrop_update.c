@@ -71,6 +71,8 @@ static void apply_deletions(struct maildrop *d, struct found *f)
     size_t found, missed;
 
     f->listed = f->known = 0;
+    d->mark.doubts = 0; /* all of M was read */
+    d->sampled = false;
     refind_deleted(&d->list, &f->news, &found, &missed);
     if (d->count == 0)
         return; /* there was nothing that it could have changed */
@@ -146,19 +148,20 @@ static bool starts_there(const struct maildrop *d, const struct message *m)
     return !memchr(line, '\n', n) && mboxscan_is_from(line, n);
 }
 
-/* The fingerprint of a large maildrop is made of samples, and what goes must be whole messages even where they do not
-   reach: the first of each run of deleted messages and the one after the run must start where they are listed. */
-static bool runs_are_whole(const struct maildrop *d)
+/* The fingerprint of a large maildrop is made of samples. Where they alone have told that it only grew, what goes must
+   be the very messages that are listed, and whole: each of them is read, and the one after a run must start where it is
+   listed. */
+static bool deleted_are_as_listed(struct maildrop *d)
 {
     const struct message *m = maildrop_messages(d);
     bool deleting = false;
 
-    if (!dropmark_is_sampled(&d->mark))
+    if (!maildrop_in_doubt(d))
         return true;
     for (size_t i = 0; i < d->count; i++) {
         bool deleted = (m[i].flags & MSG_DELETED) != 0;
 
-        if (deleted != deleting && !starts_there(d, &m[i]))
+        if (deleted ? !maildrop_as_listed(d, d->drop, &m[i]) : deleting && !starts_there(d, &m[i]))
             return false;
         deleting = deleted;
     }
@@ -175,7 +178,7 @@ static enum maildrop_status look(struct maildrop *d, struct found *f, struct str
     }
     f->size = (uint64_t)st.st_size;
     f->listed = d->count;
-    if (!maildrop_unchanged(d) || !runs_are_whole(d))
+    if (!maildrop_unchanged(d) || !deleted_are_as_listed(d))
         return rescan(d, f, why);
     return f->size > d->mark.size ? scan_news(d, f, why) : MAILDROP_OK;
 }
@@ -291,6 +294,7 @@ static void tell_index(struct maildrop *d, struct dropplan *p)
         || dropplan_settle(p, d->drop, &d->rules) != 0)
         return;
     dropmark_take(&mark, d->drop, &st);
+    mark.doubts = d->mark.doubts > 0 ? d->mark.doubts : d->sampled;
     if (dropmark_fingerprint(&mark, d->drop, p->next.messages, p->next.count) != 0
         || mailindex_store(d->index, &mark, &d->rules, &p->next, d->imap_validity) != 0)
         log_write(LOG_DEBUG, "cannot write the index of %s: %s; the next session has to scan", d->shown,

@@ -22,7 +22,7 @@
 
 #define MAGIC "PopIndx" /* and its NUL */
 #define ORDER UINT32_C(0x01020304)
-#define VERSION 1 /* to be raised whenever the scanner would answer otherwise than before for the same bytes */
+#define VERSION 2 /* to be raised whenever the scanner would answer otherwise than before for the same bytes */
 #define SIZE_LIMIT (UINT64_C(64) << 20)
 #define PIECE 65536 /* checksummed and written at a time */
 #define STORED_FLAGS (MSG_SEEN | MSG_HIDDEN | MSG_EDITED | MSG_NULS | MSG_UID_STORED)
@@ -39,7 +39,8 @@ struct header {
     uint64_t fingerprint;
     uint64_t count, ids;    /* messages; bytes of their ids */
     uint64_t sum;           /* of the header with 0 here, then of the body */
-    uint64_t reserved[2];
+    uint64_t doubts;
+    uint64_t reserved;
 };
 
 _Static_assert(sizeof(struct message) == 40, "no padding may get into the file");
@@ -76,7 +77,7 @@ static const char *header_fault(const struct header *h, uint64_t file_size, cons
         return "its length is wrong";
     if (h->format != rules->format || h->status_headers != rules->status_headers || h->uw_kluge != rules->uw_kluge)
         return "the options were others";
-    if (h->racy > 1 || h->size > INT64_MAX)
+    if (h->racy > 1 || h->size > INT64_MAX || h->doubts > MAILINDEX_DOUBTS_MAX)
         return "its numbers are wrong";
     return NULL;
 }
@@ -161,6 +162,7 @@ static void mark_from(const struct header *h, struct dropmark *mark)
         .ctime = h->ctime,
         .fingerprint = h->fingerprint,
         .racy = h->racy,
+        .doubts = (unsigned)h->doubts,
     };
 }
 
@@ -198,6 +200,8 @@ static const char *load(int fd, int drop_fd, const struct stat *st, const struct
         *state_r = mark->racy ? MAILINDEX_RACY : MAILINDEX_VALID;
         break;
     case DROPMARK_GROWN:
+        if (mark->doubts == MAILINDEX_DOUBTS_MAX)
+            return "the maildrop has grown often since it was read as a whole";
         *state_r = MAILINDEX_GROWN;
         break;
     case DROPMARK_CHANGED:
@@ -333,6 +337,7 @@ int mailindex_store(int fd, const struct dropmark *mark, const struct mboxscan_r
         .mtime = mark->mtime,
         .ctime = mark->ctime,
         .fingerprint = mark->fingerprint,
+        .doubts = mark->doubts,
     };
     struct writer *w = mem_resize(NULL, 1, sizeof *w);
     int error;

@@ -24,6 +24,8 @@ enum mailindex_state {
     MAILINDEX_GROWN    /* M has the same beginning and is longer: scan from the last message on */
 };
 
+#define MAILINDEX_DOUBTS_MAX 8 /* a list that has grown so often by samples alone is made anew (dropmark.h) */
+
 /* Reads the index (fd may be -1) and compares with M, whose status now is st. Unless NONE the list (empty before,
    msglist_init) holds the messages of M's first mark_r->size bytes, in order and without a gap. With NONE the list is
    empty. A debug log line says why an index was not used. */

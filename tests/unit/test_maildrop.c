@@ -893,6 +893,108 @@ START_TEST(a_maildrop_that_is_no_mbox_any_more_is_not_touched)
 }
 END_TEST
 
+static void write_over(const char *bytes, size_t n)
+{
+    int fd = openat(h.dirfd, LOCALHOST_DROP, O_WRONLY);
+
+    usleep(12000);
+    ck_assert_int_eq(pwrite(fd, bytes, n, 0), (ssize_t)n);
+    close(fd);
+}
+
+/* 3000 messages of which 1501 and 1502, which no sample reaches, change places; then mail comes. */
+static void swap_between_samples(void)
+{
+    char *body = calloc(1, 1500), *all, *copy;
+    size_t n, length, first;
+
+    memset(body, 'x', 1400);
+    localhost_write(&h, LOCALHOST_DROP, "", 0);
+    for (int i = 1000; i < 4000; i++)
+        localhost_append(&h, LOCALHOST_DROP, mail(i, body), strlen(mail(i, body)));
+    let_rest();
+    login();
+    first = at(1502)->offset;
+    length = at(1502)->length;
+    ck_assert_uint_eq(at(1503)->length, length);
+    quit();
+    all = localhost_read(&h, LOCALHOST_DROP, &n);
+    copy = malloc(length);
+    memcpy(copy, all + first, length);
+    memmove(all + first, all + first + length, length);
+    memcpy(all + first + length, copy, length);
+    write_over(all, n);
+    append(mail(4000, "new"));
+    free(copy);
+    free(all);
+    free(body);
+}
+
+static bool holds(const char *subject)
+{
+    char *all = localhost_read(&h, LOCALHOST_DROP, NULL), line[60];
+    bool found;
+
+    snprintf(line, sizeof line, "Subject: number %s\n", subject);
+    found = strstr(all, line) != NULL;
+    free(all);
+    return found;
+}
+
+/* The list says that 1502 is number 2501, but there stands 2502 now: it must not go in its place. */
+START_TEST(what_changed_places_between_samples_is_deleted_where_it_is)
+{
+    swap_between_samples();
+    login();
+    ck_assert_uint_eq(visible(), 3001);
+    delete(1502);
+    quit();
+    ck_assert_msg(strstr(caught.data, "another program changed"), "%s", caught.data);
+    ck_assert(!holds("2501"));
+    ck_assert(holds("2502"));
+}
+END_TEST
+
+START_TEST(what_changed_places_between_samples_is_not_sent_as_another)
+{
+    swap_between_samples();
+    settings->server_mode = _i == 1;
+    login();
+    assert_body(1501, "number 2500");
+    ck_assert_int_eq(retrieve(1502), MAILDROP_TEMP);
+    ck_assert_uint_eq(sent.len, 0);
+    logout();
+    login(); /* the index is not believed any more */
+    assert_body(1502, "number 2502");
+    assert_body(1503, "number 2501");
+}
+END_TEST
+
+/* However often it grows. */
+START_TEST(a_list_is_made_anew_after_some_growths)
+{
+    int i;
+
+    swap_between_samples();
+    for (i = 0; i < 40; i++) {
+        login();
+        if (drop_bytes_read > 3000000)
+            break;
+        quit();
+        append(mail(5000 + i, "new"));
+        let_rest();
+    }
+    ck_assert_int_gt(i, 4);
+    ck_assert_int_lt(i, 20);
+    assert_body(1502, "number 2502");
+    quit();
+    append(mail(6000, "new"));
+    let_rest();
+    login();
+    ck_assert_uint_lt(drop_bytes_read, 3000000);
+}
+END_TEST
+
 /* A large maildrop that grew after messages between the samples were moved about: the cut must still be at messages. */
 START_TEST(a_cut_is_made_at_messages_only)
 {
@@ -1184,6 +1286,9 @@ int main(void)
     tcase_add_test(updating, a_removed_maildrop_stays_removed);
     tcase_add_test(updating, a_removed_maildrop_is_made_for_the_leftover);
     tcase_add_test(updating, a_maildrop_that_appears_is_kept);
+    tcase_add_test(updating, what_changed_places_between_samples_is_deleted_where_it_is);
+    tcase_add_loop_test(updating, what_changed_places_between_samples_is_not_sent_as_another, 0, 2);
+    tcase_add_test(updating, a_list_is_made_anew_after_some_growths);
     tcase_add_test(updating, a_maildrop_that_is_no_mbox_any_more_is_not_touched);
     tcase_add_test(updating, a_cut_is_made_at_messages_only);
     tcase_add_test(rest, a_leftover_is_listed_first_and_merged_by_update);

@@ -34,7 +34,8 @@ enum {
     SIZE_AT = 40,
     COUNT_AT = 72,
     IDS_AT = 80,
-    SUM_AT = 88
+    SUM_AT = 88,
+    DOUBTS_AT = 96
 };
 
 static const struct mboxscan_rules rules = { .format = UIDL_QPOPPER };
@@ -349,7 +350,8 @@ static const struct hostile {
 } hostiles[] = {
     { "nothing altered", ORDER_AT, 4, 0x01020304, MAILINDEX_VALID },
     { "other byte order", ORDER_AT, 4, 0x04030201, MAILINDEX_NONE },
-    { "future version", VERSION_AT, 2, 2, MAILINDEX_NONE },
+    { "future version", VERSION_AT, 2, 3, MAILINDEX_NONE },
+    { "earlier version", VERSION_AT, 2, 1, MAILINDEX_NONE },
     { "version 0", VERSION_AT, 2, 0, MAILINDEX_NONE },
     { "other record size", RECORD_AT, 2, 48, MAILINDEX_NONE },
     { "other uidl-format", FORMAT_AT, 1, UIDL_MD5, MAILINDEX_NONE },
@@ -360,6 +362,8 @@ static const struct hostile {
     { "M longer than it is", SIZE_AT, 8, MESSAGES *ONE + 1, MAILINDEX_NONE },
     { "M shorter than it is, without a fingerprint", SIZE_AT, 8, (MESSAGES - 1) * ONE, MAILINDEX_NONE },
     { "M of 2^63 bytes", SIZE_AT, 8, UINT64_C(1) << 63, MAILINDEX_NONE },
+    { "as many doubts as there may be", DOUBTS_AT, 8, MAILINDEX_DOUBTS_MAX, MAILINDEX_VALID },
+    { "more doubts", DOUBTS_AT, 8, MAILINDEX_DOUBTS_MAX + 1, MAILINDEX_NONE },
     { "one message less", COUNT_AT, 8, MESSAGES - 1, MAILINDEX_NONE },
     { "2^61 messages", COUNT_AT, 8, (UINT64_C(1) << 61) + MESSAGES, MAILINDEX_NONE },
     { "2^64 - 1 messages", COUNT_AT, 8, UINT64_MAX, MAILINDEX_NONE },
