@@ -101,17 +101,14 @@ static int start(struct mangler *m, enum sandbox_mode mode, struct strbuf *why)
     return strbuf_fail(why, "fork: %s", strerror(errno));
 }
 
-static int stop(struct mangler *m, bool about_to_end)
+static void stop(struct mangler *m, bool about_to_end)
 {
-    int status = 0;
-
     if (m->pid > 0) {
         close(m->end);
-        status = child_reap(m->pid, about_to_end);
+        m->status = child_reap(m->pid, about_to_end);
     }
     m->pid = 0;
     m->end = -1;
-    return status;
 }
 
 void mangler_end(struct mangler *m)
@@ -122,10 +119,12 @@ void mangler_end(struct mangler *m)
 
 /* ---- one message */
 
+enum { GONE_BEFORE = 2, NOT_STARTED = -2 };
+
 /* 1: it answered; 0: it is gone; -1: it takes too long, or what it says is nonsense. */
 static int receive(struct mangler *m, struct privmsg *answer)
 {
-    int64_t limit = netio_now() + MANGLER_SECONDS * INT64_C(1000000000);
+    int64_t limit = netio_now() + m->seconds * INT64_C(1000000000);
     int got;
 
     do {
@@ -136,6 +135,7 @@ static int receive(struct mangler *m, struct privmsg *answer)
     return got;
 }
 
+/* As receive, or GONE_BEFORE it could be asked. */
 static int ask(struct mangler *m, uint64_t n, const char *wanted, struct privmsg *answer)
 {
     struct privmsg question;
@@ -148,20 +148,22 @@ static int ask(struct mangler *m, uint64_t n, const char *wanted, struct privmsg
     sent = privmsg_send(m->end, &question);
     question.fd = -1;
     privmsg_free(&question);
-    return sent < 0 ? 0 : receive(m, answer);
+    return sent < 0 ? GONE_BEFORE : receive(m, answer);
 }
 
 /* What happened to a worker that gave no good answer: for the log and the client. */
 static int bury(struct mangler *m, const char *user, int got, struct strbuf *why)
 {
     struct strbuf text = STRBUF_INIT(STRBUF_WHY_MAX);
-    int error = errno, status = stop(m, got == 0);
+    int error = errno, status;
 
+    stop(m, got == 0 || got == GONE_BEFORE);
+    status = m->status;
     m->failures++;
     if (sandbox_killed(status, SANDBOX_MANGLER, &text))
         strbuf_fail(why, "%s", text.data);
     else if (got < 0 && error == ETIMEDOUT)
-        strbuf_fail(why, "it took longer than %d seconds", MANGLER_SECONDS);
+        strbuf_fail(why, "it took longer than %d seconds", m->seconds);
     else if (got < 0)
         strbuf_fail(why, "the process that converts it gave a broken answer");
     else if (WIFSIGNALED(status))
@@ -211,7 +213,13 @@ static int judge(struct mangler *m, const char *user, struct privmsg *answer, ui
     return bury(m, user, -1, why);
 }
 
-/* A worker that has done much retires between two messages: then there is another. */
+/* A worker that has done much retires between two messages (with status 0), or somebody killed it there: then there is
+   another. One that dies of a message does not get it again. */
+static bool was_idle(const struct mangler *m, int got)
+{
+    return got == GONE_BEFORE || (got == 0 && WIFEXITED(m->status) && WEXITSTATUS(m->status) == 0);
+}
+
 static int ask_one(struct mangler *m, enum sandbox_mode mode, uint64_t n, const char *wanted, struct privmsg *answer,
                    struct strbuf *why)
 {
@@ -219,13 +227,14 @@ static int ask_one(struct mangler *m, enum sandbox_mode mode, uint64_t n, const 
     int got;
 
     if (fresh && start(m, mode, why) < 0)
-        return -2;
+        return NOT_STARTED;
     got = ask(m, n, wanted, answer);
-    if (got != 0 || fresh)
+    if (got == 0 || got == GONE_BEFORE)
+        stop(m, true);
+    if (fresh || !was_idle(m, got))
         return got;
-    stop(m, true);
     if (start(m, mode, why) < 0)
-        return -2;
+        return NOT_STARTED;
     return ask(m, n, wanted, answer);
 }
 
@@ -240,15 +249,16 @@ int mangler_convert(struct mangler *m, const struct settings *settings, const ch
         return strbuf_fail(why, "there is no message");
     if (m->failures >= MANGLER_FAILURES_MAX)
         return strbuf_fail(why, "too many messages of this session could not be converted; log in again");
+    m->seconds = settings->timeout < MANGLER_SECONDS ? settings->timeout : MANGLER_SECONDS;
     privmsg_init(&answer, 0);
     got = ask_one(m, settings->sandbox, n, wanted, &answer, why);
-    if (got == -2) {
+    if (got == NOT_STARTED) {
         m->failures++;
         log_write(LOG_ERR, "no message of %s can be converted to text: %s", user, why->data);
         errno = EIO;
         fd = -1;
     } else {
-        fd = got > 0 ? judge(m, user, &answer, header_r, why) : bury(m, user, got, why);
+        fd = got == 1 ? judge(m, user, &answer, header_r, why) : bury(m, user, got, why);
     }
     got = errno;
     privmsg_free(&answer);

@@ -33,6 +33,8 @@ struct mangler {
     int input;        /* the memory file of the message that comes next, or -1 */
     uint64_t size;    /* of that */
     unsigned failures;
+    int seconds;      /* that a message may take */
+    int status;       /* how the last one ended, as wait(2) says it */
 };
 
 #define MANGLER_INIT { .end = -1, .input = -1 }
@@ -42,7 +44,7 @@ int mangler_input(struct mangler *m, uint64_t size, struct strbuf *why);
 
 /* Converts the first n bytes of it. A descriptor of the result, which nobody can change any more and the caller closes,
    and *header_r; or -1, errno (EINVAL: no such charset) and why. Failures of the process are logged, naming user.
-   Takes MANGLER_SECONDS at most. */
+   Takes MANGLER_SECONDS at most, or timeout if that is less. */
 int mangler_convert(struct mangler *m, const struct settings *settings, const char *user, uint64_t n, const char *wanted,
                     uint64_t *header_r, struct strbuf *why);
 

@@ -457,7 +457,7 @@ def readable_by_others(popper, directory):
     """The server's file if everybody may run it, else a copy that everybody may run (a build under /root)."""
     if os.getuid() != 0 or all(p.stat().st_mode & 0o001 for p in [popper, *popper.parents]):
         return popper
-    for program in [popper] + [p for p in [popper.parent / "popauth"] if p.exists()]:
+    for program in [popper] + [p for p in [popper.parent / "popauth", popper.parent / "popper-mangle"] if p.exists()]:
         shutil.copy(program, directory)
         (pathlib.Path(directory) / program.name).chmod(0o755)
     for module in popper.parent.glob("popper-*.so"):
