@@ -18,7 +18,7 @@ OPTION_INT(announce_login_delay, "announce-login-delay", CLASS_ANY, FEATURE_NONE
     "Seconds that clients should wait between logins, announced by CAPA as LOGIN-DELAY. -1 announces nothing. It is not enforced.",
     .letter = 'e', .extension = "login_delay", .argument = "seconds")
 OPTION_STRING(apop_file, "apop-file", CLASS_INIT, FEATURE_APOP, DEFAULT_APOP_FILE, "file",
-    "Database of APOP and SCRAM secrets. popauth(8) keeps it. It must have mode 0600.", .check = check_path)
+    "Database of secrets for APOP and AUTH (CRAM-MD5, SCRAM). popauth(8) keeps it. It must have mode 0600.", .check = check_path)
 OPTION_STRING(auth_file, "auth-file", CLASS_INIT, FEATURE_NONE, DEFAULT_AUTH_FILE, "file",
     "Only the users in this file may log in. One name per line, compared exactly. When the file cannot be read nobody may log in.",
     .check = check_path)
@@ -47,7 +47,7 @@ OPTION_MNEM(chunky_writes, enum chunky_writes, "chunky-writes", CLASS_ANY, FEATU
     "When what is sent to the client goes out in large writes. Otherwise each line after the login is a write of its own, for clients "
     "that cannot take more.")
 OPTION_MNEM(clear_text_password, enum clear_text, "clear-text-password", CLASS_USER, FEATURE_NONE, CLEAR_TEXT_DEFAULT, clear_text_choices,
-    "Who may send a password in clear text. default: users without a secret in apop-file; never: nobody; always: everybody; "
+    "Who may send a password in clear text, by PASS or AUTH PLAIN and LOGIN. default: users without a secret in apop-file; never: nobody; always: everybody; "
     "local: connections from 127.0.0.0/8 and ::1; tls or ssl: inside TLS only.", .letter = 'p')
 OPTION_STRING(config_file, "config-file", CLASS_ANY, FEATURE_NONE, NULL, "file",
     "Reads more options from a file, at once. What it may set is what the place that names it may set.", .letter = 'f')
