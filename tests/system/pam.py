@@ -6,7 +6,9 @@ the server logged. Needs root and mount namespaces; under CI as root their absen
 option: pam-service
 option: pam-session
 """
+import base64
 import hashlib
+import hmac
 import os
 import pathlib
 import re
@@ -366,6 +368,38 @@ def apop_is_judged(site):
     equal("steps", site.steps(), ["account"])
 
 
+def auth_is_judged(site):
+    """AUTH PLAIN sends a password, CRAM-MD5 proves a secret: PAM judges the account in both cases, the password in the first."""
+    need("APOP" in features(POPPER), "APOP is not built")
+    popauth = [POPPER.parent / "popauth", "-file", site.dir / "pop.auth"]
+    for words in (["-init"], ["-user", "ben", "tanstaaf"], ["-user", "gone", "tanstaaf"]):
+        subprocess.run([*popauth, *words], check=True, capture_output=True)
+
+    def visit(exchange):
+        s = Visit(site)
+        reply = exchange(s)
+        s.close()
+        return reply
+
+    def plain(name, password):
+        return visit(lambda s: s.say("AUTH PLAIN " + base64.b64encode(f"\0{name}\0{password}".encode()).decode()))
+
+    def cram(name, secret):
+        def exchange(s):
+            challenge = base64.b64decode(s.say("AUTH CRAM-MD5")[2:])
+            digest = hmac.new(secret.encode(), challenge, "md5").hexdigest()
+            return s.say(base64.b64encode(f"{name} {digest}".encode()).decode())
+        return visit(exchange)
+
+    equal("AUTH PLAIN", plain("ann", "secret")[:7], "+OK ann")
+    for name, password in (("ann", "wrong1"), ("gone", "secret"), ("nosuchuser", "secret")):
+        equal(f"AUTH PLAIN of {name}", plain(name, password)[:11], "-ERR [AUTH]")
+    equal("AUTH CRAM-MD5", cram("ben", "tanstaaf")[:7], "+OK ben")
+    equal("AUTH CRAM-MD5, expired", cram("gone", "tanstaaf")[:11], "-ERR [AUTH]")
+    site.logged(r"gone at .*PAM \(service pop3\), account: User account has expired")
+    equal("AUTH CRAM-MD5, wrong", cram("ben", "other")[:11], "-ERR [AUTH]")
+
+
 # ---- what is missing
 
 
@@ -554,7 +588,7 @@ def session_with_pam_unix(site):
 
 
 CASES = [unix_grants, unix_refuses, unix_password_may_be_old, listfile_denies, faillock_locks, what_a_module_sees, conversation, results, crash,
-         pams_delay_is_ours, slow, a_denied_user_is_not_counted_as_a_login, rename, virtual_users_are_not_pams, apop_is_judged,
+         pams_delay_is_ours, slow, a_denied_user_is_not_counted_as_a_login, rename, virtual_users_are_not_pams, apop_is_judged, auth_is_judged,
          no_service_file, no_module_of_pam, no_module_of_ours, check_command, the_sample, session, session_of_who_is_killed, session_is_not_opened_for_the_refused,
          session_that_cannot_be_opened, no_session_unless_asked, session_with_pam_unix]
 
