@@ -5,6 +5,7 @@
 
 /* What a way to log in is made of. */
 struct way {
+    const char *name;     /* as a client would say it */
     bool sends_password;  /* the password itself travels, so that clear-text-password is asked */
     bool from_database;   /* the proof is by the database of secrets */
     bool needs_secret;    /* of which verifiers are not enough */
@@ -12,12 +13,17 @@ struct way {
 };
 
 static const struct way ways[AUTH_HOW_COUNT] = {
-    [AUTH_BY_PASSWORD] = { .sends_password = true, .wrong = "wrong password" },
-    [AUTH_BY_APOP] = { .from_database = true, .needs_secret = true, .wrong = "wrong digest (APOP)" },
-    [AUTH_BY_CRAM_MD5] = { .from_database = true, .needs_secret = true, .wrong = "wrong digest (CRAM-MD5)" },
-    [AUTH_BY_SCRAM] = { .from_database = true, .wrong = "wrong secret (SCRAM)" },
+    [AUTH_BY_PASSWORD] = { .name = "USER and PASS", .sends_password = true, .wrong = "wrong password" },
+    [AUTH_BY_APOP] = { .name = "APOP", .from_database = true, .needs_secret = true, .wrong = "wrong digest (APOP)" },
+    [AUTH_BY_CRAM_MD5] = { .name = "AUTH CRAM-MD5", .from_database = true, .needs_secret = true, .wrong = "wrong digest (CRAM-MD5)" },
+    [AUTH_BY_SCRAM] = { .name = "AUTH SCRAM", .from_database = true, .wrong = "wrong secret (SCRAM)" },
     [AUTH_PROVED] = { .wrong = "not proved" },
 };
+
+const char *policy_way(enum auth_how how)
+{
+    return ways[how].name;
+}
 
 void policy_connection_of(const struct settings *settings, bool tls, bool local, struct policy_connection *at_r)
 {

@@ -18,6 +18,9 @@
 #include "auth/auth.h"
 #include "settings/options.h"
 
+/* What the way is called; NULL: no client uses it. */
+const char *policy_way(enum auth_how how);
+
 /* What is known before anybody said a name. */
 struct policy_connection {
     enum clear_text clear_text; /* option clear-text-password */

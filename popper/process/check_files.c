@@ -10,8 +10,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "auth/drac.h"
 #include "common/file.h"
 #include "common/mem.h"
+#include "common/module.h"
 
 /* ---- configuration files: what anybody can write to them he does as root */
 
@@ -148,6 +150,26 @@ void check_files(struct check *c)
         check_trace(c->settings->tracefile);
 }
 
+/* ---- parts that are loaded */
+
+static void load_module(const char *name, const char *symbol)
+{
+    struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
+
+    if (module_find(name, symbol, &why))
+        check_say(CHECK_OK, "%s can be loaded", name);
+    else
+        check_say(CHECK_ERROR, "%s", why.data);
+    strbuf_free(&why);
+}
+
+/* In a child. (popper-tls.so and popper-pam.so are used by check_tls and check_pam.) */
+static void check_modules(struct check *c)
+{
+    if (options_feature_built(FEATURE_DRAC) && c->settings->drac_host)
+        load_module(DRAC_MODULE_NAME, DRAC_MODULE_SYMBOL);
+}
+
 /* ---- programs */
 
 void check_programs(struct check *c)
@@ -155,6 +177,7 @@ void check_programs(struct check *c)
     const struct settings *s = c->settings;
     char *program;
 
+    check_in_child(c, check_modules, "modules");
     if (!s->xmit || !s->mail_command)
         return;
     /* It is cut into words at blanks (xmit.c). */

@@ -25,8 +25,10 @@
 
 /* ---- users */
 
-static void check_users(const struct settings *s)
+/* In a child: what the name service and PAM load stays out of ours. */
+static void check_users(struct check *c)
 {
+    const struct settings *s = c->settings;
     struct strbuf reason = STRBUF_INIT(STRBUF_WHY_MAX);
     unsigned before = check_count();
     const struct auth_attempt attempt = { .how = AUTH_PROVED, .name = NOBODYS_NAME, .only_asked = true };
@@ -43,13 +45,12 @@ static void check_users(const struct settings *s)
 }
 
 /* Whether PAM can be had, and knows the service; what the latter lacks is logged. */
-static void check_pam(const struct settings *s)
+static void check_pam(struct check *c)
 {
+    const struct settings *s = c->settings;
     struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
     unsigned before = check_count();
 
-    if (!pamlink_applies(s))
-        return;
     if (pamlink_look(s, &why) < 0)
         check_say(CHECK_ERROR, "pam-service: %s; users of the system cannot log in", why.data);
     else if (check_count() == before)
@@ -83,8 +84,9 @@ static void check_secrets(const struct settings *s)
 
 void check_stores(struct check *c)
 {
-    check_pam(c->settings);
-    check_users(c->settings);
+    if (pamlink_applies(c->settings))
+        check_in_child(c, check_pam, "PAM");
+    check_in_child(c, check_users, "users");
     check_secrets(c->settings);
 }
 

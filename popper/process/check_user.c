@@ -14,6 +14,8 @@
 
 #include "auth/auth_passwd.h"
 #include "auth/auth_secrets.h"
+#include "auth/pamlink.h"
+#include "auth/policy.h"
 #include "common/identity.h"
 #include "common/mem.h"
 #include "mail/maildrop_look.h"
@@ -25,45 +27,97 @@
 
 /* ---- the login */
 
-static const char *who_may_send(const struct settings *s, const struct apopdb_user *secrets)
+/* Over which connections this way may be used, whoever comes; NULL: over none. */
+static const char *offered_where(const struct settings *s, enum auth_how how)
 {
-    switch (s->clear_text_password) {
-    case CLEAR_TEXT_NEVER:
-        return "not in clear text (clear-text-password = never)";
-    case CLEAR_TEXT_LOCAL:
-        return "from this host only (clear-text-password = local)";
-    case CLEAR_TEXT_TLS:
-        return s->tls_support == TLS_SUPPORT_NONE ? "never: clear-text-password = tls, and tls-support is off"
-                                                  : "inside TLS (clear-text-password = tls)";
-    case CLEAR_TEXT_DEFAULT:
-        return secrets->present ? "not at all: who has a secret does not (clear-text-password = default)" : "anywhere";
-    case CLEAR_TEXT_ALWAYS:
-        break;
-    }
-    return "anywhere";
+    struct policy_connection plain, tls, local;
+
+    policy_connection_of(s, false, false, &plain);
+    policy_connection_of(s, true, false, &tls);
+    policy_connection_of(s, false, true, &local);
+    if (!policy_way(how) || (policy_asks_database(how, &plain) == POLICY_NEEDS && !auth_secrets_offered(s)))
+        return NULL;
+    if (policy_offers(how, &plain) == POLICY_OFFERED)
+        return "over every connection";
+    if (s->tls_support != TLS_SUPPORT_NONE && policy_offers(how, &tls) == POLICY_OFFERED)
+        return "inside TLS";
+    if (policy_offers(how, &local) == POLICY_OFFERED)
+        return "from this host itself";
+    return NULL;
 }
 
-/* What the account and the database of secrets have to compare with. */
-static void tell_means(const struct settings *s, const char *name)
+/* PAM knows passwords that we cannot see. */
+static bool has_password(const struct settings *s, const char *name)
 {
-    struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
     struct auth_account account;
-    struct apopdb_user secrets;
-    bool has_hash;
+    bool has;
 
     auth_passwd_find(s, name, &account);
-    has_hash = account.hash[0] != '\0';
+    has = account.hash[0] != '\0' || (pamlink_applies(s) && !account.user.is_virtual);
     mem_wipe(&account, sizeof account);
-    if (auth_secrets_find(s, name, false, &secrets, &why) != AUTH_GRANTED)
-        check_say(CHECK_ERROR, "%s: %s", name, why.data);
-    if (has_hash)
-        check_say(CHECK_OK, "%s has a password, which may be sent: %s", name, who_may_send(s, &secrets));
-    if (secrets.present)
-        check_say(CHECK_OK, "%s is in apop-file: %s", name, secrets.has_secret ? "APOP" : "SCRAM only");
-    if (!has_hash && !secrets.present)
-        check_say(CHECK_WARNING, "%s has neither a password nor a secret to log in with", name);
-    mem_wipe(&secrets, sizeof secrets);
-    strbuf_free(&why);
+    return has;
+}
+
+/* What would be said to somebody who brings the right proof. */
+static bool is_a_way(const struct settings *s, enum auth_how how, const char *name, struct strbuf *reason)
+{
+    const struct auth_attempt attempt = { .how = how, .name = name, .tls = true, .local = true };
+    struct auth_prospect prospect;
+    struct auth_user user;
+    bool granted;
+
+    auth_look_up(s, &attempt, &user, &prospect, reason);
+    granted = prospect.proved == AUTH_GRANTED;
+    if (!granted && prospect.proved != AUTH_REFUSED)
+        check_say(CHECK_ERROR, "%s by %s: %s", name, policy_way(how), reason->data);
+    mem_wipe(&prospect, sizeof prospect);
+    return granted;
+}
+
+static void tell_ways(const struct settings *s, const char *name)
+{
+    struct strbuf reason = STRBUF_INIT(STRBUF_WHY_MAX);
+    unsigned ways = 0;
+
+    for (int how = 0; how < AUTH_HOW_COUNT; how++) {
+        const char *where = offered_where(s, (enum auth_how)how);
+        bool works;
+
+        if (!where)
+            continue;
+        works = is_a_way(s, (enum auth_how)how, name, &reason);
+        if (works && how == AUTH_BY_PASSWORD && !has_password(s, name)) {
+            strbuf_fail(&reason, "has no password");
+            works = false;
+        }
+        if (works)
+            check_say(CHECK_OK, "%s may log in by %s %s", name, policy_way((enum auth_how)how), where);
+        else
+            check_say(CHECK_OK, "%s may not log in by %s: %s", name, policy_way((enum auth_how)how), reason.data);
+        ways += works;
+    }
+    if (ways == 0)
+        check_say(CHECK_WARNING, "%s has no way to log in: neither a password that may be sent nor a secret", name);
+    strbuf_free(&reason);
+}
+
+/* In a child: PAM may change anything of a process. */
+static void look_at_login(struct check *c)
+{
+    struct strbuf reason = STRBUF_INIT(STRBUF_WHY_MAX);
+    const struct auth_attempt attempt = { .how = AUTH_PROVED, .name = c->given, .only_asked = true };
+    char name[AUTH_NAME_MAX + 1];
+    struct auth_user user;
+
+    auth_canonical_name(c->settings, c->given, name);
+    if (auth_check(c->settings, &attempt, &user, &reason) == AUTH_GRANTED) {
+        check_say(CHECK_OK, "%s may log in: uid %ld, gid %ld, home %s%s", name, (long)user.uid, (long)user.gid, user.home,
+                  user.is_virtual ? ", of a passwd-file" : "");
+        tell_ways(c->settings, name);
+    } else if (geteuid() != 0 && strcmp(reason.data, policy_text(AUTH_PROVED, REASON_NO_USER)) == 0)
+        check_say(CHECK_WARNING, "whether %s may log in is looked up by root only", name);
+    else
+        check_say(CHECK_ERROR, "%s may not log in: %s", name, reason.data);
 }
 
 /* Who is refused may have mail all the same. */
@@ -84,10 +138,7 @@ static void find_owner(struct check *c, const char *name)
 
 void check_login(struct check *c)
 {
-    struct strbuf reason = STRBUF_INIT(STRBUF_WHY_MAX);
-    const struct auth_attempt attempt = { .how = AUTH_PROVED, .name = c->given, .only_asked = true };
     char name[AUTH_NAME_MAX + 1];
-    struct auth_user user;
 
     if (!auth_canonical_name(c->settings, c->given, name)) {
         check_say(CHECK_ERROR, "\"%s\" can be nobody's name", c->given);
@@ -95,16 +146,8 @@ void check_login(struct check *c)
     }
     if (strcmp(name, c->given) != 0)
         check_say(CHECK_OK, "%s logs in as %s", c->given, name);
-    if (auth_check(c->settings, &attempt, &user, &reason) == AUTH_GRANTED) {
-        check_say(CHECK_OK, "%s may log in: uid %ld, gid %ld, home %s%s", name, (long)user.uid, (long)user.gid, user.home,
-                  user.is_virtual ? ", of a passwd-file" : "");
-        tell_means(c->settings, name);
-    } else if (geteuid() != 0 && strcmp(reason.data, "no such user") == 0)
-        check_say(CHECK_WARNING, "whether %s may log in is looked up by root only", name);
-    else
-        check_say(CHECK_ERROR, "%s may not log in: %s", name, reason.data);
+    check_in_child(c, look_at_login, name);
     find_owner(c, name);
-    strbuf_free(&reason);
 }
 
 /* ---- the maildrop */

@@ -82,7 +82,7 @@ def well(site):
     has(texts, rf"^configuration file {site.conf}$")
     has(texts, rf"{site.spool}: locks that work there: dotlock, fcntl, flock; used: dotlock,fcntl$")
     has(texts, r"^alice may log in: uid \d+, gid \d+, home /.*, of a passwd-file$")
-    has(texts, r"^alice has a password, which may be sent: anywhere$")
+    has(texts, r"^alice may log in by USER and PASS over every connection$")
     has(texts, rf"^{site.drop()}: 4 messages, \d+ octets$")
     has(texts, r"\.alice\.cache: no index yet$")
 
@@ -208,11 +208,13 @@ def secrets(site):
     subprocess.run([POPPER.parent / "popauth", "-file", db, "-user", "alice", "sesame"], check=True, capture_output=True)
     texts = site.is_well("alice")
     has(texts, r"apop-file .*: APOP is offered")
-    has(texts, r"alice has a password, which may be sent: not at all: who has a secret does not")
-    has(texts, r"alice is in apop-file: APOP")
+    has(texts, r"^alice may not log in by USER and PASS: has a secret in apop-file")
+    for way in ("APOP", "AUTH CRAM-MD5", "AUTH SCRAM"):
+        has(texts, rf"^alice may log in by {way} over every connection$")
+    has(site.is_well("bob"), r"^bob may not log in by APOP: no secret in apop-file$")
     assert not any("sesame" in t for t in texts)
     db.chmod(0o640)
-    site.finds("error", r"apop-file.*(mode|0640)|alice: .*0640", "alice")
+    site.finds("error", r"apop-file.*mode 0640|alice by USER and PASS: .*mode 0640|no way to log in", "alice")
     db.chmod(0o600)
     db.write_bytes(b"no database at all" * 100)
     site.finds("error", r"apop-file: ")
@@ -220,10 +222,10 @@ def secrets(site):
 
 def clear_text(site):
     site.set("clear-text-password = local")
-    has(site.is_well("alice"), r"may be sent: from this host only")
+    has(site.is_well("alice"), r"may log in by USER and PASS from this host itself")
     if built("tls-support"):
         site.set("clear-text-password = tls")
-        has(site.is_well("alice"), r"may be sent: never: clear-text-password = tls, and tls-support is off")
+        site.finds("warning", r"alice has no way to log in", "alice")
 
 
 def bulletins(site):
@@ -368,11 +370,46 @@ def system_users(site):
     texts = site.is_well("ann", wrapper=wrapper)
     has(texts, r"^ann may log in: uid 64021, gid 64021, home /[^,]*$")
     has(texts, r"/ann \(not there yet\): 0 messages, 0 octets$")
+    has([t for _, t in site.check("star", wrapper=wrapper)], r"star may not log in by USER and PASS: has no password")
     site.finds("error", r"lock may not log in: account is locked", "lock", wrapper=wrapper)
-    site.finds("warning", r"star has neither a password nor a secret", "star", wrapper=wrapper)
+    site.finds("warning", r"star has no way to log in", "star", wrapper=wrapper)
     site.finds("error", r"old may not log in: password expired 70 days ago", "old", wrapper=wrapper)
     site.finds("error", r"carol may not log in: no such user|carol: no such user; his maildrop", "carol", wrapper=wrapper)
     site.finds("error", r"root may not log in: no such user|root: no such user", "root", wrapper=wrapper)
+
+
+def pam(site):
+    need(built("pam-service"), "no PAM in this build")
+    etc = site.dir / "etc"
+    (etc / "pam.d").mkdir(parents=True)
+    (etc / "pam.d" / "other").write_text("auth required pam_deny.so\naccount required pam_deny.so\n")
+    (etc / "passwd").write_text(f"nobody:x:65534:65534::/:/bin/false\nann:x:{FIRST_UID + 20}:{FIRST_UID + 20}::{site.dir}/home:/bin/sh\n")
+    (etc / "shadow").write_text("ann:*:20000:0:99999:7:::\n")
+    (etc / "shadow").chmod(0o600)
+    wrapper = mounted(" && ".join(f"mount --bind {etc}/{f} /etc/{f}" for f in ("passwd", "shadow", "pam.d")))
+    site.conf.write_text(f"set spool-dir = {site.spool}\nset mail-command = /bin/true\nset reverse-lookup = false\nset pam-service = pop3\n")
+    site.finds("warning", r"there is no /etc/pam\.d/pop3, so that PAM judges by", wrapper=wrapper)
+    site.finds("warning", r"there is no /etc/pam\.d/pop3|ann may not log in: PAM", "ann", wrapper=wrapper)
+    has([t for level, t in site.check("ann", wrapper=wrapper) if level == "error"], r"ann may not log in: PAM")
+    service = etc / "pam.d" / "pop3"
+    service.write_text("auth required pam_permit.so\naccount required pam_permit.so\n")
+    texts = site.is_well("ann", wrapper=wrapper)
+    has(texts, r"^pam-service: PAM judges the system's users by the rules for pop3$")
+    has(texts, r"^ann may log in by USER and PASS over every connection$")
+    service.write_text("auth required pam_permit.so\naccount required pam_deny.so\n")
+    site.finds("error", r"ann may not log in: ", "ann", wrapper=wrapper)
+
+
+def modules(site):
+    """A module that is missing where the program was copied to without it."""
+    need(built("tls-support") and ROOT, "no TLS in this build, or not root")
+    alone = site.dir / "alone"
+    alone.mkdir()
+    shutil.copy(POPPER, alone / "popper")
+    site.set("tls-support = stls", "tls-server-cert-file = /nonexistent")
+    done = subprocess.run([alone / "popper", "--check", "-f", site.conf], capture_output=True, text=True, check=False, timeout=60)
+    equal("exit status", done.returncode, 2)
+    assert re.search(r"error: TLS: .*popper-tls\.so (is missing|cannot be loaded|is of another)|error: TLS: .*/nonexistent", done.stdout), done.stdout
 
 
 def names(site):
@@ -594,7 +631,7 @@ def run(case):
 
 CASES = [well, sample, index_states, open_session, wrong_settings, obsolete_word, config_modes, nested_config, user_files, trace_file, mail_command, secrets,
          clear_text, bulletins, bulletin_database, new_bulletins, spool_missing, spool_modes, temp_and_cache, locks, file_systems, privsep, system_users,
-         names, maildrop_kinds, leftovers, journal, dot_locks, option_files, home_mail, as_user, resolver, tls, chain]
+         pam, modules, names, maildrop_kinds, leftovers, journal, dot_locks, option_files, home_mail, as_user, resolver, tls, chain]
 
 if __name__ == "__main__":
     sys.exit(play([(case.__name__.replace("_", " "), run(case)) for case in CASES]))
