@@ -40,14 +40,23 @@ static const struct { const char *name, *read_as; } known[] = {
 /* What clients may ask for under its own name, beside those above. */
 static const char *const exact[] = { "ISO-8859-1", "ISO-8859-9", "GBK", "EUC-CN", "BIG5", "EUC-KR", "SJIS", "TIS-620" };
 
+/* Never closed. */
+static iconv_t held[KNOWN + sizeof exact / sizeof *exact + 1];
+static size_t held_count;
+
+static void hold(const char *to, const char *from)
+{
+    held[held_count++] = iconv_open(to, from);
+}
+
 void mangle_charset_load(void)
 {
     for (size_t i = 0; i < KNOWN; i++)
         if (known[i].read_as && (i == 0 || known[i].read_as != known[i - 1].read_as))
-            (void)iconv_open("UTF-8", known[i].read_as);
+            hold("UTF-8", known[i].read_as);
     for (size_t i = 0; i < sizeof exact / sizeof *exact; i++)
-        (void)iconv_open("UTF-8", exact[i]);
-    (void)iconv_open("US-ASCII//TRANSLIT", "UTF-8");
+        hold("UTF-8", exact[i]);
+    hold("US-ASCII//TRANSLIT", "UTF-8");
 }
 
 /* ---- to UTF-8 */
