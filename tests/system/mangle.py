@@ -293,13 +293,20 @@ def worker_is_powerless():
         site.remove()
 
 
+def hit(pid, signal_number):
+    """Of a process that is stopped; only some signals end it then."""
+    os.kill(pid, signal_number)
+    if signal_number != signal.SIGSTOP:
+        os.kill(pid, signal.SIGCONT)
+
+
 def worker_dies(signal_number, said, config=()):
     site = site_with("\none\n", "\ntwo\n", config=config)
     try:
         session = site.open()
         session.body("RETR 1 XMANGLE")
         os.kill(worker_of(session), signal.SIGSTOP)
-        killer = threading.Timer(0.3, os.kill, (worker_of(session), signal_number))
+        killer = threading.Timer(0.3, hit, (worker_of(session), signal_number))
         killer.start()
         reply = session.say("RETR 2 XMANGLE")
         killer.join()
@@ -315,6 +322,11 @@ def worker_dies(signal_number, said, config=()):
 
 def worker_is_killed():
     worker_dies(signal.SIGKILL, "the process that converts it was killed by signal 9")
+
+
+def worker_trespasses():
+    """As its filter kills it."""
+    worker_dies(signal.SIGSYS, "the mangler process was killed by the sandbox")
 
 
 def worker_hangs():
@@ -426,7 +438,7 @@ def mpop_without_mime():
 
 CASES = [(case.__name__.replace("_", " "), case) for case in
          (charsets, charsets_that_lie, charsets_asked_for, headers, plain_texts, html, shapes, broken_shapes, bounds, worker_is_powerless, worker_is_killed,
-          worker_hangs, idle_worker_is_killed, program_is_missing, many_messages, curl_asks, mpop_without_mime)]
+          worker_trespasses, worker_hangs, idle_worker_is_killed, program_is_missing, many_messages, curl_asks, mpop_without_mime)]
 
 if __name__ == "__main__":
     sys.exit(play(CASES))
