@@ -433,5 +433,6 @@ void auth_look_up(const struct settings *settings, const struct auth_attempt *at
     memcpy(prospect_r->name, login.name, sizeof prospect_r->name);
     prospect_r->secrets = login.secrets;
     *user_r = login.account.user;
+    user_r->no_mime = login.no_mime;
     finish(&login);
 }
