@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/xattr.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -17,14 +16,9 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "process/keeper_lock.h"
+#include "process/keeper_newfile.h"
 
 #define NAME_BYTES 512
-
-static void hold_gid(const struct place *place)
-{
-    if (!place->in_home)
-        identity_hold_gid();
-}
 
 static struct file_rules rules_for(const struct keeper_files *f, mode_t forbidden)
 {
@@ -69,7 +63,7 @@ static int open_place(const struct keeper_files *f, const struct place *place, i
     if (place->dir < 0)
         return no_directory(place, why);
     if (flags & O_CREAT)
-        hold_gid(place);
+        places_hold_gid(place);
     fd = file_open(place->dir, place->name, place->shown, flags, mode, &rules, &st, why);
     identity_drop_gid();
     return fd;
@@ -245,72 +239,6 @@ static int make_drop(struct keeper_files *f, struct maillock *lock, struct strbu
     return fd;
 }
 
-static bool replaces(const struct keeper_files *f)
-{
-    return f->settings->fast_update && f->settings->server_mode;
-}
-
-/* The name that a new maildrop has for the moment before it takes the maildrop's: one per maildrop, so that a crash
-   leaves one at most. */
-static void next_name(const struct keeper_files *f, char name_r[NAME_BYTES])
-{
-    snprintf(name_r, NAME_BYTES, ".%s.next", f->places.file[MAILFILE_DROP].name);
-}
-
-/* Without a name where the file system can; else with a name of its own that goes at once, unless it is to become the
-   maildrop. */
-static int make_unnamed(const struct place *place, const char *name, bool keep_name, struct strbuf *why)
-{
-    int fd;
-
-    if (place->dir < 0)
-        return no_directory(place, why);
-    hold_gid(place);
-    fd = openat(place->dir, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-    identity_drop_gid();
-    if (fd >= 0)
-        return fd;
-    if (errno != EOPNOTSUPP && errno != EISDIR && errno != ENOENT && errno != EINVAL) {
-        strbuf_fail(why, "a temporary file beside %s cannot be made: %s", place->shown, strerror(errno));
-        return -1;
-    }
-    hold_gid(place);
-    unlinkat(place->dir, name, 0);
-    fd = openat(place->dir, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-    if (fd >= 0 && !keep_name)
-        unlinkat(place->dir, name, 0);
-    identity_drop_gid();
-    if (fd < 0)
-        strbuf_fail(why, "%s beside %s cannot be made: %s", name, place->shown, strerror(errno));
-    return fd;
-}
-
-static int make_temp(struct keeper_files *f, struct strbuf *why)
-{
-    const struct place *place = &f->places.file[MAILFILE_TEMPDROP];
-    char name[NAME_BYTES];
-
-    snprintf(name, sizeof name, "%s.%ld", place->name, (long)getpid());
-    return make_unnamed(place, name, false, why);
-}
-
-/* With fast-update the session makes a temp drop to replace M: beside M, since a rename does not leave its file
-   system. */
-static int make_next_drop(struct keeper_files *f, struct strbuf *why)
-{
-    char name[NAME_BYTES];
-    int fd;
-
-    next_name(f, name);
-    fd = make_unnamed(&f->places.file[MAILFILE_DROP], name, true, why);
-    if (fd < 0)
-        return -1;
-    if (f->next_drop >= 0)
-        close(f->next_drop);
-    f->next_drop = fcntl(fd, F_DUPFD_CLOEXEC, 3);
-    return fd;
-}
-
 /* The dot lock's text may have taken the block that a journal needs at least. */
 static int open_journal(struct keeper_files *f, int flags, struct maillock *lock, struct strbuf *why)
 {
@@ -337,7 +265,7 @@ int keeper_files_serve_open(struct keeper_files *f, enum mailfile which, enum ma
         return make_drop(f, lock, why);
     case MAILFILE_TEMPDROP:
         if (how == MAILOPEN_NEW)
-            return replaces(f) ? make_next_drop(f, why) : make_temp(f, why);
+            return keeper_newfile_replaces(f) ? keeper_newfile_drop(f, why) : keeper_newfile_temp(f, why);
         *keep_r = carries_lock(f, place_of(f, which)); /* closing it would give the session lock away */
         return open_place(f, place_of(f, which), flags, 0600, S_IRWXO, why);
     case MAILFILE_POPBULL:
@@ -352,7 +280,7 @@ int keeper_files_serve_open(struct keeper_files *f, enum mailfile which, enum ma
 
 int keeper_files_make_xmit(struct keeper_files *f, struct strbuf *why)
 {
-    return make_temp(f, why);
+    return keeper_newfile_temp(f, why);
 }
 
 int keeper_files_open_popbull(struct keeper_files *f, bool old, int flags, const char **shown_r, struct strbuf *why)
@@ -374,7 +302,7 @@ int keeper_files_can_make_popbull(struct keeper_files *f, struct strbuf *why)
     places_find_popbull(&f->places, f->user);
     if (place->dir < 0)
         return no_directory(place, why);
-    hold_gid(place);
+    places_hold_gid(place);
     result = faccessat(place->dir, ".", W_OK | X_OK, AT_EACCESS);
     identity_drop_gid();
     return result == 0 ? 0 : strbuf_fail(why, "%s cannot be made: %s", place->shown, strerror(errno));
@@ -393,7 +321,7 @@ int keeper_files_remove(struct keeper_files *f, enum mailfile which, struct strb
         return no_directory(place, why);
     if (carries_lock(f, place))
         return 0; /* it carries the session lock: emptied by the session, removed at the end */
-    hold_gid(place);
+    places_hold_gid(place);
     result = unlinkat(place->dir, place->name, 0);
     identity_drop_gid();
     if (result < 0 && errno == ENOENT)
@@ -426,7 +354,7 @@ static int set_journal_aside(struct keeper_files *f, struct strbuf *why)
             snprintf(name, sizeof name, ".%s.orphan.%lld", drop, (long long)time(NULL));
         else
             snprintf(name, sizeof name, ".%s.orphan.%lld.%d", drop, (long long)time(NULL), i);
-        hold_gid(place);
+        places_hold_gid(place);
         result = renameat2(place->dir, place->name, place->dir, name, RENAME_NOREPLACE);
         if (result < 0 && errno == EINVAL)
             result = rename_without_flag(place, name);
@@ -440,74 +368,12 @@ static int set_journal_aside(struct keeper_files *f, struct strbuf *why)
     return 0;
 }
 
-/* Group and mode as M has them, and its locks. What cannot be carried over is a reason not to replace M. */
-static int make_like_drop(struct keeper_files *f, struct maillock *lock, struct strbuf *why)
-{
-    const struct place *drop = &f->places.file[MAILFILE_DROP];
-    struct stat old, new;
-    int result;
-
-    if (fstat(f->open.drop, &old) < 0 || fstat(f->next_drop, &new) < 0)
-        return strbuf_fail(why, "%s cannot be looked at: %s", drop->shown, strerror(errno));
-    hold_gid(drop);
-    result = new.st_gid == old.st_gid ? 0 : fchown(f->next_drop, (uid_t)-1, old.st_gid);
-    identity_drop_gid();
-    if (result < 0 || fchmod(f->next_drop, old.st_mode & 07777) < 0)
-        return strbuf_fail(why, "%s cannot be replaced: group and mode of its file cannot be given to another: %s",
-                           drop->shown, strerror(errno));
-    if (fgetxattr(f->open.drop, "system.posix_acl_access", NULL, 0) > 0) {
-        errno = EOPNOTSUPP;
-        return strbuf_fail(why, "%s cannot be replaced: it has an access control list", drop->shown);
-    }
-    return maillock_take_too(lock, f->next_drop, why);
-}
-
-/* By link and rename when the new file has no name yet: a link never takes the place of another. */
-static int give_name(const struct keeper_files *f, const char *name)
-{
-    const struct place *drop = &f->places.file[MAILFILE_DROP];
-    struct stat named, next;
-    char from[64];
-
-    if (fstatat(drop->dir, name, &named, AT_SYMLINK_NOFOLLOW) < 0 || fstat(f->next_drop, &next) < 0 ||
-        !file_same(&named, &next)) {
-        snprintf(from, sizeof from, "/proc/self/fd/%d", f->next_drop);
-        unlinkat(drop->dir, name, 0); /* a crash left it */
-        if (linkat(AT_FDCWD, from, drop->dir, name, AT_SYMLINK_FOLLOW) < 0)
-            return -1;
-    }
-    return renameat(drop->dir, name, drop->dir, drop->name);
-}
-
-/* Only with fast-update, where the administrator gave up I2. The descriptor keeps its number: locks are known by it. */
-static int replace_drop(struct keeper_files *f, struct maillock *lock, struct strbuf *why)
-{
-    const struct place *drop = &f->places.file[MAILFILE_DROP];
-    char name[NAME_BYTES];
-    int result;
-
-    if (!replaces(f) || f->next_drop < 0 || f->open.drop < 0)
-        return refuse_request(EPERM, why, "the maildrop is replaced with fast-update in server mode only");
-    if (make_like_drop(f, lock, why) < 0)
-        return -1;
-    next_name(f, name);
-    hold_gid(drop);
-    result = give_name(f, name);
-    identity_drop_gid();
-    if (result < 0)
-        return strbuf_fail(why, "%s cannot be replaced: %s", drop->shown, strerror(errno));
-    dup3(f->next_drop, f->open.drop, O_CLOEXEC);
-    close(f->next_drop);
-    f->next_drop = -1;
-    return 0;
-}
-
 int keeper_files_set_aside(struct keeper_files *f, enum mailfile which, struct maillock *lock, struct strbuf *why)
 {
     if (which == MAILFILE_JOURNAL)
         return set_journal_aside(f, why);
     if (which == MAILFILE_DROP)
-        return replace_drop(f, lock, why);
+        return keeper_newfile_replace_drop(f, lock, why);
     return refuse_request(EINVAL, why, "this file is never set aside");
 }
 
@@ -541,32 +407,18 @@ static void leave_temp_drop(struct keeper_files *f)
         else
             log_write(LOG_WARNING, "keep-temp-drop: %s", why.data);
     } else if (f->lock_is_tempdrop && fstat(f->lock, &st) == 0 && st.st_size == 0) {
-        hold_gid(place);
+        places_hold_gid(place);
         unlinkat(place->dir, place->name, 0);
         identity_drop_gid();
     }
     strbuf_free(&why);
 }
 
-/* It may have its name, where the file system makes none without. */
-static void forget_next_drop(struct keeper_files *f)
-{
-    const struct place *drop = &f->places.file[MAILFILE_DROP];
-    char name[NAME_BYTES];
-
-    next_name(f, name);
-    hold_gid(drop);
-    unlinkat(drop->dir, name, 0);
-    identity_drop_gid();
-    close(f->next_drop);
-}
-
 void keeper_files_close(struct keeper_files *f)
 {
     if (f->lock >= 0)
         leave_temp_drop(f);
-    if (f->next_drop >= 0)
-        forget_next_drop(f);
+    keeper_newfile_forget(f);
     places_close(&f->places);
     if (f->open.drop >= 0)
         close(f->open.drop);

@@ -169,6 +169,12 @@ static void forget(struct place *place)
     *place = (struct place){ .dir = -1 };
 }
 
+void places_hold_gid(const struct place *place)
+{
+    if (!place->in_home)
+        identity_hold_gid();
+}
+
 void places_close(struct places *p)
 {
     size_t i;

@@ -44,6 +44,9 @@ struct places {
 void places_find(struct places *p, const struct settings *settings, const struct auth_user *user);
 void places_close(struct places *p);
 
+/* Holds the extra gid (identity.h), until identity_drop_gid, for a call that changes the place's directory. */
+void places_hold_gid(const struct place *place);
+
 /* Opens the directory of POPBULL, which few sessions need: the user's home or, where configure was told so, popbulldir
    (old_popbull is then the one in the home). May be called again. */
 void places_find_popbull(struct places *p, const struct auth_user *user);

@@ -34,8 +34,7 @@ static int open_or_make(const struct place *place, uid_t owner, struct stat *st_
     fd = file_open(place->dir, place->name, place->shown, O_RDWR, 0, &rules, st_r, why);
     if (fd >= 0 || errno != ENOENT)
         return fd;
-    if (!place->in_home)
-        identity_hold_gid();
+    places_hold_gid(place);
     fd = file_open(place->dir, place->name, place->shown, O_RDWR | O_CREAT | O_EXCL, 0600, &rules, st_r, why);
     identity_drop_gid();
     return fd;
