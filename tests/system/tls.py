@@ -6,6 +6,8 @@ tls.py [PART OF A NAME] runs some of it; POPPER_TESTS=long makes the large messa
 is used. Under CI, as root, nothing is skipped.
 """
 import contextlib
+import hashlib
+import itertools
 import json
 import os
 import pathlib
@@ -581,6 +583,32 @@ def silent_client(site):
     site.logged(r"^TLS handshake with client at \S+ \(127\.0\.0\.1\) not finished within 1 seconds$|Timeout \(1 secs\) during nw read from \(null\)")
 
 
+def handshake_drop_by_drop(site):
+    """The time is for the whole handshake, and for all that comes before the login, not for each byte."""
+    site.set(preauth_timeout=1)
+    tls = TlsEnd(site.shared.bundle)
+    _, hello = tls.shake_hands(None)
+
+    def trickles(session, data, pause):
+        begin = time.monotonic()
+        with contextlib.suppress(OSError):
+            for byte in itertools.cycle(data):
+                session.socket.sendall(bytes([byte]))
+                time.sleep(pause)
+                if session.process.poll() is not None:
+                    break
+        assert 0.8 < time.monotonic() - begin < 5, f"it had {time.monotonic() - begin:.1f} s instead of 1"
+
+    s = site.open()
+    s.hear()
+    s.say("STLS")
+    trickles(s, hello[:-1] if len(hello) > 60 else hello, 0.05)
+    site.logged(r"^TLS handshake with client at \S+ \(127\.0\.0\.1\) not finished within 1 seconds$|Timeout \(1 secs\) during nw read from \(null\)")
+    s = site.tls()
+    trickles(s, s.tls.encrypt(b"USER alice USER alice"), 0.05)
+    site.logged(r"Timeout \(1 secs\) during nw read from \(null\) at 127\.0\.0\.1 \(127\.0\.0\.1\)")
+
+
 # ---- certificates and keys
 
 def refused(site, pattern):
@@ -890,15 +918,40 @@ def vm_peak(pid):
     return int(re.search(r"VmHWM:\s+(\d+) kB", pathlib.Path(f"/proc/{pid}/status").read_text())[1])
 
 
+def no_memory(session, relay):
+    """Of nobody who serves it, whatever waits for the client."""
+    if not ROOT or SANITIZED:
+        return
+    for pid in {session.process.pid, relay, *session.children()} - {None}:
+        assert vm_peak(pid) < 20000, f"process {pid} has {vm_peak(pid)} kB"
+
+
 def client_that_stops_reading(site):
-    site.set(timeout=2, tls_support="alternate-port").fill(1, lines=400000)
-    s = site.tls(rcvbuf=4096).login()
-    s.send(b"RETR 1\r\n")
-    time.sleep(1)
-    if ROOT and not SANITIZED:
-        assert vm_peak(s.relay()) < 20000, f"the relay has {vm_peak(s.relay())} kB"
-    s.process.wait(15)
-    site.logged("I/O error flushing output to client alice|took nothing of what was sent")
+    """In clear text and in TLS, begun in either way: what waits is bounded, the timeout ends it, the log says so, and nothing is deleted."""
+    modes = ("set server-mode", "reset server-mode")
+    for number, support in enumerate(("none", "stls", "alternate-port")):
+        for mode in modes if LONG else modes[number % 2:][:1]:
+            site.trace.unlink(missing_ok=True)
+            site.set(mode, timeout=1, tls_support=support).fill(1, lines=400000)
+            if support == "none":
+                s = site.open(rcvbuf=4096)
+                s.hear()
+            else:
+                s = site.tls(rcvbuf=4096)
+            s.login()
+            relay = s.relay() if ROOT and support != "none" else None
+            begin = time.monotonic()
+            s.send(b"RETR 1\r\nDELE 1\r\nQUIT\r\n")
+            time.sleep(0.5)
+            no_memory(s, relay)
+            s.process.wait(15)
+            took = time.monotonic() - begin
+            assert 0.9 < took < 7, f"{support}: it ended after {took:.1f} s; the timeout is 1 s"
+            if support == "none":
+                site.logged(r"^\(v[\d.]+\) I/O error flushing output to client alice at 127\.0\.0\.1 \(127\.0\.0\.1\)$")
+            else:
+                site.logged(r"I/O error flushing output to client alice at 127\.0\.0\.1 \(127\.0\.0\.1\)|took nothing of what was sent for too long")
+            equal("maildrop", site.drop.read_bytes(), mbox.message(1, lines=400000))
 
 
 def slow_reader(site):
@@ -958,48 +1011,70 @@ def last_bytes_not_taken(site):
     site.not_logged("I/O error flushing")
 
 
-def large_message(site):
-    """A message of 200 MB (POPPER_TESTS=long: 2.2 GB) arrives byte for byte, and memory does not grow."""
-    size = 2200 << 20 if LONG else 200 << 20
-    line = b"x" * 76 + b"\n"
-    block = line * (1 << 14)
-    header = b"From a@example.com Mon Jan  1 10:00:00 2024\nFrom: a@example.com\nSubject: large\n\n"
-    count = size // len(block)
+def write_large(site):
+    """A message of 200 MB (POPPER_TESTS=long: 2.2 GB); the size and the hash of what a client must get."""
+    header = b"From: a@example.com\nSubject: large\n\n"
+    lines = [b"x%075d\n" % n for n in range(1 << 14)]
+    block = b"".join(lines)
+    sent = block.replace(b"\n", b"\r\n")
+    expected, size = hashlib.sha256(header.replace(b"\n", b"\r\n")), len(header.replace(b"\n", b"\r\n"))
     with open(site.drop, "wb") as f:
-        f.write(header)
-        for _ in range(count):
+        f.write(b"From a@example.com Mon Jan  1 10:00:00 2024\n" + header)
+        for _ in range((2200 << 20 if LONG else 200 << 20) // len(block)):
             f.write(block)
+            expected.update(sent)
+            size += len(sent)
     site.drop.chmod(0o600)
     if ROOT:
         os.chown(site.drop, UID, GID)
-    site.set("set server-mode")
-    with site.listen() as port:
-        context = ssl.create_default_context(cafile=str(site.shared.bundle))
-        raw = socket.create_connection(("127.0.0.1", port))
-        raw.settimeout(120)
-        raw.recv(1000)
-        raw.sendall(b"STLS\r\n")
-        raw.recv(1000)
-        with context.wrap_socket(raw, server_hostname=HOST) as s:
-            for command in (b"USER alice\r\n", b"PASS secret\r\n"):
-                s.sendall(command)
-                assert s.recv(1000).startswith(b"+OK")
-            s.sendall(b"RETR 1\r\n")
-            total, tail, ones = 0, b"", 0
-            while not tail.endswith(b"\r\n.\r\n"):
-                piece = s.recv(1 << 18)
-                assert piece, f"the end after {total} bytes"
-                total += len(piece)
-                ones += piece.count(b"x")
-                tail = (tail + piece)[-5:]
-            s.sendall(b"QUIT\r\n")
-            assert s.recv(1000).startswith(b"+OK"), "QUIT"
-            while s.recv(1000):
-                pass
-    lines = count * (1 << 14)
-    octets = sum(len(part) + 1 for part in header.split(b"\n")[1:-1]) + 2 * 0
-    assert ones >= lines * 76, f"{ones} of {lines * 76}"
-    assert total > lines * 78 + octets, f"{total} bytes"
+    return size, expected.hexdigest()
+
+
+def fetch_large(site, support, *modes):
+    """Byte for byte, with the octets that were announced, and memory does not grow."""
+    size, expected = write_large(site)
+    for mode in modes:
+        site.set(mode, tls_support=support)
+        s = site.open()
+        if support == "stls":
+            s.hear()
+            equal("STLS", s.say("STLS"), "+OK STLS")
+        if support != "none":
+            s.socket = ssl.create_default_context(cafile=str(site.shared.bundle)).wrap_socket(s.socket, server_hostname=HOST)
+        s.socket.settimeout(120)
+        if support != "stls":
+            s.hear()
+        s.login()
+        relay = s.relay() if ROOT and support != "none" else None
+        s.send(b"RETR 1\r\n")
+        equal("RETR", s.hear(), f"+OK {size} octets")
+        got, total = hashlib.sha256(), 0
+        while total < size:
+            piece = s.input or s.socket.recv(1 << 20)
+            s.input = piece[size - total:]
+            piece = piece[:size - total]
+            assert piece, f"the end after {total} of {size} octets"
+            got.update(piece)
+            total += len(piece)
+        equal("hash of the message", got.hexdigest(), expected)
+        equal("the end of it", s.hear(), ".")
+        no_memory(s, relay)
+        starts("QUIT", s.say("QUIT"), "+OK")
+        s.hang_up()
+        equal("exit status", s.process.wait(20), 0)
+    assert not any("octet count" in line for line in site.log()), "octets"
+
+
+def large_message(site):
+    fetch_large(site, "stls", "set server-mode")
+
+
+def large_message_from_the_beginning(site):
+    fetch_large(site, "alternate-port", "set server-mode", "reset server-mode")
+
+
+def large_message_in_clear(site):
+    fetch_large(site, "none", "set server-mode", *(["reset server-mode"] if LONG else []))
 
 
 # ---- the relay's rights
@@ -1195,9 +1270,9 @@ def testssl(site):
 
 CASES = [stls, alternate_port, off, no_library_where_no_tls_is, injected_plain_text_is_dropped, user_is_forgotten, clear_text_password_tls,
          clear_text_password_local, commands_behind_the_handshake, half_close, hang_up_before_tls, hang_up_inside,
-         not_tls, client_without_trust, old_versions, ciphers, library_options, silent_client,
+         not_tls, client_without_trust, old_versions, ciphers, library_options, silent_client, handshake_drop_by_drop,
          wrong_files, modes_and_owners, unreadable, wrong_at_the_alternate_port, expiry, chains, several_certificates, alpn, tickets, standalone, module_missing,
-         client_that_stops_reading, slow_reader, flood_of_commands, vanished_before_it_got_all, last_bytes_not_taken, large_message,
+         client_that_stops_reading, slow_reader, flood_of_commands, vanished_before_it_got_all, last_bytes_not_taken, large_message, large_message_in_clear, *([large_message_from_the_beginning] if LONG else []),
          relay_has_no_rights, relay_killed, session_killed, terminated, takeover,
          curl, fetchmail, mpop, s_client, testssl]
 

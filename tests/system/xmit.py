@@ -213,8 +213,8 @@ def larger_than_we_take():
             session.socket.sendall(piece)
         session.socket.sendall(b".\r\n")
         equal("reply", session.hear(), f"-ERR Unable to send message: it has more than {256 << 20} bytes.\r\n")
-        assert "a message of XTND XMIT was not sent: it has more than" in site.log(), site.log()
         session.quit()
+        assert "a message of XTND XMIT was not sent: it has more than" in site.log(), site.log()
         equal("what is left in the spool", sorted(p.name for p in site.spool.iterdir()), [".alice.cache", "alice"])
     finally:
         site.remove()
