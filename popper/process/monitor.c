@@ -429,7 +429,7 @@ static bool start_preauth(struct monitor *mon)
 {
     struct preauth_start start = {
         .settings = mon->settings, .peer = &mon->peer, .host = mon->host, .stamp = mon->stamp,
-        .tls = mon->relay.pid > 0
+        .tls = mon->relay.pid > 0, .monitor_pid = getpid(),
     };
     int ends[2];
 

@@ -8,7 +8,6 @@
  */
 #include "process/preauth.h"
 
-#include <signal.h>
 #include <unistd.h>
 
 #include "auth/auth.h"
@@ -29,12 +28,11 @@ struct preauth {
     int plain; /* STLS was granted: the stream that takes the place of the client's descriptors */
 };
 
-static void give_up_rights(const struct settings *settings)
+static void give_up_rights(const struct preauth_start *start)
 {
     struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
 
-    /* The monitor may have died before. */
-    if (privsep_enter(SANDBOX_PREAUTH, settings->sandbox, SIGKILL, &why) == 0)
+    if (privsep_enter(SANDBOX_PREAUTH, start->settings->sandbox, start->monitor_pid, &why) == 0)
         return;
     log_write(LOG_ERR, "no client is served: %s", why.data);
     _exit(MEM_EXIT_STATUS);
@@ -205,7 +203,7 @@ _Noreturn void preauth_main(const struct preauth_start *start)
     log_close();
     ticketkeys_forget();
     file_sanitize_descriptors(3, &start->monitor, 1);
-    give_up_rights(start->settings);
+    give_up_rights(start);
     io = netio_new(0, 1, COMMAND_LINE_MAX, OUTPUT_BYTES);
     netio_tune_socket(io);
     end = cmd_auth_serve(io, start->settings, start->peer, start->host, start->stamp, &p.asks);

@@ -4,6 +4,8 @@
 #ifndef PROCESS_PREAUTH_H
 #define PROCESS_PREAUTH_H
 
+#include <sys/types.h>
+
 #include "settings/options.h"
 #include "wire/peer.h"
 
@@ -14,6 +16,7 @@ struct preauth_start {
     const char *stamp;  /* for APOP, or NULL */
     bool tls;           /* descriptors 0 and 1 are inside TLS from the beginning */
     int monitor;        /* its end of the privmsg pair */
+    pid_t monitor_pid;
 };
 
 /* In a fresh child: gives up all rights, serves descriptors 0 and 1, hands over or not, ends the process. */

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -129,7 +130,7 @@ int privsep_become_nobody(struct strbuf *why)
     return identity_become(NULL, uid, gid, IDENTITY_NO_GID, why);
 }
 
-int privsep_enter(enum sandbox_role role, enum sandbox_mode mode, int parent_death_signal, struct strbuf *why)
+int privsep_enter(enum sandbox_role role, enum sandbox_mode mode, pid_t parent, struct strbuf *why)
 {
     uid_t uid = 0;
     gid_t gid = 0;
@@ -140,9 +141,9 @@ int privsep_enter(enum sandbox_role role, enum sandbox_mode mode, int parent_dea
         if (identity_become(NULL, uid, gid, IDENTITY_NO_GID, why) < 0)
             return -1;
     }
-    /* After the change of uid, which clears it. */
-    if (parent_death_signal)
-        prctl(PR_SET_PDEATHSIG, parent_death_signal);
+    /* After the change of uid, which clears it. A parent that died before this gives no signal any more. */
+    if (parent > 0 && (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent))
+        _exit(MEM_EXIT_STATUS);
     if (sandbox_enter(role, mode, why) < 0 && mode == SANDBOX_MODE_ENFORCE)
         return -1;
     return 0;

@@ -12,8 +12,9 @@
 #include "process/sandbox.h"
 #include "settings/options.h"
 
-/* parent_death_signal: sent to this process when its parent dies; 0: none. 0; or -1 and why: the process must end. */
-int privsep_enter(enum sandbox_role role, enum sandbox_mode mode, int parent_death_signal, struct strbuf *why);
+/* parent: the process that forked this one, as it knew itself before; when it dies, or has died already, this one ends at
+   once. 0: this one outlives it. 0; or -1 and why: the process must end. */
+int privsep_enter(enum sandbox_role role, enum sandbox_mode mode, pid_t parent, struct strbuf *why);
 
 /* Only the change of uid, for a process that needs files and sockets of everybody (the resolver). 0, or -1 and why. */
 int privsep_become_nobody(struct strbuf *why);

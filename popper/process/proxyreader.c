@@ -11,7 +11,6 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <poll.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -79,7 +78,7 @@ static enum proxyheader_result read_header(const struct settings *settings, stru
     return result;
 }
 
-static _Noreturn void be_reader(const struct settings *settings, int end)
+static _Noreturn void be_reader(const struct settings *settings, int end, pid_t parent)
 {
     struct strbuf why = STRBUF_INIT(REASON_MAX);
     struct proxyheader_client client = { .port = 0 };
@@ -89,7 +88,7 @@ static _Noreturn void be_reader(const struct settings *settings, int end)
     log_set_sink(NULL, NULL);
     log_close();
     file_sanitize_descriptors(3, &end, 1);
-    if (privsep_enter(SANDBOX_PREAUTH, settings->sandbox, SIGKILL, &why) == 0)
+    if (privsep_enter(SANDBOX_PREAUTH, settings->sandbox, parent, &why) == 0)
         result = read_header(settings, &client, &why);
     privmsg_init(&m, MESSAGE);
     privmsg_put_number(&m, result);
@@ -165,13 +164,14 @@ static bool read_in_child(const struct settings *settings, struct peer *peer, st
     struct strbuf text = STRBUF_INIT(STRBUF_WHY_MAX);
     int ends[2], status;
     bool well;
-    pid_t pid;
+    pid_t pid, parent;
 
     if (privmsg_pair(ends) < 0)
         return strbuf_fail(why, "socketpair: %s", strerror(errno)) == 0;
+    parent = getpid();
     pid = fork();
     if (pid == 0)
-        be_reader(settings, ends[1]);
+        be_reader(settings, ends[1], parent);
     close(ends[1]);
     if (pid < 0) {
         close(ends[0]);

@@ -82,6 +82,7 @@ static bool read_record(struct privmsg *m, struct sasl_record *r)
 struct child {
     const struct settings *settings;
     int end, record;
+    pid_t parent;
     struct sasl_start start;
     struct sasl_record user;
     char nonce[SASL_NONCE_MAX];
@@ -110,7 +111,7 @@ static void give_up_rights(struct child *c)
     dup2(2, 0);
     dup2(2, 1);
     file_sanitize_descriptors(3, keep, sizeof keep / sizeof *keep);
-    if (privsep_enter(SANDBOX_SASL, c->settings->sandbox, SIGKILL, &why) == 0)
+    if (privsep_enter(SANDBOX_SASL, c->settings->sandbox, c->parent, &why) == 0)
         return;
     log_write(LOG_ERR, "nobody can log in by AUTH: %s", why.data);
     _exit(MEM_EXIT_STATUS);
@@ -186,7 +187,7 @@ static _Noreturn void child_main(struct child *c)
 int saslstate_start(struct saslstate *s, const struct settings *settings, enum sasl_mechanism mechanism,
                     const char *name, const char *challenge, const struct tlsrelay *relay, struct strbuf *why)
 {
-    struct child c = { .settings = settings, .start = { .mechanism = mechanism, .name = name, .challenge = challenge } };
+    struct child c = { .settings = settings, .parent = getpid(), .start = { .mechanism = mechanism, .name = name, .challenge = challenge } };
     int ends[2], records[2];
 
     *s = (struct saslstate)SASLSTATE_NONE;

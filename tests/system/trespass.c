@@ -36,6 +36,7 @@
 #include "mail/journal.h"
 #include "mail/maildrop.h"
 #include "process/preauth.h"
+#include "process/privsep.h"
 #include "process/session.h"
 #include "process/tlspump.h"
 #include "wire/netio.h"
@@ -359,6 +360,13 @@ PASS(enum journal_settled, journal_recover, (int *drop_fd_r, const struct mailho
     if (strcmp(role, "recovery") == 0)
         trespass(role);
     return __real_journal_recover(drop_fd_r, host, why);
+}
+
+/* The process is a child, and still has the rights that it was born with. */
+PASS(int, privsep_enter, (enum sandbox_role in, enum sandbox_mode mode, pid_t parent, struct strbuf *why))
+{
+    trespass("birth");
+    return __real_privsep_enter(in, mode, parent, why);
 }
 
 /* The handshake is over. */

@@ -18,6 +18,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import time
 
 from spoolsite import FORM, MAIL_GID, POPPER, ROOT, SANITIZED, Site, equal, need, play
 import mbox
@@ -209,6 +210,26 @@ def dies(role, spool):
         site.remove()
 
 
+def orphans_end(options, first):
+    """Whose parent dies before he knows, at the very beginning, ends as well: otherwise he would serve somebody whom nobody counts any more."""
+    need(FORM != "short", "not in the short form")
+    site = Site(("alice",), options)
+    try:
+        client = Client(site, "birth", "pause", first)
+        end = time.monotonic() + 20
+        while not client.note.read()[0]:
+            assert time.monotonic() < end, "no child"
+            time.sleep(0.01)
+        client.server.kill()
+        client.server.wait()
+        client.note.go_on()
+        client.socket.settimeout(5)
+        equal("what the client hears", client.hear(), "")
+        client.close()
+    finally:
+        site.remove()
+
+
 def recovery_dies():
     """Whoever settles a journal dies over it; the next one settles it."""
     need(FORM != "short", "not in the short form")
@@ -296,6 +317,8 @@ CASES = [("no traitor is shipped", no_traitor_is_shipped)]
 CASES += [(f"{role} dies of a forbidden call, spool 1777", dies, role, OPEN) for role in SANDBOXES]
 CASES += [("update dies of a forbidden call, spool 2775", dies, "update", GROUP),
           ("recovery dies of a forbidden call", recovery_dies),
+          ("preauth ends with its monitor from the beginning", orphans_end, [], b""),
+          ("proxyreader ends with its monitor from the beginning", orphans_end, ["proxy-networks = 127.0.0.1"], b"PROXY TCP4 127.0.0.1 127.0.0.1 4711 110\r\n"),
           ("the keeper may not, spool 1777", refused, "keeper", [], OPEN),
           ("the keeper may not, spool 2775", refused, "keeper", [], GROUP),
           ("the resolver may not, spool 2775", refused, "resolver", ["reverse-lookup = true"], GROUP),
