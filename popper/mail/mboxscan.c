@@ -1,5 +1,5 @@
 /*
- * mboxscan: see mboxscan.h. The file passes through one buffer of fixed size. A message is read by three states: its
+ * mboxscan: see mboxscan.h. The file passes through one window of fixed size. A message is read by three states: its
  * From_ line, its header (line by line, because a few fields matter), its body (lines_find looks for the next place
  * where a message may begin and counts what goes by). Lines and fields may be longer than the buffer: whatever is
  * needed of them is taken in pieces. It writes nothing and trusts nothing that it reads.
@@ -8,27 +8,18 @@
 
 #include "mail/mboxscan.h"
 
-#include <errno.h>
 #include <string.h>
 
 #include "common/log.h"
-#include "common/mem.h"
-#include "mail/filecalls.h"
 #include "mail/headerfield.h"
 #include "mail/lines.h"
+#include "mail/scanwindow.h"
 
 #define VALUE_MAX 256 /* bytes kept of the fields that are looked into */
 #define X_UIDL_ADDED 10 /* "X-UIDL: " and CRLF */
 
 struct scan {
-    /* where the bytes come from */
-    int fd;
-    uint64_t end;              /* of what is scanned */
-    uint64_t base;             /* file offset of buf[0] */
-    char *buf;
-    size_t pos, len, block;    /* buf[pos..len) is what was read and not used yet */
-    bool failed;
-    struct strbuf *why;
+    struct scanwindow w;
 
     const struct mboxscan_rules *rules;
     struct msglist *list;
@@ -63,70 +54,44 @@ void mboxscan_set_limits(size_t block, uint32_t header)
     header_max = header ? header : UINT32_MAX;
 }
 
-/* ---- the buffer */
+/* ---- the window */
 
 static uint64_t here(const struct scan *s)
 {
-    return s->base + s->pos;
+    return scanwindow_here(&s->w);
 }
 
 static size_t left(const struct scan *s)
 {
-    return s->len - s->pos;
-}
-
-/* A file that cannot be read ends there, as far as the states are concerned. */
-static void read_failed(struct scan *s, ssize_t got)
-{
-    if (got < 0)
-        strbuf_fail(s->why, "reading at offset %llu: %s", (unsigned long long)(s->base + s->len), strerror(errno));
-    else
-        strbuf_fail(s->why, "the file became shorter while it was read: it ends at offset %llu, not at %llu",
-                    (unsigned long long)(s->base + s->len + (size_t)got), (unsigned long long)s->end);
-    s->failed = true;
-    s->end = s->base + s->len;
+    return scanwindow_left(&s->w);
 }
 
 /* Searches what was read of the header since last time: once for many lines. */
 static void check_header_nuls(struct scan *s)
 {
-    if (memchr(s->buf + s->unchecked, '\0', s->pos - s->unchecked))
+    if (memchr(s->w.buf + s->unchecked, '\0', s->w.pos - s->unchecked))
         s->m.flags |= MSG_NULS;
 }
 
-/* Makes at least n bytes (up to MBOXSCAN_FROM_MAX) available from pos on. False: the file ends before. Moves the bytes.
-   */
+/* scanwindow_more. */
 static bool more(struct scan *s, size_t n)
 {
-    while (left(s) < n) {
-        uint64_t rest = s->end - s->base - s->len;
-        size_t now = rest < s->block ? (size_t)rest : s->block;
-        ssize_t got;
+    bool enough;
 
-        if (now == 0)
-            return false;
-        if (s->in_header)
-            check_header_nuls(s);
-        s->unchecked = 0;
-        memmove(s->buf, s->buf + s->pos, left(s));
-        s->base += s->pos;
-        s->len -= s->pos;
-        s->pos = 0;
-        got = filecalls_read(s->fd, s->buf + s->len, now, (off_t)(s->base + s->len));
-        if (got < (ssize_t)now) {
-            read_failed(s, got);
-            return false;
-        }
-        s->len += now;
-    }
-    return true;
+    if (left(s) >= n)
+        return true;
+    if (s->in_header)
+        check_header_nuls(s);
+    enough = scanwindow_more(&s->w, n);
+    s->unchecked = s->w.pos;
+    return enough;
 }
 
 /* The line end of the line at pos, if it is in view; reads on until there is one or `enough` bytes are seen. */
 static char *line_end(struct scan *s, size_t enough)
 {
     for (;;) {
-        char *lf = memchr(s->buf + s->pos, '\n', left(s));
+        char *lf = memchr(s->w.buf + s->w.pos, '\n', left(s));
 
         if (lf || left(s) >= enough || !more(s, left(s) + 1))
             return lf;
@@ -141,10 +106,10 @@ static bool at_from(struct scan *s)
     const char *line, *lf;
     size_t n;
 
-    if (!more(s, 5) || memcmp(s->buf + s->pos, "From ", 5) != 0)
+    if (!more(s, 5) || memcmp(s->w.buf + s->w.pos, "From ", 5) != 0)
         return false;
     lf = line_end(s, MBOXSCAN_FROM_MAX);
-    line = s->buf + s->pos;
+    line = s->w.buf + s->w.pos;
     n = lf ? (size_t)(lf - line) : left(s);
     if (n >= MBOXSCAN_FROM_MAX)
         return false;
@@ -158,12 +123,12 @@ static bool at_from(struct scan *s)
 static void begin_message(struct scan *s, enum msglist_source source)
 {
     s->m = (struct message){ .offset = here(s), .from_len = (uint16_t)s->from_line, .source = (uint8_t)source };
-    uidl_begin(&s->uid, s->buf + s->pos, s->from_text);
-    s->pos += s->from_line;
+    uidl_begin(&s->uid, s->w.buf + s->w.pos, s->from_text);
+    s->w.pos += s->from_line;
     s->header_octets = s->dropped_octets = 0;
     s->blank = false;
     s->in_header = true;
-    s->unchecked = s->pos;
+    s->unchecked = s->w.pos;
     s->field = HEADERFIELD_OTHER;
     s->internal_signs = 0;
     s->padding = 0;
@@ -275,8 +240,8 @@ static bool only_nuls(const char *p, size_t n)
    */
 static bool header_piece(struct scan *s, const char *lf, bool looked_into, uint64_t *octets_r, bool *text_r)
 {
-    const char *p = s->buf + s->pos;
-    bool last = lf || s->base + s->len == s->end;
+    const char *p = s->w.buf + s->w.pos;
+    bool last = lf || s->w.base + s->w.len == s->w.end;
     size_t n = lf ? (size_t)(lf - p) + 1 : left(s), text = n - (lf != NULL);
 
     if (text > 0 && p[text - 1] == '\r') {
@@ -297,7 +262,7 @@ static bool header_piece(struct scan *s, const char *lf, bool looked_into, uint6
     }
     if (looked_into)
         keep_value(s, p, text);
-    s->pos += n;
+    s->w.pos += n;
     return !last;
 }
 
@@ -309,12 +274,12 @@ static bool header_line(struct scan *s)
     const char *p, *lf = line_end(s, HEADERFIELD_LOOK);
     size_t n;
 
-    p = s->buf + s->pos;
+    p = s->w.buf + s->w.pos;
     n = left(s);
     if (n == 0)
         return false;
     if (p[0] == '\n' || (n > 1 && p[0] == '\r' && p[1] == '\n')) {
-        s->pos += p[0] == '\n' ? 1 : 2;
+        s->w.pos += p[0] == '\n' ? 1 : 2;
         s->blank = true;
         return false;
     }
@@ -347,9 +312,9 @@ static uint64_t skip_nuls(struct scan *s)
 {
     uint64_t from = here(s);
 
-    while (more(s, 1) && s->buf[s->pos] == '\0') {
-        while (s->pos < s->len && s->buf[s->pos] == '\0')
-            s->pos++;
+    while (more(s, 1) && s->w.buf[s->w.pos] == '\0') {
+        while (s->w.pos < s->w.len && s->w.buf[s->w.pos] == '\0')
+            s->w.pos++;
     }
     return here(s) - from;
 }
@@ -370,8 +335,8 @@ static void scan_body(struct scan *s)
     for (;;) {
         bool after_empty;
 
-        s->pos += lines_find(&s->body, s->buf + s->pos, left(s));
-        if (s->pos == s->len) {
+        s->w.pos += lines_find(&s->body, s->w.buf + s->w.pos, left(s));
+        if (s->w.pos == s->w.len) {
             if (!more(s, 1))
                 return;
             continue;
@@ -483,9 +448,9 @@ static void padding_message(struct scan *s, enum msglist_source source)
 
 static enum mboxscan_result not_mbox(struct scan *s, uint64_t start)
 {
-    if (s->failed)
+    if (s->w.failed)
         return MBOXSCAN_IO;
-    strbuf_fail(s->why,
+    strbuf_fail(s->w.why,
                 "no From_ line with a date at offset %llu: this is no mbox file, or its start is damaged; "
                 "it was not changed",
                 (unsigned long long)start);
@@ -496,32 +461,31 @@ static enum mboxscan_result scan_all(struct scan *s, enum msglist_source source)
 {
     uint64_t start = here(s);
 
-    if (start == s->end)
+    if (start == s->w.end)
         return MBOXSCAN_OK;
-    if (start == 0 && more(s, 1) && s->buf[s->pos] == '\0')
+    if (start == 0 && more(s, 1) && s->w.buf[s->w.pos] == '\0')
         padding_message(s, source);
     if (!at_from(s))
         return not_mbox(s, start);
     if (here(s) > start)
         log_padding(s);
-    while (here(s) < s->end)
+    while (here(s) < s->w.end)
         scan_message(s, source);
-    return s->failed ? MBOXSCAN_IO : MBOXSCAN_OK;
+    return s->w.failed ? MBOXSCAN_IO : MBOXSCAN_OK;
 }
 
 enum mboxscan_result mboxscan_file(int fd, uint64_t start, uint64_t end, enum msglist_source source,
                                    const struct mboxscan_rules *rules, uint32_t *imap_validity_r, struct msglist *list, struct strbuf *why)
 {
-    struct scan s = { .fd = fd, .base = start, .end = end, .block = block_size, .first = start == 0,
-                      .rules = rules, .list = list, .why = why,
+    struct scan s = { .first = start == 0, .rules = rules, .list = list,
                       .imap_validity = imap_validity_r ? *imap_validity_r : 0 };
     enum mboxscan_result result;
 
     uidl_init(&s.uid, rules->format, list);
-    s.buf = mem_bytes(s.block + MBOXSCAN_FROM_MAX);
+    scanwindow_open(&s.w, fd, start, end, block_size, MBOXSCAN_FROM_MAX, why);
     result = scan_all(&s, source);
     uidl_flush(&s.uid);
-    mem_free(s.buf);
+    scanwindow_close(&s.w);
     if (imap_validity_r)
         *imap_validity_r = s.imap_validity;
     return result;

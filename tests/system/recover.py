@@ -74,6 +74,44 @@ def several_users(config, spool_mode, spool_gid, drop_of):
         site.remove()
 
 
+def listed(site, name):
+    """Numbers of the sample messages that a session sees, sorted."""
+    session = site.open(name)
+    found = [int(re.search(rb"(?mi)^message-id: <(\d+)@", b"\n".join(session.body(f"TOP {n} 0"))).group(1)) for n in range(1, session.count() + 1)]
+    session.quit()
+    return sorted(found)
+
+
+def temp_dir_moves():
+    """A session that had the mail of an old temp drop is killed; the next login has another temp-dir, the one after that the first again."""
+    names = [f"user{n}" for n in range(1, 9)]
+    site = Site(names)
+    try:
+        elsewhere = site.dir / "elsewhere"
+        elsewhere.mkdir()
+        elsewhere.chmod(0o1777)
+        left = done = 0
+        for n, name in enumerate(names, 1):
+            site.fill(name, BEFORE)
+            site.fill(name, mbox.message(20) + mbox.message(21), site.spool / f".{name}.pop")
+            interrupt(site, name, n)  # deletes 21
+            left += (site.spool / f".{name}.journal").exists()
+        site.configure(f"temp-dir = {elsewhere}")
+        for name in names:
+            now = listed(site, name)
+            assert now in ([1, 2, 3, 4], [1, 2, 3, 4, 20]), f"{name} with the other temp-dir: {now}"
+            done += 20 in now
+        site.configure()
+        for name in names:
+            now = listed(site, name)
+            assert now in ([1, 2, 3, 4, 20], [1, 2, 3, 4, 20, 21]), f"{name} with the first temp-dir: {now}"
+        equal("journals left", journals(site.dir), [])
+        assert left >= 3 and 0 < done < len(names), f"{left} journals, {done} finished"
+        return f"{left} journals; {done} of {len(names)} had been committed"
+    finally:
+        site.remove()
+
+
 def one_user():
     site = Site(("alice", "bob"))
     try:
@@ -207,6 +245,7 @@ CASES = [
     ("killed in UPDATE, in a spool root:mail 2775", several_users, (), 0o2775, MAIL_GID, spool_drop),
     ("killed in UPDATE, in hash directories", several_users, ("hash-spool = 2",), 0o1777, 0, hashed_drop),
     ("killed in UPDATE, in home directories", several_users, ("home-dir-mail = Mailbox",), 0o1777, 0, home_drop),
+    ("temp-dir is another one at the next login", temp_dir_moves),
     ("one user", one_user),
     ("where there is nothing to do nothing is made", nothing_is_made),
     ("what cannot be settled is said and not touched", what_cannot_be),
