@@ -209,7 +209,7 @@ static enum maildrop_status recover(struct maildrop *d, struct strbuf *why)
 
     if (journal_recover(&d->drop, d->host, why) == JOURNAL_UNSETTLED)
         return MAILDROP_TEMP;
-    d->ours_to_close = before < 0 && d->drop >= 0;
+    d->ours_to_close |= before < 0 && d->drop >= 0;
     return MAILDROP_OK;
 }
 
