@@ -5,6 +5,7 @@
 #include "process/check_parts.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -14,6 +15,7 @@
 #include "common/file.h"
 #include "common/mem.h"
 #include "common/module.h"
+#include "process/mangler.h"
 
 /* ---- configuration files: what anybody can write to them he does as root */
 
@@ -172,12 +174,28 @@ static void check_modules(struct check *c)
 
 /* ---- programs */
 
+static void check_mangler(void)
+{
+    struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
+    char path[PATH_MAX];
+
+    if (module_path(MANGLER_PROGRAM, path, &why) < 0)
+        check_say(CHECK_WARNING, "XMANGLE: %s", why.data);
+    else if (access(path, X_OK) != 0)
+        check_say(CHECK_WARNING, "XMANGLE: %s cannot be run: %s; install popper again", path, strerror(errno));
+    else
+        check_say(CHECK_OK, "XMANGLE: %s", path);
+    strbuf_free(&why);
+}
+
 void check_programs(struct check *c)
 {
     const struct settings *s = c->settings;
     char *program;
 
     check_in_child(c, check_modules, "modules");
+    if (s->xmangle && options_feature_built(FEATURE_GMIME))
+        check_mangler();
     if (!s->xmit || !s->mail_command)
         return;
     /* It is cut into words at blanks (xmit.c). */

@@ -410,6 +410,8 @@ def modules(site):
     done = subprocess.run([alone / "popper", "--check", "-f", site.conf], capture_output=True, text=True, check=False, timeout=60)
     equal("exit status", done.returncode, 2)
     assert re.search(r"error: TLS: .*popper-tls\.so (is missing|cannot be loaded|is of another)|error: TLS: .*/nonexistent", done.stdout), done.stdout
+    if built("xmangle") and not os.path.exists("/usr/local/lib/popper-mangle"):
+        assert re.search(r"warning: XMANGLE: .*popper-mangle is missing", done.stdout), done.stdout
 
 
 def names(site):
