@@ -40,6 +40,6 @@ judge 'clang has nothing to warn about' clang -fsyntax-only -std=gnu11 -Wall -We
 judge 'cppcheck has nothing to say' cppcheck -q -j2 --enable=warning,performance,portability --std=c11 --inline-suppr --suppress=missingIncludeSystem \
     -I"$here" -I. -Ipopper common popper
 judge 'shellcheck has nothing to say' shellcheck quickstart .ci/run tests/*.sh tests/bench/*.sh
-judge 'pyflakes has nothing to say' pyflakes3 tests/guide.py tests/wire tests/system samples/maildir2mbox tests/bench
+judge 'pyflakes has nothing to say' pyflakes3 tests/guide.py tests/records.py tests/wire tests/system samples/maildir2mbox tests/bench
 echo "1..$count"
 [ "$failed" -eq 0 ]
