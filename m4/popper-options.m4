@@ -222,8 +222,20 @@ POPPER_PART([PAM], [WITH_PAM], [$popper_pam], [$popper_pam_remark])
 AC_ARG_WITH([kerberos5], [AS_HELP_STRING([--with-kerberos5@<:@=DIR@:>@], [Kerberos (KPOP)])])
 AC_ARG_ENABLE([kerberos5], [AS_HELP_STRING([--enable-kerberos5], [the same])],
   [AS_IF([test -z "$with_kerberos5"], [with_kerberos5=$enableval])])
-POPPER_NOT_YET([$with_kerberos5], [Kerberos])
-POPPER_PART([Kerberos (MIT krb5)], [WITH_KERBEROS], [no], [ (not yet)])
+dnl Only the module popper-krb5.so is linked with it. 1.18 brought the replay cache that it uses.
+popper_kerberos=no
+AS_CASE([$with_kerberos5], [no], [],
+  [/*], [KRB5_CFLAGS="-I$with_kerberos5/include"; KRB5_LIBS="-L$with_kerberos5/lib -lkrb5 -lk5crypto -lcom_err"
+    popper_saved_cppflags=$CPPFLAGS
+    CPPFLAGS="$CPPFLAGS $KRB5_CFLAGS"
+    AC_CHECK_HEADER([krb5.h], [popper_kerberos=yes], [AC_MSG_ERROR([--with-kerberos5: there is no krb5.h in $with_kerberos5/include])])
+    CPPFLAGS=$popper_saved_cppflags],
+  [PKG_CHECK_MODULES([KRB5], [krb5 >= 1.18], [popper_kerberos=yes],
+    [AS_IF([test -n "$with_kerberos5"], [AC_MSG_ERROR([--with-kerberos5: install libkrb5-dev, MIT krb5 1.18 or newer])])])])
+AC_SUBST([KRB5_CFLAGS])
+AC_SUBST([KRB5_LIBS])
+POPPER_PART([Kerberos (MIT krb5)], [WITH_KERBEROS], [$popper_kerberos], [])
+AM_CONDITIONAL([KERBEROS], [test "$popper_kerberos" = yes])
 
 AC_ARG_ENABLE([drac], [AS_HELP_STRING([--enable-drac], [tell a DRAC server about logins])])
 AC_ARG_WITH([drac], [AS_HELP_STRING([--with-drac], [the same])], [AS_IF([test -z "$enable_drac"], [enable_drac=$withval])])

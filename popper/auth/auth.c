@@ -12,6 +12,7 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include "auth/auth_kerberos.h"
 #include "auth/auth_passwd.h"
 #include "auth/auth_secrets.h"
 #include "auth/pamlink.h"
@@ -335,6 +336,24 @@ static enum policy_proof prove_password(const struct login *login, const char *p
     return login->account.no_password ? PROOF_IMPOSSIBLE : PROOF_WRONG;
 }
 
+/* What speaks against the account counts first anyway: then nobody's home is looked into. */
+static enum policy_proof prove_ticket(struct login *login, const struct auth_kerberos_client *ticket)
+{
+    struct policy_facts otherwise = login->facts;
+
+    otherwise.proof = PROOF_RIGHT;
+    if (policy_decide(&otherwise).verdict != AUTH_GRANTED)
+        return PROOF_WRONG;
+    switch (auth_kerberos_allows(ticket, &login->account.user, &login->trouble)) {
+    case 1:
+        return PROOF_RIGHT;
+    case 0:
+        return PROOF_WRONG;
+    default:
+        return PROOF_UNAVAILABLE;
+    }
+}
+
 static enum policy_proof prove_here(struct login *login, const struct auth_attempt *attempt)
 {
     switch (attempt->how) {
@@ -344,6 +363,8 @@ static enum policy_proof prove_here(struct login *login, const struct auth_attem
         return auth_secrets_digest_fits(&login->secrets, attempt->stamp, attempt->response) && attempt->stamp[0]
                    ? PROOF_RIGHT
                    : PROOF_WRONG;
+    case AUTH_BY_KERBEROS:
+        return prove_ticket(login, attempt->ticket);
     default:
         return PROOF_RIGHT;
     }
@@ -359,7 +380,7 @@ static enum policy_proof prove(struct login *login, const struct auth_attempt *a
     return proof;
 }
 
-static void explain(const struct login *login, enum policy_reason why, struct strbuf *reason)
+static void explain(const struct login *login, const struct auth_attempt *attempt, enum policy_reason why, struct strbuf *reason)
 {
     strbuf_reset(reason);
     switch (why) {
@@ -378,6 +399,8 @@ static void explain(const struct login *login, enum policy_reason why, struct st
         break;
     case REASON_WRONG:
         strbuf_adds(reason, login->said.len > 0 ? login->said.data : policy_text(login->facts.how, why));
+        if (attempt->ticket)
+            strbuf_addf(reason, " (%s), who is neither this user in our realm nor listed in his ~/.k5login", attempt->ticket->principal);
         break;
     default:
         strbuf_adds(reason, policy_text(login->facts.how, why));
@@ -404,7 +427,7 @@ enum auth_verdict auth_check(const struct settings *settings, const struct auth_
     begin(&login, settings, attempt);
     login.facts.proof = prove(&login, attempt);
     decision = policy_decide(&login.facts);
-    explain(&login, decision.reason, reason);
+    explain(&login, attempt, decision.reason, reason);
     *user_r = login.account.user;
     user_r->no_mime = login.no_mime;
     decision.verdict = final_verdict(&login, decision.verdict);
@@ -429,7 +452,7 @@ void auth_look_up(const struct settings *settings, const struct auth_attempt *at
     decision = policy_decide(&login.facts);
     prospect_r->proved = decision.verdict == AUTH_REFUSED ? prospect_r->disproved : decision.verdict;
     prospect_r->closed = decision.reason == REASON_DATABASE;
-    explain(&login, decision.reason, reason);
+    explain(&login, attempt, decision.reason, reason);
     memcpy(prospect_r->name, login.name, sizeof prospect_r->name);
     prospect_r->secrets = login.secrets;
     *user_r = login.account.user;

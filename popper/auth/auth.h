@@ -47,10 +47,13 @@ enum auth_how {
     AUTH_BY_APOP,     /* RFC 1939 section 7: a digest of stamp and secret */
     AUTH_BY_CRAM_MD5, /* RFC 2195: likewise, by AUTH */
     AUTH_BY_SCRAM,    /* RFC 5802, 7677: by AUTH, with a secret or verifiers made of one */
+    AUTH_BY_KERBEROS, /* USER and PASS after the ticket of KPOP; the password says nothing */
     AUTH_PROVED,      /* the caller has seen to the proof: may the account log in? */
     AUTH_AS_OWNER,    /* no login: whose mail is it? */
     AUTH_HOW_COUNT
 };
+
+struct auth_kerberos_client;
 
 /* What a client has brought forward to be somebody. */
 struct auth_attempt {
@@ -59,6 +62,7 @@ struct auth_attempt {
     const char *response; /* the password, or APOP's digest; likewise */
     const char *stamp;    /* for APOP: that of the greeting; "" when it had none */
     const char *rhost;    /* for PAM: the client's address; NULL: not known */
+    const struct auth_kerberos_client *ticket; /* for Kerberos: who the client proved to be */
     bool tls, local;      /* the connection: inside TLS, from this host itself */
     bool only_asked;      /* whether he might log in, which he does not: PAM sets no credentials, opens no session */
 };

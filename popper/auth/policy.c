@@ -7,6 +7,7 @@
 struct way {
     const char *name;     /* as a client would say it */
     bool sends_password;  /* the password itself travels, so that clear-text-password is asked */
+    bool from_ticket;     /* the proof came before the greeting */
     bool from_database;   /* the proof is by the database of secrets */
     bool needs_secret;    /* of which verifiers are not enough */
     const char *wrong;    /* what the log calls a wrong proof */
@@ -17,6 +18,7 @@ static const struct way ways[AUTH_HOW_COUNT] = {
     [AUTH_BY_APOP] = { .name = "APOP", .from_database = true, .needs_secret = true, .wrong = "wrong digest (APOP)" },
     [AUTH_BY_CRAM_MD5] = { .name = "AUTH CRAM-MD5", .from_database = true, .needs_secret = true, .wrong = "wrong digest (CRAM-MD5)" },
     [AUTH_BY_SCRAM] = { .name = "AUTH SCRAM", .from_database = true, .wrong = "wrong secret (SCRAM)" },
+    [AUTH_BY_KERBEROS] = { .name = "a Kerberos ticket (KPOP)", .from_ticket = true, .wrong = "the Kerberos ticket is for somebody else" },
     [AUTH_PROVED] = { .wrong = "not proved" },
 };
 
@@ -30,6 +32,7 @@ void policy_connection_of(const struct settings *settings, bool tls, bool local,
     *at_r = (struct policy_connection){ .clear_text = settings->clear_text_password,
                                         .tls = tls,
                                         .local = local,
+                                        .kerberos = settings->kerberos,
                                         .has_database = options_feature_built(FEATURE_APOP) };
 }
 
@@ -55,7 +58,14 @@ enum policy_offer policy_offers(enum auth_how how, const struct policy_connectio
 
     if (way->from_database && !at->has_database)
         return POLICY_NOT_BUILT;
+    if (how != AUTH_PROVED && at->kerberos != way->from_ticket)
+        return POLICY_TICKET_ONLY;
     return way->sends_password ? clear_text_offer(at) : POLICY_OFFERED;
+}
+
+enum auth_how policy_pass(const struct policy_connection *at)
+{
+    return at->kerberos ? AUTH_BY_KERBEROS : AUTH_BY_PASSWORD;
 }
 
 enum policy_asks policy_asks_database(enum auth_how how, const struct policy_connection *at)
@@ -157,7 +167,7 @@ struct policy_decision policy_decide(const struct policy_facts *facts)
 const char *policy_text(enum auth_how how, enum policy_reason reason)
 {
     static const char *const texts[REASON_COUNT] = {
-        [REASON_NOT_OFFERED] = "this way to log in is not allowed on this connection (clear-text-password)",
+        [REASON_NOT_OFFERED] = "this way to log in is not allowed on this connection (clear-text-password, kerberos)",
         [REASON_BAD_NAME] = "not a possible user name",
         [REASON_NONAUTH] = "listed in nonauth-file",
         [REASON_NOT_IN_AUTH] = "not listed in auth-file",

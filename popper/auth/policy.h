@@ -26,6 +26,7 @@ struct policy_connection {
     enum clear_text clear_text; /* option clear-text-password */
     bool tls;
     bool local;                 /* from 127/8 or ::1 */
+    bool kerberos;              /* option kerberos: the client proved who it is before the greeting (KPOP) */
     bool has_database;          /* this build has the database of secrets */
 };
 
@@ -34,11 +35,15 @@ void policy_connection_of(const struct settings *settings, bool tls, bool local,
 enum policy_offer {
     POLICY_OFFERED,
     POLICY_NOT_BUILT,  /* the build lacks a part that it needs */
+    POLICY_TICKET_ONLY, /* there is a ticket that says who it is, and nothing else is taken; or the other way round */
     POLICY_NO_CLEAR,   /* it sends a password in clear text, which is taken from nobody */
     POLICY_LOCAL_ONLY, /* the same, from this host itself only */
     POLICY_TLS_ONLY    /* the same, inside TLS only */
 };
 enum policy_offer policy_offers(enum auth_how how, const struct policy_connection *at);
+
+/* What USER and PASS are here. */
+enum auth_how policy_pass(const struct policy_connection *at);
 
 /* Whether the database of secrets is to be asked about the user, and whether it must be there. */
 enum policy_asks { POLICY_ASKS_NOTHING, POLICY_ASKS, POLICY_NEEDS };

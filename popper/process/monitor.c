@@ -7,7 +7,8 @@
  * auth/auth_passwd.c, auth/auth_sasl.c, auth/auth_secrets.c, auth/policy.c, auth/pamlink.c with the module
  * popper-pam.so, libpam and the modules of the site, libcrypt, libgdbm, the name service), process/monitor_sasl.c,
  * process/preauth.c, process/saslstate.c and process/keeper.c up to their identity_become (process/privsep.c),
- * process/tlsrelay.c with the module popper-tls.so and the TLS library while they load certificates and keys,
+ * process/tlsrelay.c with the module popper-tls.so and the TLS library and process/kpop.c with the module
+ * popper-krb5.so and the Kerberos library, while they load certificates and keys,
  * process/places.c (spool_gid, make_hash_dirs),
  * process/dracteller.c up to its privsep with the module popper-drac.so and libtirpc while they are loaded,
  * protocol/stats.c, settings/, wire/peer.c, wire/privmsg.c, common/. After a login nothing runs as root, but for the
@@ -36,6 +37,7 @@
 #include "process/child.h"
 #include "process/keeper.h"
 #include "process/monitor_sasl.h"
+#include "process/kpop.h"
 #include "process/preauth.h"
 #include "process/proxyreader.h"
 #include "process/request.h"
@@ -70,6 +72,7 @@ struct monitor {
     struct tlsrelay relay;
     struct resolver resolver;
     struct monitor_sasl sasl;
+    struct auth_kerberos_client ticket; /* option kerberos: who the client proved to be */
     unsigned open_rows;   /* bit set of enum request: what may be asked now */
 };
 
@@ -181,12 +184,14 @@ static enum monitor_next serve_attempt(struct monitor *mon, const struct auth_at
 static struct auth_attempt attempt_from(const struct monitor *mon, enum auth_how how)
 {
     return (struct auth_attempt){ .how = how, .stamp = mon->stamp, .tls = mon->relay.pid > 0, .local = mon->peer.local,
+                                  .ticket = mon->settings->kerberos ? &mon->ticket : NULL,
                                   .rhost = strcmp(mon->peer.ip, "unknown") != 0 ? mon->peer.ip : NULL };
 }
 
 static enum monitor_next serve_login(struct monitor *mon, struct privmsg *m)
 {
-    struct auth_attempt attempt = attempt_from(mon, m->type == REQUEST_APOP ? AUTH_BY_APOP : AUTH_BY_PASSWORD);
+    enum auth_how pass = mon->settings->kerberos ? AUTH_BY_KERBEROS : AUTH_BY_PASSWORD;
+    struct auth_attempt attempt = attempt_from(mon, m->type == REQUEST_APOP ? AUTH_BY_APOP : pass);
 
     attempt.name = privmsg_get_text(m, COMMAND_LINE_MAX);
     attempt.response = privmsg_get_text(m, COMMAND_LINE_MAX);
@@ -507,9 +512,16 @@ int monitor_run(const struct settings *settings)
         supervised_peer(mon.peer.ip);
     resolver_start(&mon.resolver, settings, &mon.peer);
     log_write(LOG_DEBUG, "(v%s) Servicing request from \"%s\" at %s", PACKAGE_VERSION, mon.peer.host, mon.peer.ip);
-    if (auth_secrets_offered(settings))
+    if (auth_secrets_offered(settings) && !settings->kerberos)
         auth_secrets_stamp(mon.host, mon.stamp);
-    if (!begin_with_tls(&mon) || !start_preauth(&mon))
+    if (!begin_with_tls(&mon))
+        return MEM_EXIT_STATUS;
+    if (settings->kerberos && !kpop_run(settings, &mon.peer, &mon.ticket)) {
+        resolver_stop(&mon.resolver);
+        end_tls(&mon);
+        return 0;
+    }
+    if (!start_preauth(&mon))
         return MEM_EXIT_STATUS;
     permit(&mon, REQUEST_LOG);
     permit(&mon, REQUEST_BINDING);

@@ -130,6 +130,86 @@ int privsep_become_nobody(struct strbuf *why)
     return identity_become(NULL, uid, gid, IDENTITY_NO_GID, why);
 }
 
+/* After the change of uid, which clears it. A parent that died before this gives no signal any more. */
+static int close_in(enum sandbox_role role, enum sandbox_mode mode, pid_t parent, struct strbuf *why)
+{
+    if (parent > 0 && (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent))
+        _exit(MEM_EXIT_STATUS);
+    if (sandbox_enter(role, mode, why) < 0 && mode == SANDBOX_MODE_ENFORCE)
+        return -1;
+    return 0;
+}
+
+/* ---- a jail that holds a file */
+
+/* A directory of root in which nobody else can change anything; made when it is missing. Its descriptor. */
+static int open_own_directory(int parent, const char *name, const char *shown, mode_t mode, struct strbuf *why)
+{
+    struct stat st;
+    bool made = mkdirat(parent, name, mode) == 0;
+    int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+    if (fd < 0)
+        return strbuf_fail(why, "%s cannot be made or opened: %s; make the directory it is in", shown, strerror(errno));
+    if (made && fchmod(fd, mode) == 0 && fstat(fd, &st) == 0)
+        return fd;
+    if (!made && fstat(fd, &st) == 0 && st.st_uid == 0 && !(st.st_mode & 0777 & ~mode))
+        return fd;
+    close(fd);
+    return strbuf_fail(why, "%s must belong to root and have mode %03o; chown root %s; chmod %03o %s", shown, (unsigned)mode, shown,
+                       (unsigned)mode, shown);
+}
+
+static int make_own_file(int jail, const char *name, const char *shown, uid_t uid, gid_t gid, struct strbuf *why)
+{
+    const struct file_rules rules = { .any_owner = true };
+    struct stat st;
+    int fd = file_open(jail, name, shown, O_RDWR | O_CREAT, 0600, &rules, &st, why);
+    int result = 0;
+
+    if (fd < 0)
+        return -1;
+    if ((st.st_uid != uid || st.st_gid != gid) && fchown(fd, uid, gid) < 0)
+        result = strbuf_fail(why, "%s in %s cannot be given away: %s", name, shown, strerror(errno));
+    close(fd);
+    return result;
+}
+
+static int lock_in_with_file(const char *directory, const char *name, uid_t uid, gid_t gid, struct strbuf *why)
+{
+    int outer = open_own_directory(AT_FDCWD, directory, directory, 0700, why);
+    int jail = outer < 0 ? -1 : open_own_directory(outer, "jail", "its jail", 0711, why);
+    int result = -1;
+
+    if (jail >= 0 && make_own_file(jail, name, directory, uid, gid, why) == 0)
+        result = fchdir(jail) == 0 && chroot(".") == 0 && chdir("/") == 0
+                     ? 0
+                     : strbuf_fail(why, "chroot to %s/jail: %s", directory, strerror(errno));
+    if (jail >= 0)
+        close(jail);
+    if (outer >= 0)
+        close(outer);
+    return result;
+}
+
+int privsep_enter_with_file(const char *directory, const char *name, enum sandbox_role role, enum sandbox_mode mode,
+                            pid_t parent, struct strbuf *why)
+{
+    uid_t uid = 0;
+    gid_t gid = 0;
+
+    if (identity_privileged()) {
+        find_privsep_user(&uid, &gid);
+        if (lock_in_with_file(directory, name, uid, gid, why) < 0 || identity_become(NULL, uid, gid, IDENTITY_NO_GID, why) < 0)
+            return -1;
+    } else if (mkdir(directory, 0700) < 0 && errno != EEXIST) {
+        return strbuf_fail(why, "%s cannot be made: %s", directory, strerror(errno));
+    }
+    return close_in(role, mode, parent, why);
+}
+
+/* ---- an empty jail */
+
 int privsep_enter(enum sandbox_role role, enum sandbox_mode mode, pid_t parent, struct strbuf *why)
 {
     uid_t uid = 0;
@@ -141,10 +221,5 @@ int privsep_enter(enum sandbox_role role, enum sandbox_mode mode, pid_t parent, 
         if (identity_become(NULL, uid, gid, IDENTITY_NO_GID, why) < 0)
             return -1;
     }
-    /* After the change of uid, which clears it. A parent that died before this gives no signal any more. */
-    if (parent > 0 && (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent))
-        _exit(MEM_EXIT_STATUS);
-    if (sandbox_enter(role, mode, why) < 0 && mode == SANDBOX_MODE_ENFORCE)
-        return -1;
-    return 0;
+    return close_in(role, mode, parent, why);
 }

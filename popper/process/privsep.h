@@ -16,6 +16,12 @@
    once. 0: this one outlives it. 0; or -1 and why: the process must end. */
 int privsep_enter(enum sandbox_role role, enum sandbox_mode mode, pid_t parent, struct strbuf *why);
 
+/* The same for a role that keeps something on disk: the root directory is DIRECTORY/jail, which holds one file, `name`, of
+   the privsep user. DIRECTORY is root's alone (0700), so that no other process of that user gets there; both and the
+   file are made where they are missing. Without root nothing is locked in, and the file is DIRECTORY/name. */
+int privsep_enter_with_file(const char *directory, const char *name, enum sandbox_role role, enum sandbox_mode mode,
+                            pid_t parent, struct strbuf *why);
+
 /* Only the change of uid, for a process that needs files and sockets of everybody (the resolver). 0, or -1 and why. */
 int privsep_become_nobody(struct strbuf *why);
 

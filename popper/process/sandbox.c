@@ -39,13 +39,16 @@
 static const struct {
     const char *name;
     rlim_t descriptors; /* never below what poll(2) gets */
+    rlim_t memory;      /* bytes of data; 0: as it was */
     struct sock_fprog enforce, log;
 } roles[SANDBOX_ROLES] = {
-    [SANDBOX_PREAUTH] = { "preauth", 16, FILTER(preauth, enforce), FILTER(preauth, log) },
-    [SANDBOX_RELAY] = { "tlsrelay", 16, FILTER(relay, enforce), FILTER(relay, log) },
-    [SANDBOX_SESSION] = { "session", 64, FILTER(session, enforce), FILTER(session, log) },
-    [SANDBOX_SASL] = { "saslstate", 16, FILTER(sasl, enforce), FILTER(sasl, log) },
-    [SANDBOX_MANGLER] = { "mangler", 16, FILTER(mangler, enforce), FILTER(mangler, log) },
+    [SANDBOX_PREAUTH] = { "preauth", 16, 0, FILTER(preauth, enforce), FILTER(preauth, log) },
+    [SANDBOX_RELAY] = { "tlsrelay", 16, 0, FILTER(relay, enforce), FILTER(relay, log) },
+    [SANDBOX_SESSION] = { "session", 64, 0, FILTER(session, enforce), FILTER(session, log) },
+    [SANDBOX_SASL] = { "saslstate", 16, 0, FILTER(sasl, enforce), FILTER(sasl, log) },
+    [SANDBOX_MANGLER] = { "mangler", 16, 0, FILTER(mangler, enforce), FILTER(mangler, log) },
+    /* The library takes what memory the client's first word asks for. */
+    [SANDBOX_TICKET] = { "kpop", 16, 32 << 20, FILTER(ticket, enforce), FILTER(ticket, log) },
 };
 
 bool sandbox_instrumented(void)
@@ -79,6 +82,10 @@ static int limits_enter(enum sandbox_role role)
     /* No limit on file sizes: what a person runs by hand may write its replies to a file. */
     if (limit(RLIMIT_CORE, 0) < 0 || limit(RLIMIT_NPROC, 0) < 0)
         return -1;
+#ifndef SANDBOX_INSTRUMENTED
+    if (roles[role].memory && limit(RLIMIT_DATA, roles[role].memory) < 0)
+        return -1;
+#endif
     return limit(RLIMIT_NOFILE, roles[role].descriptors);
 }
 

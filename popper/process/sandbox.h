@@ -18,6 +18,7 @@ enum sandbox_role {
     SANDBOX_RELAY,    /* tlsrelay: two sockets, poll */
     SANDBOX_SESSION,  /* client, privmsg, and the files it was handed: also recovery */
     SANDBOX_SASL,     /* saslstate: computes and answers over privmsg */
+    SANDBOX_TICKET,   /* client socket, and one file that it opens by itself in its jail: the Kerberos library */
     SANDBOX_MANGLER,  /* computes on files that it is handed and answers with one: what it cannot open is refused, not deadly,
                          since libraries try */
     SANDBOX_ROLES

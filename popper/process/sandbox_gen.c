@@ -38,10 +38,14 @@ static const int *const nothing_more = LIST(SCMP_SYS(getppid));
 /* After STLS the relay's stream takes the place of the client's descriptors. */
 static const int *const replaces_descriptors = LIST(SCMP_SYS(getppid), SCMP_SYS(dup2), SCMP_SYS(dup3));
 
+/* Kerberos: its replay cache, which the library opens by name, in a jail that holds nothing else. */
+static const int *const replay_file = LIST(SCMP_SYS(getppid), SCMP_SYS(open), SCMP_SYS(openat), SCMP_SYS(lseek), SCMP_SYS(fstat), SCMP_SYS(newfstatat),
+    SCMP_SYS(stat), SCMP_SYS(statx), SCMP_SYS(ftruncate), SCMP_SYS(alarm), SCMP_SYS(setitimer));
+
 /* The MIME worker reads and maps messages and makes memory files. Nothing else from `files`. */
 static const int *const mangles = LIST(SCMP_SYS(memfd_create), SCMP_SYS(fstat), SCMP_SYS(lseek));
 
-/* Deadly for all but it: a library that is asked for a charset that it does not know tries to open something. */
+/* Deadly for all but these two: a library that is asked for a charset that it does not know tries to open something. */
 static const int *const opens = LIST(SCMP_SYS(open), SCMP_SYS(openat), SCMP_SYS(memfd_create));
 
 /* An attempt at one of these is an attack or a serious mistake: the process dies. */
@@ -70,10 +74,11 @@ static void add_all(scmp_filter_ctx filter, uint32_t action, const int *calls)
 }
 
 /* Calls that are harmless with the right arguments only. */
-static void add_limited(scmp_filter_ctx filter, bool with_files)
+static void add_limited(scmp_filter_ctx filter, bool with_files, bool with_locks)
 {
     const int levels[] = { SOL_SOCKET, IPPROTO_TCP };
     const int flags[] = { F_GETFL, F_GETFD };
+    const int locks[] = { F_SETFD, F_SETLK, F_SETLKW, F_OFD_SETLK, F_OFD_SETLKW };
 
     must(seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1, SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0)), "mmap");
     must(seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1, SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0)), "mprotect");
@@ -81,6 +86,8 @@ static void add_limited(scmp_filter_ctx filter, bool with_files)
         must(seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(setsockopt), 1, SCMP_A1(SCMP_CMP_EQ, (scmp_datum_t)levels[i])), "setsockopt");
     for (size_t i = 0; i < sizeof flags / sizeof *flags; i++)
         must(seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1, SCMP_A1(SCMP_CMP_EQ, (scmp_datum_t)flags[i])), "fcntl");
+    for (size_t i = 0; with_locks && i < sizeof locks / sizeof *locks; i++)
+        must(seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1, SCMP_A1(SCMP_CMP_EQ, (scmp_datum_t)locks[i])), "fcntl");
     if (!with_files)
         return;
     /* fstat(2) and statx(2) of a descriptor come as these with an empty path. */
@@ -114,10 +121,10 @@ static void make(const char *name, const int *calls, bool with_files, bool enfor
     must(seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, enforce ? SCMP_ACT_KILL_PROCESS : SCMP_ACT_LOG), "other architectures");
     add_all(filter, SCMP_ACT_ALLOW, everybody);
     add_all(filter, SCMP_ACT_ALLOW, calls);
-    add_limited(filter, with_files);
+    add_limited(filter, with_files, calls == replay_file);
     if (enforce)
         add_all(filter, SCMP_ACT_KILL_PROCESS, deadly);
-    if (enforce && calls != mangles)
+    if (enforce && calls != mangles && calls != replay_file)
         add_all(filter, SCMP_ACT_KILL_PROCESS, opens);
     print_filter(filter, name, enforce ? "enforce" : "log");
     seccomp_release(filter);
@@ -132,6 +139,7 @@ int main(void)
         make("session", files, true, enforce);
         make("sasl", nothing_more, false, enforce);
         make("mangler", mangles, true, enforce);
+        make("ticket", replay_file, false, enforce);
     }
     return 0;
 }

@@ -15,7 +15,7 @@ bool capa_user_possible(const struct settings *settings)
     struct policy_connection at;
 
     policy_connection_of(settings, true, true, &at);
-    return policy_offers(AUTH_BY_PASSWORD, &at) == POLICY_OFFERED;
+    return policy_offers(policy_pass(&at), &at) == POLICY_OFFERED;
 }
 
 /* EXPIRE NEVER would be a lie when auto-delete removes what was sent. */

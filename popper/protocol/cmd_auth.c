@@ -37,6 +37,15 @@ static enum policy_offer offers(const struct authorization *a, enum auth_how how
     return policy_offers(how, &at);
 }
 
+/* The same for USER and PASS. */
+static enum policy_offer offers_pass(const struct authorization *a)
+{
+    struct policy_connection at;
+
+    policy_connection_of(a->settings, a->asks->tls, a->peer->local, &at);
+    return policy_offers(policy_pass(&at), &at);
+}
+
 static bool stls_allowed(const struct authorization *a)
 {
     return a->settings->tls_support == TLS_SUPPORT_STLS && a->asks->prepare_tls && !a->asks->tls;
@@ -57,6 +66,8 @@ static enum command_event refuse_way(enum policy_offer offer, const struct comma
     switch (offer) {
     case POLICY_NOT_BUILT:
         return command_fail(answer, REPLY_NONE, "%s is not available here.", command->name);
+    case POLICY_TICKET_ONLY:
+        return command_fail(answer, REPLY_AUTH, "Only USER and PASS are accepted after a Kerberos ticket.");
     case POLICY_LOCAL_ONLY:
         return command_fail(answer, REPLY_AUTH, "Clear-text passwords are accepted from this host itself only.");
     case POLICY_TLS_ONLY:
@@ -69,7 +80,7 @@ static enum command_event refuse_way(enum policy_offer offer, const struct comma
 static enum command_event run_user(void *state, const struct command *command, struct answer *answer)
 {
     struct authorization *a = state;
-    enum policy_offer offer = offers(a, AUTH_BY_PASSWORD);
+    enum policy_offer offer = offers_pass(a);
     struct strbuf shown;
 
     if (offer != POLICY_OFFERED)
@@ -132,7 +143,7 @@ static enum command_event run_pass(void *state, const struct command *command, s
 {
     struct authorization *a = state;
     int64_t arrived = netio_now();
-    enum policy_offer offer = offers(a, AUTH_BY_PASSWORD);
+    enum policy_offer offer = offers_pass(a);
     enum cmd_auth_verdict verdict;
 
     if (offer != POLICY_OFFERED)
@@ -239,7 +250,7 @@ static enum command_event body_capa(void *state, const struct command *command, 
     const struct sasl_offer offer = offer_of(a);
     struct strbuf list = STRBUF_INIT(SASL_LIST_MAX);
     struct capa capa = {
-        .user_allowed = offers(a, AUTH_BY_PASSWORD) == POLICY_OFFERED,
+        .user_allowed = offers_pass(a) == POLICY_OFFERED,
         .stls_allowed = stls_allowed(a) && !a->no_tls, .logged_in = false
     };
 

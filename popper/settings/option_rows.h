@@ -84,6 +84,11 @@ OPTION_BOOL(keep_temp_drop, "keep-temp-drop", CLASS_USER, FEATURE_NONE, DEFAULT_
     "Leaves an empty temporary drop behind, whose time tells the last login.")
 OPTION_BOOL(kerberos, "kerberos", CLASS_USER, FEATURE_KERBEROS, 0,
     "Authenticates by Kerberos before the greeting (KPOP).", .letter = 'k')
+OPTION_STRING(kerberos_keytab, "kerberos-keytab", CLASS_INIT, FEATURE_KERBEROS, NULL, "file",
+    "File with the service's keys. Unless set, the one that krb5.conf names, or /etc/krb5.keytab.", .check = check_path)
+OPTION_STRING(kerberos_replay_dir, "kerberos-replay-dir", CLASS_INIT, FEATURE_KERBEROS, DEFAULT_KERBEROS_REPLAY_DIR, "directory",
+    "Where it is noted which Kerberos tickets were used, so that nobody uses what he has overheard. It must belong to root and have mode 0700, and is "
+    "made when it is missing.", .check = check_path)
 OPTION_STRING(kerberos_service, "kerberos-service", CLASS_USER, FEATURE_KERBEROS, "rcmd", "service",
     "Service part of the Kerberos principal of this host. pop is also common.", .letter = 'K', .check = check_word)
 OPTION_MNEM(log_facility, int, "log-facility", CLASS_INIT, FEATURE_NONE, DEFAULT_LOG_FACILITY, facility_choices,

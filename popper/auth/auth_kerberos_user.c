@@ -1,0 +1,42 @@
+/*
+ * auth_kerberos_user: the server's side of auth_kerberos.h: it loads the module and compares names. Runs in the process
+ * that checks a login (root, with the ids of the user while it looks into his home) and in the one that takes the ticket.
+ */
+#include "auth/auth_kerberos.h"
+
+#include <string.h>
+
+#include <config.h>
+
+#include "common/identity.h"
+#include "common/module.h"
+
+const struct auth_kerberos_calls *auth_kerberos_load(struct strbuf *why)
+{
+    const struct auth_kerberos_calls *calls = module_find(AUTH_KERBEROS_MODULE_NAME, AUTH_KERBEROS_MODULE_SYMBOL, why);
+
+    if (calls && strcmp(calls->version, PACKAGE_VERSION) != 0) {
+        strbuf_fail(why, "%s is of another version (%s) than popper (" PACKAGE_VERSION "); install both again",
+                    AUTH_KERBEROS_MODULE_NAME, calls->version);
+        return NULL;
+    }
+    return calls;
+}
+
+int auth_kerberos_allows(const struct auth_kerberos_client *client, const struct auth_user *user, struct strbuf *why)
+{
+    const struct auth_kerberos_calls *calls;
+    int may;
+
+    if (client->local[0] && strcmp(client->local, user->name) == 0)
+        return 1;
+    /* The library would look into the home of the user of this host who has the same name. */
+    if (user->is_virtual)
+        return 0;
+    calls = auth_kerberos_load(why);
+    if (!calls || identity_wear(user->name, user->uid, user->gid, why) < 0)
+        return -1;
+    may = calls->may_log_in(client->principal, user->name, why);
+    identity_restore();
+    return may;
+}

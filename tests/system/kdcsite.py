@@ -1,0 +1,137 @@
+"""kdcsite: a real MIT KDC on a loopback port, in a directory of its own, for the scripts beside it.
+
+    with Kdc(directory) as kdc:
+        kdc.user("ann", "secret")
+        keytab = kdc.service("pop/mail.example.test")
+        with kdc.tickets("ann", "secret") as environment: ...   # KRB5_CONFIG and KRB5CCNAME, for clients
+
+The programs are Debian's krb5-kdc and krb5-admin-server, unpacked (quickstart) or installed, and kinit of krb5-user. Nothing of the machine's own
+Kerberos is read or changed. The server under test cleans its environment, so its krb5.conf is /etc/krb5.conf: see enter_namespace. Kdc itself needs no root.
+"""
+import contextlib
+import ctypes
+import os
+import pathlib
+import shutil
+import socket
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from inetd import UNPACKED, Skip, find  # noqa: E402
+
+REALM = "EXAMPLE.TEST"
+
+
+def free_port():
+    """Of UDP and TCP both, most probably."""
+    with socket.create_server(("127.0.0.1", 0)) as s:
+        return s.getsockname()[1]
+
+
+class Kdc:
+    def __init__(self, directory, realm=REALM):
+        self.dir = pathlib.Path(directory) / f"kdc.{realm}"
+        self.dir.mkdir()
+        self.realm, self.port, self.process = realm, free_port(), None
+        self.conf = self.dir / "krb5.conf"
+        # Its module for databases is with the unpacked KDC.
+        modules = [str(m.parent.absolute()) for u in UNPACKED for m in (u / "krb5-kdc/usr/lib").glob("*/krb5/plugins/kdb/db2.so")]
+        self.conf.write_text(f"""[libdefaults]
+    default_realm = {realm}
+    dns_lookup_kdc = false
+    dns_lookup_realm = false
+    dns_canonicalize_hostname = false
+    rdns = false
+    default_keytab_name = FILE:{self.dir}/keytab
+[realms]
+    {realm} = {{
+        kdc = 127.0.0.1:{self.port}
+    }}
+[domain_realm]
+    localhost = {realm}
+    .example.test = {realm}
+""")
+        (self.dir / "kdc.conf").write_text(f"""[kdcdefaults]
+    kdc_listen = 127.0.0.1:{self.port}
+    kdc_tcp_listen = 127.0.0.1:{self.port}
+[realms]
+    {realm} = {{
+        database_name = {self.dir}/principal
+        key_stash_file = {self.dir}/stash
+        acl_file = {self.dir}/acl
+        master_key_type = aes256-cts
+        supported_enctypes = aes256-cts:normal aes128-cts:normal
+    }}
+[dbmodules]
+    {"db_module_dir = " + modules[0] if modules else ""}
+[logging]
+    kdc = FILE:{self.dir}/kdc.log
+""")
+        self.keytab = self.dir / "keytab"
+        self.environment = {**os.environ, "KRB5_CONFIG": str(self.conf), "KRB5_KDC_PROFILE": str(self.dir / "kdc.conf"), "KRB5RCACHENAME": "none:"}
+        self.environment.pop("KRB5CCNAME", None)
+
+    def run(self, program, package, *arguments, **more):
+        return subprocess.run([find(program, package), *arguments], env=self.environment, check=True, capture_output=True, text=True, timeout=60,
+                              **more).stdout
+
+    def __enter__(self):
+        for program in ("kinit", "kdestroy"):
+            if not shutil.which(program):
+                raise Skip(f"no {program} (package krb5-user)")
+        self.run("kdb5_util", "krb5-kdc", "create", "-s", "-P", "master", "-r", self.realm)
+        self.process = subprocess.Popen([find("krb5kdc", "krb5-kdc"), "-n", "-P", self.dir / "pid"], env=self.environment, stdin=subprocess.DEVNULL,
+                                        stdout=subprocess.DEVNULL, stderr=open(self.dir / "stderr", "w"))
+        for _ in range(500):
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=1):
+                return self
+            if self.process.poll() is not None:
+                break
+            time.sleep(0.01)
+        raise AssertionError(f"the KDC does not come up: {(self.dir / 'stderr').read_text()}")
+
+    def __exit__(self, *_):
+        if self.process:
+            self.process.terminate()
+            self.process.wait(10)
+
+    def admin(self, query):
+        return self.run("kadmin.local", "krb5-admin-server", "-r", self.realm, "-q", query)
+
+    def user(self, name, password):
+        self.admin(f"addprinc -pw {password} {name}")
+
+    def service(self, principal, keytab=None):
+        """Makes the principal and adds its key to the keytab (by default the one that krb5.conf names)."""
+        keytab = keytab or self.keytab
+        self.admin(f"addprinc -randkey {principal}")
+        self.admin(f"ktadd -k {keytab} {principal}")
+        return keytab
+
+    @contextlib.contextmanager
+    def tickets(self, principal, password, *options):
+        """The environment of a client that has been through kinit."""
+        cache = self.dir / f"tickets.{principal.replace('/', '_')}"
+        environment = {**self.environment, "KRB5CCNAME": f"FILE:{cache}"}
+        subprocess.run(["kinit", *options, principal], env=environment, input=password + "\n", check=True, capture_output=True, text=True, timeout=60)
+        try:
+            yield environment
+        finally:
+            subprocess.run(["kdestroy", "-q"], env=environment, check=False)
+
+
+def enter_namespace(directory, files):
+    """Gives this process and its children an /etc of their own, a copy with other files in it ({"krb5.conf": path, ...}), which may change afterwards.
+    OSError when that cannot be done."""
+    etc = pathlib.Path(directory) / "etc"
+    subprocess.run(["cp", "-a", "/etc", etc], check=True)
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.unshare(0x00020000) != 0 or libc.mount(b"none", b"/", None, 0x4000 | 0x40000, None) != 0:
+        raise OSError(ctypes.get_errno(), "unshare")
+    for name, source in files.items():
+        (etc / name).unlink(missing_ok=True)
+        (etc / name).symlink_to(source)
+    if libc.mount(str(etc).encode(), b"/etc", None, 4096, None) != 0:
+        raise OSError(ctypes.get_errno(), "mount over /etc")

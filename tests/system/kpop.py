@@ -1,0 +1,598 @@
+#!/usr/bin/python3
+"""kpop.py: KPOP with a real MIT KDC: fetchmail and a small client on libkrb5 log in with tickets, and everything that may be wrong with tickets, keys,
+clocks, names and clients is refused alike and told apart in the log. The server's krb5.conf and users are in a private mount namespace. Prints TAP;
+needs root, under CI as root its absence is a failure. kpop.py [NAME OF A CASE]
+
+option: kerberos-keytab
+option: kerberos-replay-dir
+"""
+import os
+import pathlib
+import shutil
+import socket
+import stat
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import kdcsite  # noqa: E402
+from inetd import POPPER, STRICT, Skip, find  # noqa: E402
+from standing import Client, Server, begins, descendants, matches, run_all, same, wait_until  # noqa: E402
+from world import features, hash_of  # noqa: E402
+
+SENDAUTH = pathlib.Path("tests/system/sendauth").absolute()
+REFUSAL = "-ERR [AUTH] Kerberos authentication failed."
+UIDS = {"ann": 64401, "bob": 64402, "low": 10, "gone": 64403}
+
+
+class Kpop(Server):
+    """Of two users of the host (ann, bob), whose /etc/passwd is ours."""
+
+    def __init__(self, *settings):
+        self.replay = tempfile.mkdtemp(prefix="popper-replay.")
+        super().__init__("set kerberos", "set kerberos-service = pop", f"set kerberos-replay-dir = {self.replay}", "set debug", *settings, users=())
+        for user in ("ann", "bob"):
+            os.chown(self.fill(range(1, 4), user), UIDS[user], UIDS[user])
+
+    def stop(self):
+        super().stop()
+        shutil.rmtree(self.replay, ignore_errors=True)
+
+    def connect(self, environment, service="pop", *more):
+        return Sendauth(self.port, environment, service, *more)
+
+
+class Sendauth:
+    """A session by our client."""
+
+    def __init__(self, port, environment, service="pop", *more):
+        self.process = subprocess.Popen([SENDAUTH, "127.0.0.1", str(port), service, *more], env=environment, stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE)
+        self.said = self.line()
+
+    def line(self):
+        return self.process.stdout.readline().decode("latin-1").rstrip("\r\n")
+
+    def say(self, text):
+        self.process.stdin.write(text.encode() + b"\r\n")
+        self.process.stdin.flush()
+
+    def ask(self, text):
+        self.say(text)
+        return self.line()
+
+    def login(self, user, password="whatever"):
+        begins("USER", "+OK", self.ask(f"USER {user}"))
+        return self.ask(f"PASS {password}")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait()
+        self.process.stdin.close()
+        self.process.stdout.close()
+
+
+def proved(server, environment, *more):
+    session = server.connect(environment, *more)
+    same("the ticket", "proved", session.said)
+    begins("greeting", "+OK Qpopper (version ", session.line())
+    return session
+
+
+# ---- good tickets
+
+def a_ticket_logs_in():
+    with Kpop() as server, kdc.tickets("ann", "secret") as tickets:
+        server.start()
+        with proved(server, tickets) as session:
+            begins("PASS", "+OK ann has 3 visible messages", session.login("ann"))
+            begins("QUIT", "+OK", session.ask("QUIT"))
+        server.wait_for("Kerberos: client 127.0.0.1 is ann@EXAMPLE.TEST (KPOPV1.0)")
+        server.wait_for('POP login by user "ann" at (127.0.0.1) 127.0.0.1')
+
+
+def run_fetchmail(server, port, tickets):
+    """(what it printed, how many messages it got)"""
+    home = server.dir / "fetchmail"
+    home.mkdir(exist_ok=True)
+    got, rc = home / "mail", home / "rc"
+    got.write_text("")
+    rc.write_text(f'poll localhost protocol KPOP port {port} auth kerberos_v5 user ann password x sslproto "" fetchall keep mda "cat >>{got}"\n')
+    rc.chmod(0o600)
+    done = subprocess.run([find("fetchmail", "fetchmail"), "-v", "-f", rc, "--pidfile", home / "pid", "--idfile", home / "ids"],
+                          env={**tickets, "HOME": str(home), "FETCHMAILHOME": str(home), "LC_ALL": "C"}, capture_output=True, text=True, timeout=30)
+    return done.stdout + done.stderr, got.read_text().count("Subject:")
+
+
+def fetchmail_proves_who_it_is():
+    """Debian's fetchmail 6.4.37, built with +KRB5: the ticket is taken and USER said; then it ends by itself where PASS should come, having "run out of
+    allowed authenticators"."""
+    with Kpop() as server, kdc.tickets("ann", "secret") as tickets:
+        server.start()
+        printed, _ = run_fetchmail(server, server.port, tickets)
+        for line in printed.splitlines():
+            print("# " + line)
+        matches("fetchmail", r"(?s)POP3< \+OK Qpopper.*POP3> USER ann.*POP3< \+OK", printed)
+        server.wait_for("Kerberos: client 127.0.0.1 is ann@EXAMPLE.TEST (KPOPV1.0)")
+
+
+def commands_sent_ahead_are_not_eaten():
+    """USER, PASS and QUIT are on the way before the server has taken the ticket."""
+    with Kpop() as server, kdc.tickets("ann", "secret") as tickets, Recorder(0) as recorder:
+        server.start()
+        recorder.more = b"USER ann\r\nPASS x\r\nSTAT\r\nQUIT\r\n"
+        recorder.target = server.port
+        with Sendauth(recorder.port, tickets) as session:
+            same("the ticket", "proved", session.said)
+            begins("greeting", "+OK", session.line())
+            begins("USER", "+OK Password required", session.line())
+            begins("PASS", "+OK ann has", session.line())
+            begins("STAT", "+OK 3 ", session.line())
+            begins("QUIT", "+OK", session.line())
+
+
+def any_version_string():
+    with Kpop() as server, kdc.tickets("ann", "secret") as tickets:
+        server.start()
+        with proved(server, tickets, "pop", "something else") as session:
+            begins("PASS", "+OK", session.login("ann"))
+        server.wait_for("is ann@EXAMPLE.TEST (something else)")
+
+
+def the_usual_service_is_rcmd():
+    with Kpop("reset daemon") as server, kdc.tickets("ann", "secret") as tickets:
+        server.settings = tuple(s for s in server.settings if "kerberos-service" not in s)
+        server.configure()
+        server.start()
+        with proved(server, tickets, "rcmd") as session:
+            begins("PASS", "+OK", session.login("ann"))
+        with server.connect(tickets, "pop") as session:
+            begins("another service", "refused", session.said)
+        server.wait_for("the client has a ticket for a service or host whose key is not in the keytab: add it (kadmin: ktadd)")
+
+
+def a_keytab_of_its_own():
+    """option: kerberos-keytab"""
+    keytab = kdc.dir / "other.keytab"
+    if not keytab.exists():
+        kdc.service("kpop/localhost", keytab)
+    with Kpop("set kerberos-service = kpop", f"set kerberos-keytab = {keytab}") as server, kdc.tickets("ann", "secret") as tickets:
+        server.start()
+        with proved(server, tickets, "kpop") as session:
+            begins("PASS", "+OK", session.login("ann"))
+
+
+def only_user_and_pass():
+    with Kpop("set clear-text-password = tls") as server, kdc.tickets("ann", "secret") as tickets:
+        server.start()
+        with server.connect(tickets) as session:
+            greeting = session.line()
+            same("no stamp in the greeting", False, "<" in greeting)
+            begins("APOP", "-ERR", session.ask("APOP ann 0123456789abcdef0123456789abcdef"))
+            session.say("CAPA")
+            listed = []
+            while not listed or listed[-1] != ".":
+                listed.append(session.line())
+            same("USER in CAPA", True, "USER" in listed)
+            begins("clear-text-password does not count, no password is said", "+OK", session.login("ann"))
+
+
+# ---- whose ticket
+
+def denied(server, tickets, user, pattern, principal="ann@EXAMPLE.TEST"):
+    with proved(server, tickets) as session:
+        same("refused like a wrong password", f'-ERR [AUTH] Password supplied for "{user}" is incorrect.', session.login(user))
+    matches("record", pattern, server.wait_for(f"[AUTH] Failed attempted login to {user}")[-1] + "\n".join(server.records()))
+
+
+def of_somebody_else():
+    with Kpop() as server, kdc.tickets("ann", "secret") as tickets:
+        server.start()
+        denied(server, tickets, "bob", r"the Kerberos ticket is for somebody else \(ann@EXAMPLE\.TEST\), who is neither this user in our realm nor listed in his")
+
+
+def k5login():
+    """krb5_kuserok, asked as the user: his home is closed to everybody else."""
+    home = homes / "bob"
+    file = home / ".k5login"
+    file.write_text("ann@EXAMPLE.TEST\n")
+    for path in (home, file):
+        os.chown(path, UIDS["bob"], UIDS["bob"])
+    file.chmod(0o600)
+    home.chmod(0o700)
+    try:
+        with Kpop() as server, kdc.tickets("ann", "secret") as tickets:
+            server.start()
+            with proved(server, tickets) as session:
+                begins("PASS", "+OK bob has 3 visible messages", session.login("bob"))
+            os.chown(file, UIDS["ann"], UIDS["ann"])
+            denied(server, tickets, "bob", "the Kerberos ticket is for somebody else")
+    finally:
+        file.unlink()
+
+
+def two_components():
+    with Kpop() as server, kdc.tickets("ann/admin", "secret") as tickets:
+        server.start()
+        denied(server, tickets, "ann", r"somebody else \(ann/admin@EXAMPLE\.TEST\)")
+
+
+def another_realm():
+    """A trusted one: its ann is not our ann."""
+    with Kpop() as server, other.tickets("ann", "elsewhere") as tickets:
+        server.start()
+        denied(server, tickets, "ann", r"somebody else \(ann@OTHER\.TEST\)")
+
+
+def accounts_count():
+    with Kpop(f"set nonauth-file = {kdc.dir}/nonauth") as server:
+        (kdc.dir / "nonauth").write_text("bob\n")
+        server.start()
+        for user, reason in (("bob", "listed in nonauth-file"), ("low", "uid 10 is not above block-uid 10"), ("gone", "expired"), ("nouser", "no such user")):
+            with kdc.tickets(user, "secret") as tickets, proved(server, tickets) as session:
+                same(user, f'-ERR [AUTH] Password supplied for "{user}" is incorrect.', session.login(user))
+            server.wait_for(f"Failed attempted login to {user}")
+            matches(user, reason, "\n".join(server.records()))
+
+
+def virtual_users():
+    """Their name in our realm is enough; ~/.k5login is the business of the host's users."""
+    with Kpop() as server, kdc.tickets("vera", "secret") as tickets:
+        (server.dir / "passwd").write_text(f"vera:*:64405:64405::{server.dir}:/bin/false\nbob:*:64406:64406::{server.dir}:/bin/false\n")
+        server.start()
+        with proved(server, tickets) as session:
+            begins("PASS", "+OK vera has 0 visible messages", session.login("vera"))
+        denied(server, tickets, "bob", r"somebody else \(vera@EXAMPLE\.TEST\)")
+
+
+# ---- bad tickets and clients
+
+class Recorder:
+    """Between a client and the server: keeps what the client sends, and adds `more` to the last of it."""
+
+    def __init__(self, target):
+        self.target, self.sent, self.more = target, b"", b""
+
+    def __enter__(self):
+        self.server = socket.create_server(("127.0.0.1", 0))
+        self.port = self.server.getsockname()[1]
+        self.thread = threading.Thread(target=self.serve, daemon=True)
+        self.thread.start()
+        return self
+
+    def serve(self):
+        ours, _ = self.server.accept()
+        theirs = socket.create_connection(("127.0.0.1", self.target))
+
+        def back():
+            while data := self.next_of(theirs):
+                ours.sendall(data)
+        threading.Thread(target=back, daemon=True).start()
+        while data := self.next_of(ours):
+            self.sent += data
+            # The ticket is the longest of the three messages.
+            theirs.sendall(data + (self.more if len(self.sent) > 300 else b""))
+            if len(self.sent) > 300:
+                self.more = b""
+        theirs.shutdown(socket.SHUT_RDWR)
+
+    @staticmethod
+    def next_of(client):
+        try:
+            return client.recv(4096)
+        except ConnectionError:
+            return b""
+
+    def __exit__(self, *_):
+        self.server.close()
+
+
+def a_replay():
+    """What was overheard is refused by another process of the server, also after a restart."""
+    with Kpop() as server, kdc.tickets("ann", "secret") as tickets, Recorder(0) as recorder:
+        server.start()
+        recorder.target = server.port
+        with Sendauth(recorder.port, tickets) as session:
+            same("the ticket", "proved", session.said)
+        for restarted in (False, True):
+            if restarted:
+                server.process.terminate()
+                server.process.wait(10)
+                server.trace.unlink()
+                server.start()
+            same("the replay", REFUSAL, answer_to(server, recorder.sent))
+            server.wait_for("Kerberos authentication of client 127.0.0.1 failed: no good ticket came: Request is a replay; somebody sent what a client had sent "
+                            "before")
+        with proved(server, tickets) as session:
+            begins("a fresh one", "+OK", session.login("ann"))
+
+
+def answer_to(server, data, end=True):
+    """The last line of what the server says to raw bytes."""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as client:
+        got = b""
+        try:
+            client.sendall(data)
+            if end:
+                client.shutdown(socket.SHUT_WR)
+            while more := client.recv(4096):
+                got += more
+        except ConnectionError:
+            pass
+    return got.decode("latin-1").rstrip("\r\n").split("\n")[-1][-len(REFUSAL):]
+
+
+def message(data):
+    return len(data).to_bytes(4, "big") + data
+
+
+def bytes_that_are_none():
+    hello = message(b"KRB5_SENDAUTH_V1.0\0") + message(b"KPOPV1.0\0")
+    with Kpop() as server:
+        server.start()
+        for name, data, pattern in (
+                ("a POP3 client", b"USER ann\r\nPASS x\r\n", "no good ticket came"),
+                ("another protocol", message(b"KRB5_SENDAUTH_V9.9\0") + message(b"x\0"), "that is no client of KPOP"),
+                ("2 GB announced", b"\x7f\xff\xff\xff", "it announced more than any ticket has|the client ended the connection"),
+                ("4 GB announced", b"\xff\xff\xff\xff", "it announced more than any ticket has|the client ended the connection"),
+                ("2 GB of ticket", hello + b"\x80\0\0\0xx", "it announced more than any ticket has|the client ended the connection"),
+                ("an empty ticket", hello + message(b""), "no good ticket came: "),
+                ("garbage", hello + message(bytes(range(256)) * 8), "no good ticket came: "),
+                ("nothing and the end", b"", "the client ended the connection"),
+                ("half a length", b"\0\0", "the client ended the connection"),
+                ("half a ticket", hello + b"\0\0\4\0abc", "the client ended the connection")):
+            server.trace.write_text("")
+            same(name, REFUSAL, answer_to(server, data))
+            matches(name, pattern, server.wait_for("Kerberos authentication of client 127.0.0.1 failed: ")[0])
+            print(f"# {name}: {server.records()[-1][:150]}")
+
+
+def truncated_and_mangled_tickets():
+    with Kpop() as server, kdc.tickets("ann", "secret") as tickets, Recorder(0) as recorder:
+        server.start()
+        recorder.target = server.port
+        with Sendauth(recorder.port, tickets) as session:
+            same("the ticket", "proved", session.said)
+        sent = recorder.sent
+        for at in (len(sent) - 1, len(sent) - 200, 60, 40):
+            same(f"cut at {at}", REFUSAL, answer_to(server, sent[:at]))
+        for at in range(45, len(sent), 37):
+            same(f"byte {at} changed", REFUSAL, answer_to(server, sent[:at] + bytes([sent[at] ^ 0x55]) + sent[at + 1:]))
+        same("killed by the sandbox", [], [r for r in server.records() if "sandbox" in r])
+
+
+def a_client_that_says_nothing():
+    with Kpop("set preauth-timeout = 1") as server:
+        server.start()
+        for data in (b"", b"\0\0\0\x13KRB5_SEND"):
+            server.trace.write_text("")
+            began = time.monotonic()
+            answer_to(server, data, end=False)
+            if not 0.8 < time.monotonic() - began < 5:
+                raise AssertionError(f"it ended after {time.monotonic() - began:.1f} s")
+            server.wait_for("no complete ticket came within 1 seconds")
+
+
+def another_clock():
+    """What the client says is too old: the server's tolerance is one second here, instead of a client with a wrong clock."""
+    with Kpop() as server, kdc.tickets("ann", "secret") as tickets, Recorder(0) as recorder:
+        # clockskew counts on the server's side: an authenticator that waited for longer is out of time.
+        text = kdc.conf.read_text()
+        kdc.conf.write_text(text.replace("[libdefaults]", "[libdefaults]\n    clockskew = 1"))
+        try:
+            server.start()
+            recorder.target = server.port
+            with Sendauth(recorder.port, tickets) as session:
+                same("in time", "proved", session.said)
+            time.sleep(2.5)
+            os.unlink(f"{server.replay}/jail/replay")  # otherwise it is known already
+            same("late", REFUSAL, answer_to(server, recorder.sent))
+            server.wait_for("Clock skew too great; the clocks of client and server differ by more than krb5.conf's clockskew: set both by NTP")
+        finally:
+            kdc.conf.write_text(text)
+
+
+def a_new_key_on_the_kdc():
+    """The keytab still has the old one."""
+    keytab = kdc.dir / "old.keytab"
+    kdc.service("oldpop/localhost", keytab)
+    kdc.admin("cpw -randkey oldpop/localhost")
+    with Kpop("set kerberos-service = oldpop", f"set kerberos-keytab = {keytab}") as server, kdc.tickets("ann", "secret") as tickets:
+        server.start()
+        with server.connect(tickets, "oldpop") as session:
+            begins("the ticket", "refused", session.said)
+        record = server.wait_for("Kerberos authentication of client 127.0.0.1 failed")[0]
+        matches("what to do", "make the keytab anew|whose key is not in the keytab", record)
+
+
+# ---- the server's own trouble
+
+def cannot(server, pattern):
+    server.trace.write_text("")
+    same("the same reply", REFUSAL, answer_to(server, message(b"KRB5_SENDAUTH_V1.0\0"), end=False))
+    matches("record", pattern, server.wait_for("no Kerberos for client 127.0.0.1: ")[0])
+    print("# " + server.records()[-1][:200])
+
+
+def no_keytab():
+    with Kpop("set kerberos-keytab = /nonexistent/keytab") as server:
+        server.start()
+        cannot(server, r"keytab FILE:/nonexistent/keytab has no key for pop/HOST: .*not found; make one on the KDC \(kadmin: addprinc -randkey "
+               "pop/HOST, ktadd -k FILE pop/HOST\\)")
+
+
+def no_such_key():
+    with Kpop("set kerberos-service = imap") as server:
+        server.start()
+        cannot(server, "has no key for imap/HOST; make one on the KDC")
+
+
+def a_keytab_that_is_none():
+    path = kdc.dir / "text"
+    path.write_text("this is not a keytab\n")
+    with Kpop(f"set kerberos-keytab = {path}") as server:
+        server.start()
+        cannot(server, "has no key for pop/HOST: ")
+
+
+def a_replay_dir_of_others():
+    with Kpop() as server:
+        server.start()
+        os.chmod(server.replay, 0o755)
+        cannot(server, "must belong to root and have mode 700; chown root .*; chmod 700")
+        os.chmod(server.replay, 0o700)
+        os.chown(server.replay, 64401, 64401)
+        cannot(server, "must belong to root and have mode 700")
+
+
+def no_krb5_conf():
+    with Kpop() as server:
+        text = kdc.conf.read_text()
+        kdc.conf.write_text("[libdefaults]\n")
+        try:
+            server.start()
+            cannot(server, "our realm is not known: .*; set default_realm in /etc/krb5.conf")
+        finally:
+            kdc.conf.write_text(text)
+
+
+def not_on_a_pipe():
+    with Kpop() as server:
+        done = subprocess.run([POPPER, "-f", server.conf], input=b"", capture_output=True, timeout=30)
+        same("reply", b"", done.stdout)
+        server.wait_for("no Kerberos for client unknown: Kerberos needs a client on a socket")
+
+
+# ---- rights
+
+def who_takes_the_ticket_is_nobody():
+    """While a client says nothing: the process that waits has no rights, no files, one keytab in memory, and knows the library; no other process does."""
+    with Kpop() as server:
+        server.start()
+        client = Client(server.port, greet=False)
+
+        def waiting():
+            return [p for p, f in descendants(server.process.pid).items() if "65534" in f["Uid"].split() and f.get("Seccomp", "2").strip() == "2"]
+        taker = wait_until("it waits", waiting)[0]
+        fields = descendants(server.process.pid)[taker]
+        same("its uid", ["65534"] * 4, fields["Uid"].split())
+        same("its capabilities", 0, int(fields["CapEff"], 16) | int(fields["CapPrm"], 16))
+        same("no new privileges", "1", fields["NoNewPrivs"].strip())
+        same("its root directory", f"{server.replay}/jail", os.readlink(f"/proc/{taker}/root"))
+        same("what is in there", ["replay"], os.listdir(f"{server.replay}/jail"))
+        st = os.stat(f"{server.replay}/jail/replay")
+        same("the replay cache is its own", (65534, 0o600), (st.st_uid, stat.S_IMODE(st.st_mode)))
+        same("nobody else gets there", 0o700, stat.S_IMODE(os.stat(server.replay).st_mode))
+        same("it is not dumpable", 0, os.stat(f"/proc/{taker}/mem").st_uid)
+        for pid in [server.process.pid, *descendants(server.process.pid)]:
+            has = "libkrb5.so" in pathlib.Path(f"/proc/{pid}/maps").read_text()
+            same(f"process {pid} has loaded the library", pid == taker, has)
+        client.close()
+
+
+def without_root():
+    """As an ordinary user, with a keytab of his own."""
+    directory = pathlib.Path(tempfile.mkdtemp(prefix="popper-kpop."))
+    try:
+        shutil.copy(kdc.keytab, directory / "keytab")
+        (directory / "passwd").write_text(f"ann:*:64401:64401::{directory}:/bin/false\n")
+        (directory / "spool").mkdir()
+        for path in (directory, directory / "keytab", directory / "passwd", directory / "spool"):
+            os.chown(path, UIDS["ann"], UIDS["ann"])
+        (directory / "conf").write_text(f"set kerberos\nset kerberos-service = pop\nset kerberos-keytab = {directory}/keytab\nset kerberos-replay-dir = {directory}/replay\n"
+                                        f"set passwd-file = {directory}/passwd\nset spool-dir = {directory}/spool\nreset reverse-lookup\nset tracefile = {directory}/trace\n")
+        with socket.create_server(("127.0.0.1", 0)) as inetd, kdc.tickets("ann", "secret") as tickets:
+            session = []
+            thread = threading.Thread(target=lambda: session.append(Sendauth(inetd.getsockname()[1], tickets)))
+            thread.start()
+            theirs, _ = inetd.accept()
+            popper = subprocess.Popen([POPPER, "-f", directory / "conf"], stdin=theirs, stdout=theirs, stderr=theirs, user=UIDS["ann"], group=UIDS["ann"],
+                                      extra_groups=[])
+            theirs.close()
+            thread.join(20)
+            with session[0] as client:
+                same("the ticket", "proved", client.said)
+                begins("greeting", "+OK", client.line())
+                begins("PASS", "+OK ann has 0 visible messages", client.login("ann"))
+                client.ask("QUIT")
+            same("exit status", 0, popper.wait(10))
+        same("the replay cache", ["replay"], os.listdir(directory / "replay"))
+    finally:
+        shutil.rmtree(directory)
+
+
+CASES = [a_ticket_logs_in, fetchmail_proves_who_it_is, commands_sent_ahead_are_not_eaten, any_version_string, the_usual_service_is_rcmd, a_keytab_of_its_own,
+         only_user_and_pass, of_somebody_else, k5login, two_components, another_realm, accounts_count, virtual_users, a_replay, bytes_that_are_none,
+         truncated_and_mangled_tickets, a_client_that_says_nothing, another_clock, a_new_key_on_the_kdc, no_keytab, no_such_key, a_keytab_that_is_none,
+         a_replay_dir_of_others, no_krb5_conf, not_on_a_pipe, who_takes_the_ticket_is_nobody, without_root]
+
+
+def passwd_of(directory):
+    """Files of a host with our users."""
+    homes.mkdir()
+    lines = []
+    for user, uid in UIDS.items():
+        (homes / user).mkdir()
+        os.chown(homes / user, uid, uid)
+        lines.append(f"{user}:x:{uid}:{uid}::{homes}/{user}:/bin/sh\n")
+    today = int(time.time() // 86400)
+    expiry = {"gone": str(today - 3)}
+    shadow = "".join(f"{user}:{hash_of('secret') if user != 'bob' else '*'}:{today}:0:99999:7::{expiry.get(user, '')}:\n" for user in UIDS)
+    texts = {"passwd": "root:x:0:0:::\n" + "".join(lines) + "nobody:x:65534:65534::/nonexistent:/bin/false\n", "shadow": shadow,
+             "group": "root:x:0:\nmail:x:8:\n", "nsswitch.conf": "passwd: files\ngroup: files\nshadow: files\nhosts: files\n"}
+    mounts = {}
+    for name, text in texts.items():
+        (directory / name).write_text(text)
+        (directory / name).chmod(0o600 if name == "shadow" else 0o644)
+        mounts[name] = directory / name
+    return mounts
+
+
+def set_up():
+    """Two realms that trust each other in one direction, and the keys that our service has."""
+    for user in (*UIDS, "vera", "nouser", "ann/admin"):
+        kdc.user(user, "secret")
+    for service in ("pop/localhost", "rcmd/localhost"):
+        kdc.service(service)
+    other.user("ann", "elsewhere")
+    for one in (kdc, other):
+        one.admin(f"addprinc -pw between krbtgt/{kdc.realm}@{other.realm}")
+    realms = f"[realms]\n    {other.realm} = {{\n        kdc = 127.0.0.1:{other.port}\n    }}\n    {kdc.realm} = {{\n        kdc = 127.0.0.1:{kdc.port}\n    }}\n"
+    other.conf.write_text(other.conf.read_text() + realms + f"[domain_realm]\n    localhost = {kdc.realm}\n")
+    other.conf.write_text(other.conf.read_text().replace(f"localhost = {other.realm}", f"localhost = {kdc.realm}"))
+    kdc.conf.write_text(kdc.conf.read_text() + realms)
+
+
+def skip(reason):
+    if STRICT:
+        print(f"Bail out! {reason}")
+        return 1
+    print(f"1..0 # SKIP {reason}")
+    return 0
+
+
+if __name__ == "__main__":
+    if os.environ.get("POPPER_TESTS") == "short" or "Kerberos" not in features(POPPER):
+        print("1..0 # SKIP the short form runs no system tests, and a build without Kerberos has nothing to test")
+        sys.exit(0)
+    if os.getuid() != 0:
+        sys.exit(skip("needs root"))
+    with tempfile.TemporaryDirectory(prefix="popper-kdc.") as name:
+        top = pathlib.Path(name)
+        top.chmod(0o755)
+        homes = top / "home"
+        try:
+            kdc, other = kdcsite.Kdc(top), kdcsite.Kdc(top, "OTHER.TEST")
+            kdcsite.enter_namespace(top, {**passwd_of(top), "krb5.conf": kdc.conf})
+            with kdc, other:
+                set_up()
+                status = run_all(CASES)
+        except (Skip, OSError) as reason:
+            status = skip(reason)
+    sys.exit(status)
