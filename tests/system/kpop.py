@@ -3,8 +3,10 @@
 clocks, names and clients is refused alike and told apart in the log. The server's krb5.conf and users are in a private mount namespace. Prints TAP;
 needs root, under CI as root its absence is a failure. kpop.py [NAME OF A CASE]
 
+option: kerberos
 option: kerberos-keytab
 option: kerberos-replay-dir
+option: kerberos-service
 """
 import os
 import pathlib

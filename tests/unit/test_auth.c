@@ -756,7 +756,7 @@ START_TEST(the_way_must_be_offered)
     settings.clear_text_password = CLEAR_TEXT_TLS;
     ck_assert_int_eq(auth_check(&settings, &inside, &user, &why), AUTH_GRANTED);
     ck_assert_int_eq(auth_check(&settings, &attempt, &user, &why), AUTH_REFUSED);
-    ck_assert_str_eq(why.data, "this way to log in is not allowed on this connection (clear-text-password)");
+    ck_assert_str_eq(why.data, "this way to log in is not allowed on this connection (clear-text-password, kerberos)");
     strbuf_free(&why);
 }
 END_TEST

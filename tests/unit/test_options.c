@@ -92,6 +92,7 @@ static const struct {
     {"group-no-server-mode", KIND_STRING, 0, CLASS_USER}, {"group-server-mode", KIND_STRING, 0, CLASS_USER},
     {"hash-spool", KIND_INT, 0, CLASS_USER}, {"home-dir-mail", KIND_STRING, 0, CLASS_USER},
     {"keep-temp-drop", KIND_BOOL, 0, CLASS_USER}, {"kerberos", KIND_BOOL, 'k', CLASS_USER},
+    {"kerberos-keytab", KIND_STRING, 0, CLASS_INIT}, {"kerberos-replay-dir", KIND_STRING, 0, CLASS_INIT},
     {"kerberos-service", KIND_STRING, 'K', CLASS_USER}, {"log-facility", KIND_MNEM, 'y', CLASS_INIT},
     {"log-login", KIND_STRING, 0, CLASS_INIT}, {"mail-command", KIND_STRING, 0, CLASS_USER},
     {"mail-lock-check", KIND_INT, 'L', CLASS_ANY}, {"max-bulletins", KIND_INT, 0, CLASS_ANY},

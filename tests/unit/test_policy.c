@@ -39,6 +39,22 @@ static const struct {
     { AUTH_BY_SCRAM, CLEAR_TEXT_TLS, { POLICY_OFFERED, POLICY_OFFERED, POLICY_OFFERED, POLICY_OFFERED } },
 };
 
+/* After a ticket only the USER and PASS that belong to it are taken, whatever clear-text-password says, and only there. */
+START_TEST(what_is_offered_after_a_ticket)
+{
+    for (enum auth_how how = 0; how < AUTH_AS_OWNER; how++) {
+        struct policy_connection at = { .clear_text = (enum clear_text)_i, .kerberos = true, .has_database = true };
+        bool may = how == AUTH_BY_KERBEROS || how == AUTH_PROVED;
+
+        ck_assert_int_eq(policy_offers(how, &at), may ? POLICY_OFFERED : POLICY_TICKET_ONLY);
+        ck_assert_int_eq(policy_pass(&at), AUTH_BY_KERBEROS);
+        at.kerberos = false;
+        ck_assert_int_eq(policy_offers(how, &at) == POLICY_TICKET_ONLY, how == AUTH_BY_KERBEROS);
+        ck_assert_int_eq(policy_pass(&at), AUTH_BY_PASSWORD);
+    }
+}
+END_TEST
+
 START_TEST(what_is_offered)
 {
     for (int where = BARE; where <= BOTH; where++) {
@@ -59,6 +75,7 @@ END_TEST
              .at = { .has_database = true }
 #define PASS .how = AUTH_BY_PASSWORD, GOOD
 #define APOP .how = AUTH_BY_APOP, .secrets = SECRETS_FULL, GOOD
+#define TICKET .how = AUTH_BY_KERBEROS, GOOD, .at = { .kerberos = true }
 #define PROVED .how = AUTH_PROVED, GOOD
 
 #pragma GCC diagnostic push
@@ -74,7 +91,7 @@ static const struct {
     { "APOP", { APOP }, AUTH_GRANTED, REASON_NONE, "" },
     { "proved", { PROVED }, AUTH_GRANTED, REASON_NONE, "" },
     { "PASS, never", { PASS, .at = { .clear_text = CLEAR_TEXT_NEVER } }, AUTH_REFUSED, REASON_NOT_OFFERED,
-      "this way to log in is not allowed on this connection (clear-text-password)" },
+      "this way to log in is not allowed on this connection (clear-text-password, kerberos)" },
     { "APOP, never", { APOP, .at = { .clear_text = CLEAR_TEXT_NEVER, .has_database = true } }, AUTH_GRANTED, REASON_NONE,
       "" },
     { "proved, never", { PROVED, .at = { .clear_text = CLEAR_TEXT_NEVER } }, AUTH_GRANTED, REASON_NONE, "" },
@@ -137,6 +154,18 @@ static const struct {
       AUTH_UNUSABLE, REASON_DATABASE, "" },
     { "database open, APOP", { APOP, .secrets = SECRETS_UNUSABLE, .proof = PROOF_WRONG }, AUTH_UNUSABLE,
       REASON_DATABASE, "" },
+    { "ticket", { TICKET }, AUTH_GRANTED, REASON_NONE, "" },
+    { "ticket, never", { TICKET, .at = { .kerberos = true, .clear_text = CLEAR_TEXT_NEVER } }, AUTH_GRANTED, REASON_NONE, "" },
+    { "ticket, has a secret", { TICKET, .secrets = SECRETS_FULL }, AUTH_GRANTED, REASON_NONE, "" },
+    { "ticket of another", { TICKET, .proof = PROOF_WRONG }, AUTH_REFUSED, REASON_WRONG,
+      "the Kerberos ticket is for somebody else" },
+    { "ticket, barred", { TICKET, .account_barred = true }, AUTH_REFUSED, REASON_BARRED, "" },
+    { "ticket, nonauth", { TICKET, .in_nonauth = true }, AUTH_REFUSED, REASON_NONAUTH, "listed in nonauth-file" },
+    { "ticket, root", { TICKET, .uid = 0 }, AUTH_REFUSED, REASON_ROOT, "uid 0 may not log in" },
+    { "ticket without Kerberos", { TICKET, .at = { .kerberos = false } }, AUTH_REFUSED, REASON_NOT_OFFERED,
+      "this way to log in is not allowed on this connection (clear-text-password, kerberos)" },
+    { "PASS where a ticket counts", { PASS, .at = { .kerberos = true } }, AUTH_REFUSED, REASON_NOT_OFFERED,
+      "this way to log in is not allowed on this connection (clear-text-password, kerberos)" },
     { "database away, nobody asks it", { PROVED, .secrets = SECRETS_UNAVAILABLE }, AUTH_GRANTED, REASON_NONE, "" },
 };
 #pragma GCC diagnostic pop
@@ -207,6 +236,7 @@ static void try_flags(struct policy_facts *f, unsigned flags)
     f->found = flags & 64;
     f->store_broken = flags & 128;
     f->account_barred = flags & 256;
+    f->at.kerberos = flags & 512;
     for (size_t i = 0; i < LEN(uids); i++) {
         f->uid = uids[i];
         try(f);
@@ -221,7 +251,7 @@ START_TEST(all_combinations)
         for (f.at.clear_text = 0; f.at.clear_text <= CLEAR_TEXT_TLS; f.at.clear_text++)
             for (f.secrets = 0; f.secrets <= SECRETS_UNUSABLE; f.secrets++)
                 for (f.proof = 0; f.proof <= PROOF_UNAVAILABLE; f.proof++)
-                    for (unsigned flags = 0; flags < 512; flags++)
+                    for (unsigned flags = 0; flags < 1024; flags++)
                         try_flags(&f, flags);
 }
 END_TEST
@@ -232,6 +262,7 @@ int main(void)
     TCase *tc = tcase_create("policy");
 
     tcase_add_loop_test(tc, what_is_offered, 0, LEN(offers));
+    tcase_add_loop_test(tc, what_is_offered_after_a_ticket, 0, CLEAR_TEXT_TLS + 1);
     tcase_add_loop_test(tc, named_cases, 0, LEN(cases));
     tcase_add_test(tc, all_combinations);
     suite_add_tcase(suite, tc);

@@ -60,7 +60,7 @@ START_TEST(forbidden_calls_kill)
         struct strbuf text = STRBUF_INIT(STRBUF_WHY_MAX);
         int status;
 
-        if (role == SANDBOX_MANGLER && deadly[_i].run == try_open)
+        if ((role == SANDBOX_MANGLER || role == SANDBOX_TICKET) && deadly[_i].run == try_open)
             continue;
         status = run_in((enum sandbox_role)role, SANDBOX_MODE_ENFORCE, deadly[_i].run);
         ck_assert_msg(sandbox_killed(status, (enum sandbox_role)role, &text), "%s survived %s (status %x)",
@@ -97,6 +97,35 @@ static int mangler_work(void)
         _exit(3);
     _exit(0);
 }
+
+/* What the Kerberos library does with its replay cache, and how much memory a client can make it take. */
+static int ticket_work(void)
+{
+    struct flock lock = { .l_type = F_WRLCK };
+    int fd = open("/tmp", O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
+    struct stat st;
+
+    if (fd < 0 || fcntl(fd, F_OFD_SETLKW, &lock) != 0 || fstat(fd, &st) != 0 || lseek(fd, 0, SEEK_SET) != 0 || write(fd, "x", 1) != 1)
+        _exit(1);
+    if (mmap(NULL, (size_t)2 << 30, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) != MAP_FAILED)
+        _exit(2);
+    if (unlink("/nonexistent/file") == 0)
+        _exit(3);
+    _exit(0);
+}
+
+START_TEST(ticket_keeps_a_file)
+{
+    struct strbuf text = STRBUF_INIT(STRBUF_WHY_MAX);
+    int status;
+
+    if (!sandbox_built())
+        return;
+    status = run_in(SANDBOX_TICKET, SANDBOX_MODE_ENFORCE, ticket_work);
+    ck_assert_msg(sandbox_killed(status, SANDBOX_TICKET, &text), "unlink did not kill it: status %x", status);
+    strbuf_free(&text);
+}
+END_TEST
 
 START_TEST(mangler_opens_nothing)
 {
@@ -183,6 +212,7 @@ int main(void)
     tcase_add_test(tc, mode_off_and_log_do_not_kill);
     tcase_add_test(tc, session_can_work);
     tcase_add_test(tc, mangler_opens_nothing);
+    tcase_add_test(tc, ticket_keeps_a_file);
     tcase_add_test(tc, preauth_writes_only_its_output);
     suite_add_tcase(suite, tc);
     return unit_main(suite);
