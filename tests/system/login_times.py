@@ -35,7 +35,7 @@ pam.USERS[:] = [
 ]
 TRIES = int(sys.argv.pop()) if sys.argv[-1].isdigit() else 4
 DELAY = 1
-LATE = 0.25 if TRIES < 50 else 0.15  # s, of a machine that has other things to do
+LATE = 0.4 if TRIES < 50 else 0.15  # s, of a machine that has other things to do
 AT_ONCE = 10
 PASS_KINDS = ["unknown", "wrong", "locked", "apoponly", "scramonly"]
 APOP_KINDS = ["unknown", "apoponly", "wrong", "scramonly", "apoplocked"]
