@@ -10,7 +10,7 @@
  * that of its first 4 KiB, its last 64 KiB and the headers of the last message and of up to 256 others, evenly
  * spread. Whatever makes a message longer or shorter moves all that follows and so the end; what is rewritten in
  * place at equal length between the samples of a large maildrop, and is then followed by a delivery before anybody
- * looked, is not seen (GUIDE says so). When in doubt it is changed.
+ * looked, is not seen: such an answer leaves doubt, which the caller counts and acts by. When in doubt it is changed.
  *
  * This room reads M and writes nothing.
  */
