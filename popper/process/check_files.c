@@ -165,28 +165,11 @@ static void load_module(const char *name, const char *symbol)
     strbuf_free(&why);
 }
 
-/* A program of ours beside popper. */
-static void find_program(const char *name)
-{
-    struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
-    char path[PATH_MAX];
-
-    if (module_path(name, path, &why) < 0)
-        check_say(CHECK_ERROR, "%s", why.data);
-    else if (access(path, X_OK) < 0)
-        check_say(CHECK_ERROR, "%s: %s; install popper again", path, strerror(errno));
-    else
-        check_say(CHECK_OK, "%s is there", path);
-    strbuf_free(&why);
-}
-
 /* In a child. (popper-tls.so and popper-pam.so are used by check_tls and check_pam.) */
 static void check_modules(struct check *c)
 {
     if (options_feature_built(FEATURE_DRAC) && c->settings->drac_host)
         load_module(DRAC_MODULE_NAME, DRAC_MODULE_SYMBOL);
-    if (options_feature_built(FEATURE_GMIME) && c->settings->xmangle)
-        find_program(MANGLER_PROGRAM);
 }
 
 /* ---- programs */
