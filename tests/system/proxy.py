@@ -16,7 +16,7 @@ import threading
 import time
 
 sys.path.insert(0, str(pathlib.Path(os.path.abspath(__file__)).parent))
-from standing import PATIENCE, TESTS, Client, Server, begins, descendants, free_port, matches, run_all, same, wait_until  # noqa: E402
+from standing import PATIENCE, POPPER, TESTS, Skip, Client, Server, begins, descendants, free_port, matches, run_all, same, wait_until  # noqa: E402
 import mbox  # noqa: E402
 from inetd import find  # noqa: E402
 
@@ -119,6 +119,54 @@ def policy_sees_the_true_client():
         more = [Proxied(server, v2_client("192.0.2.7")) for _ in range(2)]
         wait_until("one of three ends", lambda: sum(c.is_open() for c in [far, *more]) == 2)
         server.wait_for("client 192.0.2.7: ended: max-sessions-per-address is reached")
+
+
+# Whether a password is taken in clear text; local: whose address is the host's own.
+MODES = {"default": lambda local, tls: True, "never": lambda local, tls: False, "always": lambda local, tls: True,
+         "local": lambda local, tls: local, "tls": lambda local, tls: tls, "ssl": lambda local, tls: tls}
+# 127.0.0.0/8 and ::1 are local, the host's other addresses are not.
+ADDRESSES = {"127.0.0.1": True, "127.9.8.7": True, "::1": True, "192.0.2.7": False, "2001:db8::7": False, "128.0.0.1": False}
+
+
+def who_may_send_a_password():
+    """Each mode of clear-text-password for each kind of client, before and inside TLS: what CAPA offers, and what USER hears."""
+    # option: clear-text-password
+    openssl = find("openssl", "openssl")
+    with Server("set proxy-networks = 127.0.0.1", "set tls-support = stls", "set max-sessions-per-address = 100") as server:
+        if not (POPPER.parent / "popper-tls.so").exists():
+            raise Skip("TLS is not built")
+        key, cert = server.dir / "key.pem", server.dir / "cert.pem"
+        subprocess.run([openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", str(key), "-out",
+                        str(cert), "-days", "30", "-subj", "/CN=localhost"], check=True, capture_output=True, timeout=PATIENCE)
+        key.chmod(0o600)
+        context = ssl.create_default_context(cafile=str(cert))
+        context.check_hostname = False
+        files = [f"set tls-server-cert-file = {cert}", f"set tls-private-key-file = {key}"]
+        server.configure(*files)
+        server.start()
+        for count, (mode, allows) in enumerate(MODES.items(), 1):
+            server.configure(*files, f"set clear-text-password = {mode}")
+            server.signal(signal.SIGHUP)
+            wait_until("the new configuration", lambda count=count: len(server.wait_for("the configuration was read again")) == count)
+            for address, local in ADDRESSES.items():
+                kind = b"TCP6 %s ::1" if ":" in address else b"TCP4 %s 127.0.0.1"
+                client = Proxied(server, b"PROXY " + kind % address.encode() + b" 4711 110\r\n")
+                for tls in (False, True):
+                    where = f"{mode}, {address}, {'inside' if tls else 'before'} TLS"
+                    begins(f"CAPA ({where})", "+OK", client.ask("CAPA"))
+                    offered = []
+                    while (line := client.line()) != ".":
+                        offered.append(line)
+                    expected = allows(local, tls)
+                    same(f"USER in CAPA ({where})", expected, "USER" in offered)
+                    same(f"SASL PLAIN in CAPA ({where})", expected, any(line.startswith("SASL ") and "PLAIN" in line.split() for line in offered))
+                    begins(f"USER ({where})", "+OK" if expected else "-ERR [AUTH]", client.ask("USER alice"))
+                    if not tls:
+                        begins("STLS", "+OK", client.ask("STLS"))
+                        client.file.close()
+                        client.socket = context.wrap_socket(client.socket)
+                        client.file = client.socket.makefile("rb")
+                client.close()
 
 
 def header_then_tls():
@@ -291,7 +339,7 @@ def samples_are_good():
         shutil.rmtree(directory)
 
 
-CASES = [true_clients, headers_without_client, closed_without_greeting, the_reader_has_no_rights, headers_from_elsewhere, policy_sees_the_true_client, header_then_tls,
+CASES = [true_clients, headers_without_client, closed_without_greeting, the_reader_has_no_rights, headers_from_elsewhere, policy_sees_the_true_client, who_may_send_a_password, header_then_tls,
          samples_are_good, two_behind_haproxy_lose_nothing, nginx_takes_users_to_their_hosts]
 
 if __name__ == "__main__":

@@ -289,6 +289,48 @@ def first_mail_in_a_group_spool(site):
     equal("index: uid, mode", (st.st_uid, st.st_mode & 0o777), (UID, 0o600))
 
 
+def no_privsep_user(site):
+    """Where /etc/passwd lacks the user, preauth is nobody by number, and the log says what to do."""
+    need(ROOT, "not root")
+    need(shutil.which("unshare"), "no unshare")
+    (site.dir / "etc-passwd").write_text("root:x:0:0:root:/root:/bin/sh\n")
+    s = site.open("unshare", "-m", "/bin/sh", "-c", f'mount --bind {site.dir}/etc-passwd /etc/passwd && exec "$0" "$@"')
+    assert s.hear().startswith("+OK"), "no greeting"
+    assert_powerless(s.child(), 65534, 65534)
+    assert_closed_in(s.child())
+    wait_until(lambda: "there is no user nobody in /etc/passwd for the processes that meet clients; nobody is used" in site.log(), "the warning")
+
+
+def passwords_are_wiped(site):
+    """A password is in nobody's memory once it was judged: neither the right one in keeper and session, nor a wrong one in monitor and preauth while they wait."""
+    need(ROOT, "not root: what is not dumpable cannot be looked at")
+    need(not SANITIZED, "sanitizers have memory of their own")
+    right, wrong = "Never-seen-again-7", "Wrong-and-gone-8"
+    (site.dir / "passwd").write_text((site.dir / "passwd").read_text().replace(HASH, hash_of(right)))
+    with open(site.dir / "conf", "a") as conf:
+        conf.write("set failure-delay = 3\n")
+    site.fill(1)
+    s = site.open()
+    s.hear()
+    s.say("USER alice")
+    assert s.say(f"PASS {right}").startswith("+OK alice has 1 "), "login"
+    s.say("NOOP")
+    for role, pid in (("keeper", s.process.pid), ("session", s.child())):
+        seen = memory(pid)
+        assert b"alice" in seen, f"this is not the memory of the {role}"
+        assert right.encode() not in seen, f"the password is in the memory of the {role}"
+    s = site.open()
+    s.hear()
+    s.say("USER alice")
+    s.socket.sendall(f"PASS {wrong}\r\n".encode())
+    wait_until(lambda: "[AUTH] Failed attempted login to alice" in site.log(), "the verdict")
+    time.sleep(0.3)
+    for role, pid in (("monitor", s.process.pid), ("preauth", s.child())):
+        seen = memory(pid)
+        assert b"alice" in seen, f"this is not the memory of the {role}"
+        assert wrong.encode() not in seen, f"the wrong password is in the memory of the {role}"
+
+
 def session_holds_only_what_it_was_handed(site):
     need(ROOT, "not root: what is not dumpable cannot be looked at")
     site.fill(1)
@@ -366,6 +408,7 @@ def takeover_idle_0_is_never(site):
     first = site.open().must_login()
     reply = site.open().login()
     assert reply.startswith("-ERR [IN-USE]"), reply
+    wait_until(lambda: stamps(site, "is locked by another session"), "the record of the refusal")
     # Asking takes two seconds. By the log's stamps, because on a busy machine the rest of a login may take as long.
     begin, end = stamps(site, "POP login by user")[-1], stamps(site, "is locked by another session")[-1]
     assert (end - begin) % 86400 < 1.5, "it waited although nobody can be asked"
@@ -516,6 +559,8 @@ CASES = [
      {"spool_mode": 0o2775, "spool_gid": MAIL_GID}),
     ("in a spool root:mail 2775 a first visit makes the index", first_mail_in_a_group_spool,
      {"spool_mode": 0o2775, "spool_gid": MAIL_GID}),
+    ("without a privsep user it is nobody all the same", no_privsep_user, {}),
+    ("passwords are wiped", passwords_are_wiped, {}),
     ("the session holds only what it was handed", session_holds_only_what_it_was_handed, {}),
     ("the server works in /", environment_is_an_allow_list, {}),
     ("a second session of an active user hears IN-USE", second_session_is_refused, {"config": ("takeover-idle = 1",)}),

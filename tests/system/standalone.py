@@ -13,7 +13,7 @@ import time
 import warnings
 
 sys.path.insert(0, str(pathlib.Path(os.path.abspath(__file__)).parent))
-from standing import GID, PASSWORD, PATIENCE, POPPER, UID, Client, Server, begins, free_port, matches, run_all, same, wait_until  # noqa: E402
+from standing import GID, PASSWORD, PATIENCE, POPPER, TESTS, UID, Skip, Client, Server, begins, free_port, matches, run_all, same, wait_until  # noqa: E402
 import mbox  # noqa: E402
 from inetd import find  # noqa: E402
 
@@ -37,6 +37,27 @@ def several_addresses():
             same("reply to QUIT", "+OK", client.ask("QUIT")[:3])
             client.close()
         server.wait_for('Servicing request from "127.0.0.1" at 127.0.0.1')
+
+
+def the_default_port():
+    """110, for an address without one. In a network of its own, where nobody has that port."""
+    unshare = find("unshare", "util-linux")
+    if os.getuid() != 0:
+        raise Skip("needs root for port 110 and a network")
+    find("ip", "iproute2")
+    with Server() as server:
+        wrapper = [unshare, "-n", "/bin/sh", "-c", 'ip link set lo up && exec "$0" "$@"']
+        server.process = subprocess.Popen([*wrapper, str(POPPER), "127.0.0.1", "-f", str(server.conf)], stdin=subprocess.DEVNULL,
+                                          stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        same("where", 1, len(server.wait_for("listening at 127.0.0.1:110")))
+        # A client in that network.
+        asked = subprocess.run(["nsenter", "-t", str(server.process.pid), "-n", sys.executable, "-c",
+                                "import socket; s = socket.create_connection(('127.0.0.1', 110), 10); print(s.recv(100)[:3].decode())"],
+                               capture_output=True, text=True, timeout=PATIENCE, check=True)
+        same("greeting", "+OK\n", asked.stdout)
+    defaults = subprocess.run([find("gcc", "gcc"), "-E", "-P", "-I", str(TESTS.parent / "popper"), "-I", str(POPPER.parent.parent), "-D_DEBUG", "-xc", "-"], input='#include "settings/defaults.h"\nport STANDALONE_PORT\n',
+                              capture_output=True, text=True, timeout=PATIENCE, check=True)
+    same("of a build with -D_DEBUG", "port 8765", defaults.stdout.split("\n")[-2])
 
 
 def a_whole_session():
@@ -320,7 +341,7 @@ def systemd_socket_per_connection_as_descriptor():
     socket_activation(["--accept"])
 
 
-CASES = [several_addresses, a_whole_session, a_port_in_use, background_and_pid_file, reload_on_hup, term_drains_then_ends,
+CASES = [several_addresses, the_default_port, a_whole_session, a_port_in_use, background_and_pid_file, reload_on_hup, term_drains_then_ends,
          sessions_of_one_address, sessions_in_all, a_flood_does_not_lock_out, slow_clients_end, checks_wait_for_their_turn,
          failures_take_longer_and_longer, notifications, systemd_listening_socket, systemd_socket_per_connection_as_stdin,
          systemd_socket_per_connection_as_descriptor]

@@ -1085,6 +1085,19 @@ def status(pid):
     return dict(line.split(":", 1) for line in lines)
 
 
+def memory(pid):
+    """Everything that the process can write to."""
+    found = b""
+    with open(f"/proc/{pid}/mem", "rb") as mem:
+        for line in open(f"/proc/{pid}/maps", encoding="latin-1"):
+            span, rights = line.split()[:2]
+            if "w" in rights:
+                begin, end = (int(x, 16) for x in span.split("-"))
+                mem.seek(begin)
+                found += mem.read(end - begin)
+    return found
+
+
 def relay_has_no_rights(site):
     need(ROOT, "not root: what is not dumpable cannot be looked at")
     site.fill(1)
@@ -1112,6 +1125,23 @@ def relay_has_no_rights(site):
     for pid in others:
         held = [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")]
         assert client not in held, "somebody else holds the client's connection"
+
+
+def relay_forgets(site):
+    """The relay had the password in clear; the next thing that the client says wipes it."""
+    need(ROOT, "not root: what is not dumpable cannot be looked at")
+    need(not SANITIZED, "sanitizers have memory of their own")
+    password = "Never-seen-again-7"
+    (site.dir / "passwd").write_text((site.dir / "passwd").read_text().replace(HASH, hash_of(password)))
+    site.fill(1)
+    s = site.tls()
+    relay = s.relay()
+    starts("USER", s.say("USER alice"), "+OK")
+    starts("PASS", s.say(f"PASS {password}"), "+OK")
+    starts("NOOP", s.say("NOOP"), "+OK")
+    seen = memory(relay)
+    assert str(site.shared.cert).encode() in seen, "this is not the memory of the relay"
+    assert password.encode() not in seen, "the password is in the memory of the relay"
 
 
 def relay_killed(site):
@@ -1274,7 +1304,7 @@ CASES = [stls, alternate_port, off, no_library_where_no_tls_is, injected_plain_t
          not_tls, client_without_trust, old_versions, ciphers, library_options, silent_client, handshake_drop_by_drop,
          wrong_files, modes_and_owners, unreadable, wrong_at_the_alternate_port, expiry, chains, several_certificates, alpn, tickets, standalone, module_missing,
          client_that_stops_reading, slow_reader, flood_of_commands, vanished_before_it_got_all, last_bytes_not_taken, large_message, large_message_in_clear, *([large_message_from_the_beginning] if LONG else []),
-         relay_has_no_rights, relay_killed, session_killed, terminated, takeover,
+         relay_has_no_rights, relay_forgets, relay_killed, session_killed, terminated, takeover,
          curl, fetchmail, mpop, s_client, testssl]
 
 
