@@ -2,6 +2,7 @@
 """standalone.py: popper that listens by itself: addresses, signals, limits, systemd. Clients of many addresses are this host's
 127.0.0.x. Prints TAP.
 """
+import base64
 import os
 import pathlib
 import signal
@@ -15,7 +16,9 @@ import warnings
 sys.path.insert(0, str(pathlib.Path(os.path.abspath(__file__)).parent))
 from standing import GID, PASSWORD, PATIENCE, POPPER, TESTS, UID, Skip, Client, Server, begins, free_port, matches, run_all, same, wait_until  # noqa: E402
 import mbox  # noqa: E402
-from inetd import find  # noqa: E402
+import saslclient  # noqa: E402
+from inetd import Skip, find  # noqa: E402
+from world import features  # noqa: E402
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)
@@ -237,6 +240,37 @@ def checks_wait_for_their_turn():
         same("checks at the same time", 1, busiest)
 
 
+def exchange(client, mechanism, name, secret):
+    """What ends it."""
+    client_side = saslclient.exchange(mechanism, name.encode(), secret.encode())
+    reply = client.ask(f"AUTH {mechanism}")
+    while reply.startswith("+ "):
+        reply = client.ask(base64.b64encode(client_side.step(base64.b64decode(reply[2:]))).decode())
+    return reply
+
+
+def exchanges_wait_for_their_turn_at_each_step():
+    """Who is in the middle of AUTH holds up nobody, and who fails takes nobody's turn with him."""
+    if "APOP" not in features(POPPER):
+        raise Skip("APOP is not built")
+    with Server("set max-password-checks = 1") as server:
+        database = server.dir / "pop.auth"
+        server.configure("set max-password-checks = 1", f"set apop-file = {database}")
+        for words in (["-init"], ["-user", "alice", "tanstaaf"]):
+            subprocess.run([POPPER.parent / "popauth", "-file", database, *words], stdin=subprocess.DEVNULL, capture_output=True, check=True)
+        server.fill([1])
+        server.start()
+        idle = server.client(source="127.0.0.31")
+        begins("the first step of who goes no further", "+ ", idle.ask("AUTH SCRAM-SHA-256 biwsbj1hbGljZSxyPXg="))
+        for n in range(3):
+            begins("a wrong secret", "-ERR [AUTH]", exchange(server.client(source=f"127.0.0.{40 + n}"), "SCRAM-SHA-256", "alice", "wrong"))
+            client = server.client(source=f"127.0.0.{50 + n}")
+            begins("the right one", "+OK alice has 1 ", exchange(client, "SCRAM-SHA-256", "alice", "tanstaaf"))
+            client.ask("QUIT")
+        begins("cancelled", "-ERR", idle.ask("*"))
+        begins("login of who was idle", "+OK alice has 1 ", exchange(idle, "CRAM-MD5", "alice", "tanstaaf"))
+
+
 def checkers(supervisor):
     """Processes that run crypt(3): grandchildren of the server that use the processor."""
     found = []
@@ -343,6 +377,7 @@ def systemd_socket_per_connection_as_descriptor():
 
 CASES = [several_addresses, the_default_port, a_whole_session, a_port_in_use, background_and_pid_file, reload_on_hup, term_drains_then_ends,
          sessions_of_one_address, sessions_in_all, a_flood_does_not_lock_out, slow_clients_end, checks_wait_for_their_turn,
+         exchanges_wait_for_their_turn_at_each_step,
          failures_take_longer_and_longer, notifications, systemd_listening_socket, systemd_socket_per_connection_as_stdin,
          systemd_socket_per_connection_as_descriptor]
 
