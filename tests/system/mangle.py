@@ -15,7 +15,7 @@ import threading
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from spoolsite import FORM, POPPER, ROOT, SANITIZED, Site, equal, need, play  # noqa: E402
+from spoolsite import FORM, MAIL_GID, POPPER, ROOT, SANITIZED, Site, equal, need, play  # noqa: E402
 from world import features  # noqa: E402
 
 FROM = b"From a@b Mon Nov 23 05:00:00 2026\n"
@@ -249,15 +249,15 @@ def worker_of(session):
     return found[0]
 
 
-def site_with(*letters, config=()):
+def site_with(*letters, config=(), **spool):
     need("GMime" in features(POPPER), "GMime is not built in")
-    site = Site(config=config)
+    site = Site(config=config, **spool)
     site.fill("alice", b"".join(letter(content) for content in letters))
     return site
 
 
-def worker_is_powerless():
-    site = site_with("\nx\n")
+def worker_is_powerless(**spool):
+    site = site_with("\nx\n", **spool)
     try:
         session = site.open()
         equal("children before", len(children(session.server.pid)), 1)
@@ -267,6 +267,8 @@ def worker_is_powerless():
         uid, gid = (site.users["alice"],) * 2 if ROOT else (os.getuid(), os.getgid())
         equal("uids", [int(n) for n in status["Uid"].split()], [uid] * 4)
         equal("gids", [int(n) for n in status["Gid"].split()], [gid] * 4)
+        equal("groups", [int(n) for n in status["Groups"].split()], [gid] if ROOT else os.getgroups())
+        equal("capabilities", int(status["CapPrm"], 16) if ROOT else 0, 0)
         equal("no_new_privs", status["NoNewPrivs"].strip(), "1")
         config = POPPER.parent.parent / "config.h"
         if not SANITIZED and config.exists() and "#define WITH_SANDBOX 1" in config.read_text():
@@ -291,6 +293,12 @@ def worker_is_powerless():
         assert not pathlib.Path(f"/proc/{pid}").exists(), "the worker outlives its session"
     finally:
         site.remove()
+
+
+def worker_is_powerless_in_a_spool_of_group_mail():
+    """Where the keeper has that group in reserve."""
+    need(ROOT, "not root")
+    worker_is_powerless(spool_mode=0o2775, spool_gid=MAIL_GID)
 
 
 def hit(pid, signal_number):
@@ -437,7 +445,7 @@ def mpop_without_mime():
 
 
 CASES = [(case.__name__.replace("_", " "), case) for case in
-         (charsets, charsets_that_lie, charsets_asked_for, headers, plain_texts, html, shapes, broken_shapes, bounds, worker_is_powerless, worker_is_killed,
+         (charsets, charsets_that_lie, charsets_asked_for, headers, plain_texts, html, shapes, broken_shapes, bounds, worker_is_powerless, worker_is_powerless_in_a_spool_of_group_mail, worker_is_killed,
           worker_trespasses, worker_hangs, idle_worker_is_killed, program_is_missing, many_messages, curl_asks, mpop_without_mime)]
 
 if __name__ == "__main__":
