@@ -12,7 +12,9 @@
 #include <strings.h>
 
 #include "common/mem.h"
+#include "mail/mangle_html_attribute.h"
 #include "mail/mangle_html_block.h"
+#include "mail/mangle_html_link.h"
 #include "mail/mangle_html_table.h"
 #include "mail/mangle_text.h"
 
@@ -133,31 +135,6 @@ static void close_place(struct reading *r, enum kind kind)
         at--;
     while (at > 0 && r->places[at].kind == kind && r->depth >= at)
         close_top(r);
-}
-
-/* ---- attributes */
-
-static const char *attribute(const xmlChar **attributes, const char *name)
-{
-    for (; attributes && attributes[0]; attributes += 2)
-        if (strcasecmp((const char *)attributes[0], name) == 0)
-            return attributes[1] ? (const char *)attributes[1] : "";
-    return NULL;
-}
-
-static bool is_hidden(const xmlChar **attributes)
-{
-    const char *style = attribute(attributes, "style"), *at = style;
-
-    if (attribute(attributes, "hidden"))
-        return true;
-    while (at && (at = strcasestr(at, "display")) != NULL) {
-        at += 7;
-        at += strspn(at, " \t\n:");
-        if (strncasecmp(at, "none", 4) == 0)
-            return true;
-    }
-    return false;
 }
 
 /* ---- elements */
@@ -290,7 +267,7 @@ static void start_row(struct reading *r, const xmlChar **attributes)
 
 static void start_cell_of(struct reading *r, const xmlChar **attributes, bool heading)
 {
-    const char *span = attribute(attributes, "colspan");
+    const char *span = mangle_html_attribute(attributes, "colspan");
     int columns = span ? atoi(span) : 1;
     size_t before = r->depth;
 
@@ -319,7 +296,7 @@ static void end_cell(struct reading *r)
 
 static void start_image(struct reading *r, const xmlChar **attributes)
 {
-    const char *text = attribute(attributes, "alt");
+    const char *text = mangle_html_attribute(attributes, "alt");
 
     if (!text || strspn(text, " \t\n") == strlen(text))
         return;
@@ -328,52 +305,17 @@ static void start_image(struct reading *r, const xmlChar **attributes)
     add_text(r, "]", 1);
 }
 
-/* What an address looks like in text: without "mailto:" and its subject. NULL when it leads nowhere. */
-static const char *shown_link(char *link)
-{
-    char *question;
-
-    if (strncasecmp(link, "mailto:", 7) == 0) {
-        question = strchr(link, '?');
-        if (question)
-            *question = '\0';
-        return link[7] ? link + 7 : NULL;
-    }
-    if (strncasecmp(link, "http:", 5) == 0 || strncasecmp(link, "https:", 6) == 0 || strncasecmp(link, "ftp:", 4) == 0)
-        return link;
-    return NULL;
-}
-
-/* Whether the text that was linked says the address already. */
-static bool says_link(const char *text, size_t n, const char *link)
-{
-    const char *after = strstr(link, "//");
-    size_t length;
-
-    if (n == strlen(link) && memcmp(text, link, n) == 0)
-        return true;
-    if (!after)
-        return false;
-    link = after + 2;
-    length = strlen(link);
-    if (length > 0 && link[length - 1] == '/')
-        length--;
-    if (n > 0 && text[n - 1] == '/')
-        n--;
-    return n == length && memcmp(text, link, n) == 0;
-}
-
 static void end_link(struct reading *r)
 {
     struct mangle_html_block *b = block(r);
-    const char *link = shown_link(r->link);
+    const char *link = mangle_html_link_shown(r->link);
     size_t at = r->link_at <= b->text.len ? r->link_at : b->text.len;
 
     if (link && r->link_depth == r->depth) {
         const char *text = b->text.data + at;
         size_t n = b->text.len - at, blanks = n ? strspn(text, " \n") : 0;
 
-        if (!says_link(text + blanks, n - blanks, link)) {
+        if (!mangle_html_link_said(text + blanks, n - blanks, link)) {
             b->space = true;
             add_text(r, "<", 1);
             add_text(r, link, strlen(link));
@@ -385,7 +327,7 @@ static void end_link(struct reading *r)
 
 static void start_link(struct reading *r, const xmlChar **attributes)
 {
-    const char *link = attribute(attributes, "href");
+    const char *link = mangle_html_attribute(attributes, "href");
 
     if (r->link[0])
         end_link(r);
@@ -480,7 +422,7 @@ static void on_start(void *context, const xmlChar *name, const xmlChar **attribu
 
     if (r->hidden > 0)
         r->hidden++;
-    else if (is_hidden(attributes))
+    else if (mangle_html_attributes_hide(attributes))
         r->hidden = 1;
     else if (element && element->start)
         element->start(r, attributes);

@@ -60,3 +60,13 @@ int child_reap(pid_t pid, bool about_to_end)
         continue;
     return status;
 }
+
+void child_fresh_signals(void)
+{
+    sigset_t none;
+
+    for (int number = 1; number < NSIG; number++)
+        signal(number, SIG_DFL);
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+}

@@ -18,4 +18,7 @@ int child_reap(pid_t pid, bool about_to_end);
    -1 after timeout_ms or when poll(2) fails (errno; ETIMEDOUT). Goes on after EINTR. */
 int child_wait(int end, int asker, int timeout_ms);
 
+/* In a child that will execute another program: all signals as they are at first, none blocked. */
+void child_fresh_signals(void);
+
 #endif

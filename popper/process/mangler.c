@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -53,16 +52,6 @@ int mangler_input(struct mangler *m, uint64_t size, struct strbuf *why)
 
 /* ---- the process */
 
-static void fresh_signals(void)
-{
-    sigset_t none;
-
-    for (int number = 1; number < NSIG; number++)
-        signal(number, SIG_DFL);
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL);
-}
-
 static _Noreturn void execute(const char *path, int end, enum sandbox_mode mode)
 {
     struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
@@ -74,7 +63,7 @@ static _Noreturn void execute(const char *path, int end, enum sandbox_mode mode)
     if (identity_forget_gid(&why) < 0 || dup2(end, 0) != 0 || dup2(2, 1) != 1)
         _exit(126);
     file_sanitize_descriptors(3, NULL, 0);
-    fresh_signals();
+    child_fresh_signals();
     execve(path, words, environment);
     _exit(127);
 }

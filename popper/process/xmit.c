@@ -20,20 +20,11 @@
 #include "common/identity.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "process/child.h"
 #include "wire/netio.h"
 
 #define COMPLAINT_MAX 400 /* bytes of its output that are quoted */
 #define WORDS_MAX 16      /* of mail-command, with our arguments */
-
-static void fresh_signals(void)
-{
-    sigset_t none;
-
-    for (int number = 1; number < NSIG; number++)
-        signal(number, SIG_DFL);
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL);
-}
 
 /* command is cut into words at blanks; there is no shell. */
 static void make_words(char *command, char *words[WORDS_MAX])
@@ -65,7 +56,7 @@ static _Noreturn void run(const struct settings *settings, const struct auth_use
         _exit(126);
     file_sanitize_descriptors(3, NULL, 0);
     setpgid(0, 0);
-    fresh_signals();
+    child_fresh_signals();
     umask(022);
     execve(words[0], words, environment);
     dprintf(2, "%s: %s", words[0], strerror(errno));
