@@ -411,6 +411,68 @@ START_TEST(busy_releases_everything_and_says_who)
 }
 END_TEST
 
+/* A maildrop that was made under the dot lock alone, and another one after that. */
+START_TEST(the_locks_move_to_another_file)
+{
+    struct maillock *lock = lock_for(7, false);
+    int other;
+
+    ck_assert_int_eq(maillock_acquire(lock, -1, 0, &why), MAILLOCK_OK);
+    ck_assert_int_eq(maillock_move(lock, fd, &why), MAILLOCK_OK);
+    ck_assert_uint_eq(free_for_strangers(), 0);
+    other = openat(dirfd_, "other", O_CREAT | O_RDWR | O_CLOEXEC, 0600);
+    ck_assert_int_eq(maillock_move(lock, other, &why), MAILLOCK_OK);
+    ck_assert_uint_eq(free_for_strangers(), 7 & ~(unsigned)MAILLOCK_DOTLOCK);
+    ck_assert_int_eq(maillock_move(lock, fd, &why), MAILLOCK_OK);
+    ck_assert_uint_eq(free_for_strangers(), 0);
+    maillock_release(lock);
+    ck_assert_uint_eq(free_for_strangers(), 7);
+    maillock_close(&lock);
+    close(other);
+}
+END_TEST
+
+START_TEST(the_locks_stay_where_they_are_if_the_other_file_is_busy)
+{
+    struct holder h = hold(_i == 1);
+    struct maillock *lock = lock_for(7, false);
+    struct flock range = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+    int other = openat(dirfd_, "other", O_CREAT | O_RDWR | O_CLOEXEC, 0600), again = openat(dirfd_, "other", O_RDWR | O_CLOEXEC);
+
+    ck_assert_int_eq(maillock_acquire(lock, other, 0, &why), MAILLOCK_OK);
+    ck_assert_int_eq(maillock_move(lock, fd, &why), MAILLOCK_BUSY);
+    ck_assert(maillock_held(lock));
+    ck_assert_int_lt(fcntl(again, F_OFD_SETLK, &range), 0);
+    ck_assert_int_lt(flock(again, LOCK_EX | LOCK_NB), 0);
+    /* What was taken before the busy one was given back. */
+    ck_assert_uint_eq(free_for_strangers(), _i == 1 ? MAILLOCK_FCNTL : MAILLOCK_FLOCK);
+    let_go(h);
+    maillock_close(&lock);
+    ck_assert_int_eq(fcntl(again, F_OFD_SETLK, &range), 0);
+    ck_assert_int_eq(flock(again, LOCK_EX | LOCK_NB), 0);
+    close(again);
+    close(other);
+}
+END_TEST
+
+START_TEST(a_dot_lock_gives_its_room)
+{
+    struct maillock *lock = lock_for(MAILLOCK_DOTLOCK, _i);
+    struct stat st;
+
+    maillock_give_room(lock);
+    ck_assert_int_eq(maillock_acquire(lock, fd, 0, &why), MAILLOCK_OK);
+    ck_assert_int_eq(fstatat(dirfd_, "fred.lock", &st, 0), 0);
+    ck_assert_int_gt(st.st_size, 0);
+    maillock_give_room(lock);
+    ck_assert_int_eq(fstatat(dirfd_, "fred.lock", &st, 0), 0);
+    ck_assert_int_eq(st.st_size, 0);
+    ck_assert(maillock_is_ours(lock));
+    maillock_close(&lock);
+    ck_assert_int_eq(count_files(), 1);
+}
+END_TEST
+
 static int64_t ms_now(void)
 {
     struct timespec t;
@@ -927,6 +989,9 @@ int main(void)
     tcase_add_loop_test(tc, each_combination_is_taken_and_given_back, 1, 16);
     tcase_add_loop_test(tc, dot_lock_says_whose_it_is, 0, 2);
     tcase_add_test(tc, without_a_maildrop_only_the_dot_lock_is_taken);
+    tcase_add_test(tc, the_locks_move_to_another_file);
+    tcase_add_loop_test(tc, the_locks_stay_where_they_are_if_the_other_file_is_busy, 0, 2);
+    tcase_add_loop_test(tc, a_dot_lock_gives_its_room, 0, 2);
     tcase_add_loop_test(tc, quota_or_full_disk_does_not_keep_from_locking, 0, 2);
     tcase_add_loop_test(tc, busy_releases_everything_and_says_who, 0, 2);
     tcase_add_test(tc, waits_as_long_as_asked_and_no_longer);
