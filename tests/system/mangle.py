@@ -226,7 +226,7 @@ def bounds():
             lines = session.body(f"RETR {number} XMANGLE")
             took = time.monotonic() - began
             size = sum(len(line) + 2 for line in lines)
-            assert took < 5 * SLOWER and size < 12 << 20, f"{name}: {took:.2f} s, {size} octets"
+            assert took < 10 * SLOWER and size < 12 << 20, f"{name}: {took:.2f} s, {size} octets"
             said.append(f"{name}: {took * 1000:.0f} ms, {size} octets")
             if name == "50 levels":
                 equal(name, lines[-1], b"deep")
@@ -314,7 +314,7 @@ def worker_dies(signal_number, said, config=()):
         session = site.open()
         session.body("RETR 1 XMANGLE")
         os.kill(worker_of(session), signal.SIGSTOP)
-        killer = threading.Timer(0.3, hit, (worker_of(session), signal_number))
+        killer = threading.Timer(1, hit, (worker_of(session), signal_number))
         killer.start()
         reply = session.say("RETR 2 XMANGLE")
         killer.join()
