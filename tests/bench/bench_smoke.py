@@ -86,7 +86,7 @@ class Smoke:
     def table(self):
         lines = list(report.lines([{"round": 0, "floors": floors(self.site, ["tiny"], ["tiny"])}, *self.records]))
         rows = [line for line in lines if line.startswith("| login | popper |")]
-        return None if len(rows) == 1 and " x " not in rows[0] and rows[0].count("|") == 9 else f"no row for login: {lines}"
+        return None if len(rows) == 1 and " x " not in rows[0] and rows[0].count("|") == 11 else f"no row for login: {lines}"
 
     def run(self):
         for s in self.servers:

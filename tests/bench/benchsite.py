@@ -36,6 +36,12 @@ YESCRYPT = crypt.crypt(PASSWORD, "$y$j9T$F5Jx5fExrKuPp53xLKQ..1$")
 
 # What the packages' maintainer scripts would make.
 SYSTEM_USERS = [("popa3d", 64001), ("solid-pop3d", 64002), ("dovecot", 64003), ("dovenull", 64004)]
+SPOP3D = """<Global>
+	MailDropName "/var/mail/%s"
+	MailDropType mailbox
+	LogStatistics no
+</Global>
+"""
 PAM = "auth required pam_unix.so\naccount required pam_unix.so\nsession required pam_unix.so\n"
 PAM_SERVICES = ("popa3d", "solid-pop3d", "pop3d", "mailutils", "gnu-mailutils", "dovecot", "popper", "other")
 libc = ctypes.CDLL(None, use_errno=True)
@@ -84,7 +90,7 @@ class Site:
         group += [f"{name}:x:{uid}:\n" for uid, (name, _) in enumerate(self.users(), FIRST_UID)]
         for name, text in (("passwd", "".join(passwd)), ("shadow", "".join(shadow)), ("group", "".join(group)),
                            ("nsswitch.conf", "passwd: files\ngroup: files\nshadow: files\nhosts: files\n"),
-                           ("spop3d.conf", "")):
+                           ("spop3d.conf", SPOP3D)):
             (etc / name).write_text(text, encoding="latin-1")
         (etc / "shadow").chmod(0o600)
         return etc

@@ -108,8 +108,10 @@ def one(server, case, maildrops, memory=False):
     sampler = PeakMemory(server) if memory else None
     if sampler:
         sampler.start()
+    cpu = server.cpu_ms()
     r = talk(server.port, case.scenario, server.user_format(case.yescrypt), *more)
     server.settle()
+    cpu = None if cpu is None else (server.cpu_ms() - cpu) / max(1, r["ok"] + r["errors"])
     if sampler:
         sampler.on = False
         sampler.join()
@@ -118,7 +120,7 @@ def one(server, case, maildrops, memory=False):
             maildrops.now.pop(server.user(n, case.yescrypt), None)
     result = {"case": case.name, "server": server.name, "errors": r["errors"], "error": r["first_error"], "mismatches": r["mismatches"],
               "octets": r["octets"], "sessions": r["ok"], "phases": {k: v["med"] * 1e3 for k, v in r["phases"].items()}}
-    result["ms"] = result["phases"].get("session")
+    result["ms"], result["cpu"] = result["phases"].get("session"), cpu
     if case.scenario == "noop" and result["ms"] is not None:
         result["trip"] = result["phases"]["dele"] / 1000
     if sampler:

@@ -1,4 +1,8 @@
-"""report: the table of ratios: median over rounds, the spread over rounds, the bar, the best peer of the same run."""
+"""report: the table of ratios: median over rounds, the spread over rounds, the bar, the best peer of the same run.
+
+"x floor, least" divides the least of ours by the floor made of the least: what is left when the machine has nothing else to do, where a busy machine makes the
+medians say little. "CPU" is the processor time of a session, all processes of the server together.
+"""
 import json
 import statistics
 import sys
@@ -27,6 +31,11 @@ def times(results, case, server):
     return [r["ms"] for r in rows if not r["errors"] and r["ms"] is not None]
 
 
+def cpu(results, case, server):
+    values = [r["cpu"] for r in results.get((case.name, server), []) if not r["errors"] and r.get("cpu") is not None]
+    return f"{statistics.median(values):.2f}" if values else ""
+
+
 def spread(values):
     return f"{min(values):.2f}-{max(values):.2f}"
 
@@ -53,10 +62,11 @@ def floor_noise(floors, case):
 def lines(records):
     results, floors = collect(records)
     medians = {name: statistics.median(v) for name, v in floors.items()}
+    least = {name: min(v) for name, v in floors.items()}
     servers = list(dict.fromkeys(s for _, s in results))
     peers = [s for s in servers if s not in OURS and s != "floor"]
-    yield "| case | server | floor ms | ms, median (rounds: least-most) | x floor | bar | | best peer, x floor |"
-    yield "| --- | --- | --- | --- | --- | --- | --- | --- |"
+    yield "| case | server | floor ms | ms, median (rounds: least-most) | x floor | x floor, least | bar | | CPU ms | best peer, x floor |"
+    yield "| --- " * 10 + "|"
     for case in CASES:
         floor = floor_of(case, medians)
         best = min(((statistics.median(t), p) for p in peers if (t := times(results, case, p))), default=None)
@@ -66,15 +76,16 @@ def lines(records):
             if not t:
                 bad = [r for r in results.get((case.name, server), []) if r["errors"]]
                 if bad:
-                    yield f"| {case.name} | {server} | | fails: {bad[0]['error']} | | | | {shown} |"
+                    yield f"| {case.name} | {server} | | fails: {bad[0]['error']} | | | | | | {shown} |"
                 continue
             if floor is None:
-                yield f"| {case.name} | {server} | | {statistics.median(t):.2f} ({spread(t)}) | | | | {shown} |"
+                yield f"| {case.name} | {server} | | {statistics.median(t):.2f} ({spread(t)}) | | | | | {cpu(results, case, server)} | {shown} |"
                 continue
             allowed = floor + (normal_extra(case, medians) if server == NORMAL else 0)
             ratio, bar = statistics.median(t) / allowed, case.bars.get(server)
-            yield (f"| {case.name} | {server} | {allowed:.2f} | {statistics.median(t):.2f} ({spread(t)}) | {ratio:.2f} | {bar or ''} | "
-                   f"{verdict(ratio, bar, floor_noise(floors, case))} | {shown} |")
+            best_ratio = min(t) / (floor_of(case, least) + (normal_extra(case, least) if server == NORMAL else 0))
+            yield (f"| {case.name} | {server} | {allowed:.2f} | {statistics.median(t):.2f} ({spread(t)}) | {ratio:.2f} | {best_ratio:.2f} | {bar or ''} | "
+                   f"{verdict(ratio, bar, floor_noise(floors, case))} | {cpu(results, case, server)} | {shown} |")
     yield ""
     yield from other_lines(records, floors)
 

@@ -177,6 +177,14 @@ class Server:
                     pass
         return found
 
+    def cpu_ms(self):
+        """Processor time that it and all it started have used, or None."""
+        try:
+            with open(self.cgroup + "/cpuacct.usage", encoding="ascii") as f:
+                return int(f.read()) / 1e6
+        except (OSError, TypeError):
+            return None
+
     def settle(self, seconds=1.0):
         """Waits until the processes of the last session are gone."""
         end = time.monotonic() + seconds
