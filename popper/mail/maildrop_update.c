@@ -430,12 +430,12 @@ enum maildrop_status maildrop_update(struct maildrop *d, struct strbuf *why)
 {
     enum maildrop_status status;
 
-    maildrop_drop_copy(d);
     if (!has_work(d) && kept_bulletins(d) == 0) {
         if (d->bulletins.changed)
             bulletin_note(d->bulletins.last, d->host);
-        return MAILDROP_OK;
+        return MAILDROP_OK; /* a large copy takes time to free: not before the reply */
     }
+    maildrop_drop_copy(d);
     status = maildrop_lock(d, true, why);
     if (status != MAILDROP_OK)
         return has_work(d) ? status : without_bulletins(d, why);
