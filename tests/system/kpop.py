@@ -171,7 +171,7 @@ def a_keytab_of_its_own():
 
 
 def only_user_and_pass():
-    with Kpop("set clear-text-password = tls") as server, kdc.tickets("ann", "secret") as tickets:
+    with Kpop() as server, kdc.tickets("ann", "secret") as tickets:
         server.start()
         with server.connect(tickets) as session:
             greeting = session.line()
@@ -182,7 +182,18 @@ def only_user_and_pass():
             while not listed or listed[-1] != ".":
                 listed.append(session.line())
             same("USER in CAPA", True, "USER" in listed)
-            begins("clear-text-password does not count, no password is said", "+OK", session.login("ann"))
+            same("SASL in CAPA", [], [line for line in listed if line.startswith("SASL")])
+            begins("AUTH", "-ERR", session.ask("AUTH PLAIN AGFubgBzZWNyZXQ="))
+            begins("PASS", "+OK", session.login("ann"))
+
+
+def no_password_is_said():
+    """So clear-text-password does not count."""
+    for word in ("never", "tls"):
+        with Kpop(f"set clear-text-password = {word}") as server, kdc.tickets("ann", "secret") as tickets:
+            server.start()
+            with proved(server, tickets) as session:
+                begins("PASS", "+OK", session.login("ann"))
 
 
 # ---- whose ticket
@@ -530,7 +541,7 @@ def without_root():
 
 
 CASES = [a_ticket_logs_in, fetchmail_proves_who_it_is, commands_sent_ahead_are_not_eaten, any_version_string, the_usual_service_is_rcmd, a_keytab_of_its_own,
-         only_user_and_pass, of_somebody_else, k5login, two_components, another_realm, accounts_count, virtual_users, a_replay, bytes_that_are_none,
+         only_user_and_pass, no_password_is_said, of_somebody_else, k5login, two_components, another_realm, accounts_count, virtual_users, a_replay, bytes_that_are_none,
          truncated_and_mangled_tickets, a_client_that_says_nothing, another_clock, a_new_key_on_the_kdc, no_keytab, no_such_key, a_keytab_that_is_none,
          a_replay_dir_of_others, no_krb5_conf, not_on_a_pipe, who_takes_the_ticket_is_nobody, without_root]
 
