@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "auth/auth_kerberos.h"
 #include "auth/drac.h"
 #include "common/file.h"
 #include "common/mem.h"
@@ -165,11 +166,31 @@ static void load_module(const char *name, const char *symbol)
     strbuf_free(&why);
 }
 
+/* The keys, as a connection takes them. */
+static void check_keytab(const struct settings *s)
+{
+    struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
+    const struct auth_kerberos_calls *calls = auth_kerberos_load(&why);
+    const char *service = s->kerberos_service ? s->kerberos_service : "";
+    struct stat st;
+
+    if (calls && calls->open(service, s->kerberos_keytab, "/", &why))
+        check_say(CHECK_OK, "kerberos: the keytab has keys for %s/HOST", service);
+    else
+        check_say(CHECK_ERROR, "kerberos: %s", why.data);
+    if (s->kerberos_replay_dir && stat(s->kerberos_replay_dir, &st) == 0 && (!S_ISDIR(st.st_mode) || st.st_mode & 077 || st.st_uid != geteuid()))
+        check_say(CHECK_ERROR, "kerberos-replay-dir %s must be a directory of root's with mode 0700; chown root %s; chmod 700 %s",
+                  s->kerberos_replay_dir, s->kerberos_replay_dir, s->kerberos_replay_dir);
+    strbuf_free(&why);
+}
+
 /* In a child. (popper-tls.so and popper-pam.so are used by check_tls and check_pam.) */
 static void check_modules(struct check *c)
 {
     if (options_feature_built(FEATURE_DRAC) && c->settings->drac_host)
         load_module(DRAC_MODULE_NAME, DRAC_MODULE_SYMBOL);
+    if (options_feature_built(FEATURE_KERBEROS) && c->settings->kerberos)
+        check_keytab(c->settings);
 }
 
 /* ---- programs */

@@ -416,6 +416,27 @@ def modules(site):
         assert re.search(r"warning: XMANGLE: .*popper-mangle is missing", done.stdout), done.stdout
 
 
+def keytab(site):
+    need(built("kerberos"), "no Kerberos in this build")
+    etc = site.dir / "etc"
+    etc.mkdir()
+    (etc / "krb5.conf").write_text("[libdefaults]\ndefault_realm = EXAMPLE.ORG\ndns_lookup_kdc = false\n")
+    wrapper = mounted(f"mount -t overlay overlay -o lowerdir={etc}:/etc /etc")
+    need(subprocess.run([*wrapper, "true"], check=False, capture_output=True).returncode == 0, "no overlayfs here")
+    replay = site.dir / "replay"
+    site.set("kerberos", f"kerberos-keytab = {site.dir}/keytab", f"kerberos-replay-dir = {replay}")
+    site.finds("error", r"^kerberos: .*keytab", wrapper=wrapper)
+    replay.mkdir(mode=0o755)
+    replay.chmod(0o755)
+    found = site.check(wrapper=wrapper)
+    assert any(level == "error" and "kerberos-replay-dir" in text and "mode 0700" in text for level, text in found), found
+    if shutil.which("ktutil"):
+        replay.chmod(0o700)
+        subprocess.run(["ktutil"], input=f"addent -password -p rcmd/host.example@EXAMPLE.ORG -k 1 -e aes256-cts-hmac-sha1-96\nx\nwkt {site.dir}/keytab\n", text=True,
+                       check=True, capture_output=True)
+        has(site.is_well(wrapper=wrapper), r"^kerberos: the keytab has keys for rcmd/HOST$")
+
+
 def names(site):
     site.set("downcase-user", "trim-domain")
     has(site.is_well("Alice@Example.ORG"), r"^Alice@Example\.ORG logs in as alice$")
@@ -635,7 +656,7 @@ def run(case):
 
 CASES = [well, sample, index_states, open_session, wrong_settings, obsolete_word, config_modes, nested_config, user_files, trace_file, mail_command, secrets,
          clear_text, bulletins, bulletin_database, new_bulletins, spool_missing, spool_modes, temp_and_cache, locks, file_systems, privsep, system_users,
-         pam, modules, names, maildrop_kinds, leftovers, journal, dot_locks, option_files, home_mail, as_user, resolver, tls, chain]
+         pam, modules, keytab, names, maildrop_kinds, leftovers, journal, dot_locks, option_files, home_mail, as_user, resolver, tls, chain]
 
 if __name__ == "__main__":
     sys.exit(play([(case.__name__.replace("_", " "), run(case)) for case in CASES]))
