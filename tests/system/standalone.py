@@ -14,7 +14,7 @@ import time
 import warnings
 
 sys.path.insert(0, str(pathlib.Path(os.path.abspath(__file__)).parent))
-from standing import GID, PASSWORD, PATIENCE, POPPER, TESTS, UID, Skip, Client, Server, begins, free_port, matches, run_all, same, wait_until  # noqa: E402
+from standing import GID, PASSWORD, PATIENCE, POPPER, TESTS, UID, Client, Server, begins, free_port, matches, run_all, same, wait_until  # noqa: E402
 import mbox  # noqa: E402
 import saslclient  # noqa: E402
 from inetd import Skip, find  # noqa: E402
