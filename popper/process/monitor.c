@@ -1,20 +1,19 @@
 /*
  * monitor: see monitor.h.
  *
- * What may run as root, completely: main.c, process/startup.c, process/systemd.c, in standalone mode process/standalone.c,
- * listener.c, visitors.c, background.c, reload.c and ticketkeys.c, process/supervised.c, process/monitor.c,
- * process/proxyreader.c and resolver.c up to their privsep, process/checker.c with what auth_check calls (auth/auth.c,
- * auth/auth_passwd.c, auth/auth_sasl.c, auth/auth_secrets.c, auth/policy.c, auth/pamlink.c with the module
- * popper-pam.so, libpam and the modules of the site, libcrypt, libgdbm, the name service), process/monitor_sasl.c,
- * process/preauth.c, process/saslstate.c and process/keeper.c up to their identity_become (process/privsep.c),
- * process/tlsrelay.c with the module popper-tls.so and the TLS library and process/kpop.c with the module
- * popper-krb5.so and the Kerberos library, while they load certificates and keys,
- * process/places.c (spool_gid, make_hash_dirs),
- * process/dracteller.c up to its privsep with the module popper-drac.so and libtirpc while they are loaded,
- * protocol/stats.c, settings/, wire/peer.c, wire/privmsg.c, common/. After a login nothing runs as root, but for the
- * process that waits to close the PAM session (process/checker.c, with pam-session). With --recover and --check, without
- * a client, process/recover.c, recover_names.c, check*.c and what they call of these, and with --check the module and
- * the TLS library, too.
+ * What may run as root, completely: main.c, process/startup.c, process/systemd.c, in standalone mode
+ * process/standalone.c, listener.c, visitors.c, background.c, reload.c and ticketkeys.c, process/supervised.c,
+ * process/monitor.c, process/monitor_login.c, process/proxyreader.c and resolver.c up to their privsep,
+ * process/checker.c with what auth_check calls (auth/auth.c, auth/auth_passwd.c, auth/auth_sasl.c, auth/auth_secrets.c,
+ * auth/policy.c, auth/pamlink.c with the module popper-pam.so, libpam and the modules of the site, libcrypt, libgdbm,
+ * the name service), process/monitor_sasl.c, process/preauth.c, process/saslstate.c and process/keeper.c up to their
+ * identity_become (process/privsep.c), process/tlsrelay.c with the module popper-tls.so and the TLS library and
+ * process/kpop.c with the module popper-krb5.so and the Kerberos library, while they load certificates and keys,
+ * process/places.c (spool_gid, make_hash_dirs), process/dracteller.c up to its privsep with the module popper-drac.so
+ * and libtirpc while they are loaded, protocol/stats.c, settings/, wire/peer.c, wire/privmsg.c, common/. After a login
+ * nothing runs as root, but for the process that waits to close the PAM session (process/checker.c, with pam-session).
+ * With --recover and --check, without a client, process/recover.c, recover_names.c, check*.c and what they call of
+ * these, and with --check the module and the TLS library, too.
  *
  * Rights of this role: those it was started with. It never reads from the client's descriptors. What preauth says
  * counts as hostile: a table says which requests are answered now; anything else ends the session.
@@ -30,64 +29,27 @@
 
 #include "auth/auth.h"
 #include "auth/auth_secrets.h"
-#include "auth/pamlink.h"
 #include "common/log.h"
 #include "common/mem.h"
-#include "process/checker.h"
 #include "process/child.h"
 #include "process/keeper.h"
-#include "process/monitor_sasl.h"
 #include "process/kpop.h"
+#include "process/monitor_login.h"
 #include "process/preauth.h"
 #include "process/proxyreader.h"
-#include "process/request.h"
-#include "process/resolver.h"
 #include "process/sandbox.h"
 #include "process/supervised.h"
-#include "process/tlsrelay.h"
-#include "protocol/command.h"
-#include "protocol/stats.h"
 #include "wire/netio.h"
-#include "wire/peer.h"
 #include "wire/privmsg.h"
 
 #define RECORDS_MAX 300      /* log records of one preauth; more is an attack on the disk */
 #define GRACE_SECONDS 90     /* beyond preauth-timeout and failure-delay, which preauth keeps itself */
-
-struct monitor {
-    const struct settings *settings;
-    struct peer peer;
-    char host[256];
-    char stamp[AUTH_STAMP_MAX]; /* for APOP; "" when it is not offered */
-    int64_t started;
-    int64_t auth_ns;
-    int preauth;          /* our end */
-    pid_t preauth_pid;
-    unsigned records;
-    bool granted;
-    struct auth_user user;
-    int session;          /* whose end closes the PAM session of the user; stays open in the keeper. -1: none */
-    char unread[NETIO_UNREAD_MAX];
-    size_t unread_count;
-    struct tlsrelay relay;
-    struct resolver resolver;
-    struct monitor_sasl sasl;
-    struct auth_kerberos_client ticket; /* option kerberos: who the client proved to be */
-    unsigned open_rows;   /* bit set of enum request: what may be asked now */
-};
-
-enum monitor_next { NEXT_GO_ON, NEXT_KEEPER, NEXT_GONE, NEXT_END };
 
 struct row {
     enum request type;
     bool once;   /* closes when it is asked */
     enum monitor_next (*serve)(struct monitor *mon, struct privmsg *m);
 };
-
-static void permit(struct monitor *mon, enum request type)
-{
-    mon->open_rows |= 1u << type;
-}
 
 static enum monitor_next serve_log(struct monitor *mon, struct privmsg *m)
 {
@@ -98,202 +60,6 @@ static enum monitor_next serve_log(struct monitor *mon, struct privmsg *m)
     if (privmsg_complete(m) && mon->records++ < RECORDS_MAX)
         log_record(priority, text, n);
     return NEXT_GO_ON;
-}
-
-static void note_verdict(struct monitor *mon, enum auth_verdict verdict, const struct auth_attempt *attempt,
-                         const char *reason)
-{
-    mon->auth_ns = netio_now() - mon->started;
-    switch (verdict) {
-    case AUTH_GRANTED:
-        supervised_logged_in();
-        if (attempt->how == AUTH_BY_APOP)
-            stats_apop(mon->user.name);
-        if (attempt->how == AUTH_BY_CRAM_MD5 || attempt->how == AUTH_BY_SCRAM)
-            stats_sasl(mon->user.name, sasl_name(mon->sasl.mechanism));
-        stats_login(mon->settings, mon->user.name, &mon->peer);
-        break;
-    case AUTH_REFUSED:
-        supervised_failed();
-        stats_failed_login(attempt->name, &mon->peer, reason);
-        break;
-    case AUTH_UNAVAILABLE:
-    case AUTH_UNUSABLE:
-        log_write(LOG_ERR, "passwords cannot be checked: %s", reason);
-        break;
-    }
-}
-
-/* In its turn: in standalone mode only so many passwords are checked at the same time. */
-static enum auth_verdict check(struct monitor *mon, const struct auth_attempt *attempt, struct strbuf *reason)
-{
-    enum auth_verdict verdict;
-
-    if (!supervised_check_begin(mon->preauth)) {
-        strbuf_fail(reason, "the client is gone, or too many passwords are being checked (max-password-checks)");
-        return AUTH_UNAVAILABLE;
-    }
-    verdict = checker_run(mon->settings, attempt, mon->preauth, &mon->user, &mon->session, reason);
-    supervised_check_end();
-    return verdict;
-}
-
-/* Names and passwords, right or wrong, are taken once. */
-static void close_logins(struct monitor *mon)
-{
-    mon->open_rows &= ~(1u << REQUEST_PASSWORD | 1u << REQUEST_APOP | 1u << REQUEST_SASL_START | 1u << REQUEST_SASL_STEP |
-                        1u << REQUEST_SASL_CANCEL);
-}
-
-static void open_logins(struct monitor *mon)
-{
-    close_logins(mon);
-    permit(mon, REQUEST_APOP);
-    permit(mon, REQUEST_PASSWORD);
-    if (mon->sasl.tries < REQUEST_SASL_TRIES)
-        permit(mon, REQUEST_SASL_START);
-}
-
-/* The log and the next step of who was, or was not, let in. */
-static void settle_attempt(struct monitor *mon, enum auth_verdict verdict, const struct auth_attempt *attempt,
-                           const char *reason)
-{
-    resolver_finish(&mon->resolver, &mon->peer);
-    note_verdict(mon, verdict, attempt, reason);
-    mon->granted = verdict == AUTH_GRANTED;
-    if (mon->granted)
-        permit(mon, REQUEST_HANDOVER);
-}
-
-static enum monitor_next serve_attempt(struct monitor *mon, const struct auth_attempt *attempt)
-{
-    struct strbuf reason = STRBUF_INIT(STRBUF_WHY_MAX);
-    enum auth_verdict verdict = check(mon, attempt, &reason);
-    struct privmsg answer;
-    int sent;
-
-    settle_attempt(mon, verdict, attempt, reason.data);
-    strbuf_free(&reason);
-    privmsg_init(&answer, REQUEST_ANSWER);
-    privmsg_put_number(&answer, verdict);
-    sent = privmsg_send(mon->preauth, &answer);
-    privmsg_free(&answer);
-    return sent < 0 ? NEXT_GONE : NEXT_GO_ON;
-}
-
-static struct auth_attempt attempt_from(const struct monitor *mon, enum auth_how how)
-{
-    return (struct auth_attempt){ .how = how, .stamp = mon->stamp, .tls = mon->relay.pid > 0, .local = mon->peer.local,
-                                  .ticket = mon->settings->kerberos ? &mon->ticket : NULL,
-                                  .rhost = strcmp(mon->peer.ip, "unknown") != 0 ? mon->peer.ip : NULL };
-}
-
-static enum monitor_next serve_login(struct monitor *mon, struct privmsg *m)
-{
-    enum auth_how pass = mon->settings->kerberos ? AUTH_BY_KERBEROS : AUTH_BY_PASSWORD;
-    struct auth_attempt attempt = attempt_from(mon, m->type == REQUEST_APOP ? AUTH_BY_APOP : pass);
-
-    attempt.name = privmsg_get_text(m, COMMAND_LINE_MAX);
-    attempt.response = privmsg_get_text(m, COMMAND_LINE_MAX);
-    close_logins(mon);
-    /* The caller looks, too, and ends it. */
-    return privmsg_complete(m) ? serve_attempt(mon, &attempt) : NEXT_GO_ON;
-}
-
-/* ---- AUTH without a password */
-
-/* He is who he says. PAM, where it judges logins, has not been asked about the account. */
-static enum auth_verdict admit(struct monitor *mon, struct strbuf *reason)
-{
-    struct auth_attempt attempt = attempt_from(mon, AUTH_PROVED);
-
-    attempt.name = mon->sasl.name;
-    if (pamlink_applies(mon->settings))
-        return check(mon, &attempt, reason);
-    mon->user = mon->sasl.user;
-    return AUTH_GRANTED;
-}
-
-static enum monitor_next answer_sasl(struct monitor *mon, struct monitor_sasl_result *r)
-{
-    const struct auth_attempt attempt = { .how = auth_sasl_how(mon->sasl.mechanism), .name = mon->sasl.name };
-    struct privmsg answer;
-    int sent;
-
-    if (r->how == REQUEST_SASL_IS_OVER) {
-        if (r->verdict == AUTH_GRANTED)
-            r->verdict = admit(mon, &r->reason);
-        settle_attempt(mon, r->verdict, &attempt, r->reason.data);
-    } else if (r->how == REQUEST_SASL_GOES_ON) {
-        permit(mon, REQUEST_SASL_STEP);
-        permit(mon, REQUEST_SASL_CANCEL);
-    } else {
-        log_write(LOG_INFO, "AUTH %s from %s: %s", sasl_name(mon->sasl.mechanism), mon->peer.ip, r->reason.data);
-        open_logins(mon);
-    }
-    privmsg_init(&answer, REQUEST_ANSWER);
-    privmsg_put_number(&answer, r->how);
-    privmsg_put_number(&answer, r->verdict);
-    privmsg_put_bytes(&answer, r->reply.data, r->reply.len);
-    sent = privmsg_send(mon->preauth, &answer);
-    privmsg_free(&answer);
-    strbuf_free(&r->reply);
-    strbuf_free(&r->reason);
-    return sent < 0 ? NEXT_GONE : NEXT_GO_ON;
-}
-
-#define SASL_RESULT { .reply = STRBUF_INIT(SASL_TOKEN_MAX), .reason = STRBUF_INIT(STRBUF_WHY_MAX) }
-
-static enum monitor_next serve_sasl_start(struct monitor *mon, struct privmsg *m)
-{
-    struct monitor_sasl_result result = SASL_RESULT;
-    uint64_t mechanism = privmsg_get_number(m);
-    const char *name = privmsg_get_text(m, SASL_NAME_MAX), *token;
-    size_t n;
-
-    token = privmsg_get_bytes(m, SASL_TOKEN_MAX, &n);
-    m->bad = m->bad || mechanism >= SASL_MECHANISMS || sasl_carries_password((enum sasl_mechanism)mechanism);
-    close_logins(mon);
-    if (!privmsg_complete(m))
-        return NEXT_GO_ON;
-    mon->sasl.mechanism = (enum sasl_mechanism)mechanism;
-    memcpy(mon->sasl.name, name, strlen(name) + 1);
-    monitor_sasl_start(&mon->sasl, mon->settings, &mon->relay, mon->stamp, mon->preauth, token, n, &result);
-    return answer_sasl(mon, &result);
-}
-
-static enum monitor_next serve_sasl_step(struct monitor *mon, struct privmsg *m)
-{
-    struct monitor_sasl_result result = SASL_RESULT;
-    size_t n;
-    const char *token = privmsg_get_bytes(m, SASL_TOKEN_MAX, &n);
-
-    close_logins(mon);
-    if (!privmsg_complete(m))
-        return NEXT_GO_ON;
-    monitor_sasl_step(&mon->sasl, mon->preauth, token, n, &result);
-    return answer_sasl(mon, &result);
-}
-
-static enum monitor_next serve_sasl_cancel(struct monitor *mon, struct privmsg *m)
-{
-    (void)m;
-    monitor_sasl_stop(&mon->sasl);
-    open_logins(mon);
-    return NEXT_GO_ON;
-}
-
-static enum monitor_next serve_binding(struct monitor *mon, struct privmsg *m)
-{
-    struct privmsg answer;
-    int sent;
-
-    (void)m;
-    privmsg_init(&answer, REQUEST_ANSWER);
-    privmsg_put_number(&answer, monitor_sasl_binding(&mon->relay));
-    sent = privmsg_send(mon->preauth, &answer);
-    privmsg_free(&answer);
-    return sent < 0 ? NEXT_GONE : NEXT_GO_ON;
 }
 
 static enum monitor_next serve_handover(struct monitor *mon, struct privmsg *m)
@@ -340,12 +106,12 @@ static enum monitor_next serve_stls(struct monitor *mon, struct privmsg *m)
 
 static const struct row rows[] = {
     { REQUEST_LOG, false, serve_log },
-    { REQUEST_PASSWORD, true, serve_login },
-    { REQUEST_APOP, true, serve_login },
-    { REQUEST_SASL_START, true, serve_sasl_start },
-    { REQUEST_SASL_STEP, true, serve_sasl_step },
-    { REQUEST_SASL_CANCEL, true, serve_sasl_cancel },
-    { REQUEST_BINDING, false, serve_binding },
+    { REQUEST_PASSWORD, true, monitor_login_password },
+    { REQUEST_APOP, true, monitor_login_password },
+    { REQUEST_SASL_START, true, monitor_login_sasl_start },
+    { REQUEST_SASL_STEP, true, monitor_login_sasl_step },
+    { REQUEST_SASL_CANCEL, true, monitor_login_sasl_cancel },
+    { REQUEST_BINDING, false, monitor_login_binding },
     { REQUEST_HANDOVER, true, serve_handover },
     { REQUEST_STLS, true, serve_stls },
 };
@@ -523,11 +289,11 @@ int monitor_run(const struct settings *settings)
     }
     if (!start_preauth(&mon))
         return MEM_EXIT_STATUS;
-    permit(&mon, REQUEST_LOG);
-    permit(&mon, REQUEST_BINDING);
-    open_logins(&mon);
+    monitor_permit(&mon, REQUEST_LOG);
+    monitor_permit(&mon, REQUEST_BINDING);
+    monitor_login_open(&mon);
     if (settings->tls_support == TLS_SUPPORT_STLS)
-        permit(&mon, REQUEST_STLS);
+        monitor_permit(&mon, REQUEST_STLS);
     next = serve_all(&mon);
     resolver_stop(&mon.resolver);
     monitor_sasl_stop(&mon.sasl);
