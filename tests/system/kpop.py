@@ -377,7 +377,7 @@ def truncated_and_mangled_tickets():
             same(f"cut at {at}", REFUSAL, answer_to(server, sent[:at]))
         for at in range(45, len(sent), 37):
             same(f"byte {at} changed", REFUSAL, answer_to(server, sent[:at] + bytes([sent[at] ^ 0x55]) + sent[at + 1:]))
-        same("killed by the sandbox", [], [r for r in server.records() if "sandbox" in r])
+        same("killed by the sandbox", [], [r for r in server.records() if "killed by the sandbox" in r])
 
 
 def a_client_that_says_nothing():
@@ -491,7 +491,8 @@ def who_takes_the_ticket_is_nobody():
         client = Client(server.port, greet=False)
 
         def waiting():
-            return [p for p, f in descendants(server.process.pid).items() if "65534" in f["Uid"].split() and f.get("Seccomp", "2").strip() == "2"]
+            # Builds without libseccomp, or with sanitizers, have no sandbox: then the next thing that it does is to wait.
+            return [p for p, f in descendants(server.process.pid).items() if f["Uid"].split() == ["65534"] * 4 and f["NoNewPrivs"].strip() == "1"]
         taker = wait_until("it waits", waiting)[0]
         fields = descendants(server.process.pid)[taker]
         same("its uid", ["65534"] * 4, fields["Uid"].split())
