@@ -131,10 +131,6 @@ popper_summary="$popper_summary
   m4_format([%-28s], [$1]) $3$4"
 ])
 
-# POPPER_NOT_YET(FLAG VALUE, NAME): warns when somebody asks by name for a part that this version does not have.
-AC_DEFUN([POPPER_NOT_YET],
-  [AS_CASE([$1], [''|no], [], [AC_MSG_WARN([$2 is not in this version yet: options that need it are refused])])])
-
 # POPPER_GDBM_DIR(DIR): where to look for gdbm, at build time and at run time.
 AC_DEFUN([POPPER_GDBM_DIR], [GDBM_CFLAGS=-I$1/include; popper_gdbm_ldflags="-L$1/lib"])
 
@@ -156,7 +152,7 @@ AC_MSG_RESULT([$popper_gdbm])
 CPPFLAGS=$popper_save_CPPFLAGS; LIBS=$popper_save_LIBS
 ])
 
-# POPPER_PARTS: the optional parts, one paragraph each. Whoever writes a part replaces its `not yet` by the search for its library,
+# POPPER_PARTS: the optional parts, one paragraph each. Each looks for its library,
 # sets the shell variable and the AC_SUBSTs, and passes the outcome to POPPER_PART.
 AC_DEFUN([POPPER_PARTS], [
 popper_summary=
@@ -258,10 +254,8 @@ AS_CASE([$popper_value], [''|no], [popper_value=$enable_bulldb])
 AS_CASE([$popper_value], [yes], [popper_value=/var/spool/bulls], [no], [popper_value=''])
 POPPER_ABSOLUTE([enable-bulletins])
 popper_bulletins=yes
-AS_IF([test -n "$popper_value" && test "$popper_bulletins" = yes],
-  [AC_DEFINE_UNQUOTED([DEFAULT_BULLDIR], ["$popper_value"], [default of bulldir])],
-  [POPPER_NOT_YET([$popper_value], [delivery of bulletins])])
-POPPER_PART([bulletins], [WITH_BULLETINS], [$popper_bulletins], [ (not yet)])
+AS_IF([test -n "$popper_value"], [AC_DEFINE_UNQUOTED([DEFAULT_BULLDIR], ["$popper_value"], [default of bulldir])])
+POPPER_PART([bulletins], [WITH_BULLETINS], [$popper_bulletins], [])
 dnl It is used where bulldir holds one; --enable-bulldb says that it must.
 AS_CASE([$enable_bulldb/$popper_gdbm], [/*|no/*], [],
   [*/yes], [AC_DEFINE([BULLDB_REQUIRED], [1], [bulldir must hold a database of bulletins])],
