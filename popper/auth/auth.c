@@ -337,14 +337,14 @@ static enum policy_proof prove_password(const struct login *login, const char *p
 }
 
 /* What speaks against the account counts first anyway: then nobody's home is looked into. */
-static enum policy_proof prove_ticket(struct login *login, const struct auth_kerberos_client *ticket)
+static enum policy_proof prove_ticket(struct login *login, const struct auth_attempt *attempt)
 {
     struct policy_facts otherwise = login->facts;
 
     otherwise.proof = PROOF_RIGHT;
     if (policy_decide(&otherwise).verdict != AUTH_GRANTED)
         return PROOF_WRONG;
-    switch (auth_kerberos_allows(ticket, &login->account.user, &login->trouble)) {
+    switch (auth_kerberos_allows(attempt->ticket, &login->account.user, attempt->ask_home, &login->said)) {
     case 1:
         return PROOF_RIGHT;
     case 0:
@@ -364,7 +364,7 @@ static enum policy_proof prove_here(struct login *login, const struct auth_attem
                    ? PROOF_RIGHT
                    : PROOF_WRONG;
     case AUTH_BY_KERBEROS:
-        return prove_ticket(login, attempt->ticket);
+        return prove_ticket(login, attempt);
     default:
         return PROOF_RIGHT;
     }

@@ -55,6 +55,9 @@ enum auth_how {
 
 struct auth_kerberos_client;
 
+/* Whether the user's own files let that client in: 1, 0; -1 and why. Forks, so it comes from the process floor. */
+typedef int auth_home_asker(const struct auth_kerberos_client *client, const struct auth_user *user, struct strbuf *why);
+
 /* What a client has brought forward to be somebody. */
 struct auth_attempt {
     enum auth_how how;
@@ -63,6 +66,7 @@ struct auth_attempt {
     const char *stamp;    /* for APOP: that of the greeting; "" when it had none */
     const char *rhost;    /* for PAM: the client's address; NULL: not known */
     const struct auth_kerberos_client *ticket; /* for Kerberos: who the client proved to be */
+    auth_home_asker *ask_home; /* for Kerberos; NULL: nobody's home is looked into */
     bool tls, local;      /* the connection: inside TLS, from this host itself */
     bool only_asked;      /* whether he might log in, which he does not: PAM sets no credentials, opens no session */
 };

@@ -36,7 +36,8 @@ struct auth_kerberos_calls {
        limit, and takes the memory that the client asks for: the caller has seen to both. 0; or -1 and why. */
     int (*receive)(struct auth_kerberos *k, int fd, struct auth_kerberos_client *client_r, struct strbuf *why);
 
-    /* krb5_kuserok: ~/.k5login, or the rules of krb5.conf. To be asked as that user. 1, 0; or -1 and why. */
+    /* krb5_kuserok: ~/.k5login, or the rules of krb5.conf. To be asked by a process that has become that
+       user: it opens what he put there, and waits without a limit. 1, 0; or -1 and why. */
     int (*may_log_in)(const char *principal, const char *user, struct strbuf *why);
 };
 
@@ -46,8 +47,9 @@ struct auth_kerberos_calls {
 /* The module, loaded with the rights of the moment. NULL and why. */
 const struct auth_kerberos_calls *auth_kerberos_load(struct strbuf *why);
 
-/* Whether who proved to be that principal may be the user: local is his name; or, for users of this host, krb5_kuserok
-   says so, asked with the user's effective ids. 1, 0; -1 and why when it cannot be known. */
-int auth_kerberos_allows(const struct auth_kerberos_client *client, const struct auth_user *user, struct strbuf *why);
+/* Whether who proved to be that principal may be the user: local is his name; or, for users of this host, ask says so
+   (NULL: no). 1, 0; -1 and why when it cannot be known. */
+int auth_kerberos_allows(const struct auth_kerberos_client *client, const struct auth_user *user, auth_home_asker *ask,
+                         struct strbuf *why);
 
 #endif

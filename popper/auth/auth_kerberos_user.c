@@ -1,6 +1,6 @@
 /*
  * auth_kerberos_user: the server's side of auth_kerberos.h: it loads the module and compares names. Runs in the process
- * that checks a login (root, with the ids of the user while it looks into his home) and in the one that takes the ticket.
+ * that checks a login (root; it only compares), in the one that takes the ticket, and in process/k5login.c's (they load).
  */
 #include "auth/auth_kerberos.h"
 
@@ -8,7 +8,6 @@
 
 #include <config.h>
 
-#include "common/identity.h"
 #include "common/module.h"
 
 const struct auth_kerberos_calls *auth_kerberos_load(struct strbuf *why)
@@ -23,20 +22,13 @@ const struct auth_kerberos_calls *auth_kerberos_load(struct strbuf *why)
     return calls;
 }
 
-int auth_kerberos_allows(const struct auth_kerberos_client *client, const struct auth_user *user, struct strbuf *why)
+int auth_kerberos_allows(const struct auth_kerberos_client *client, const struct auth_user *user, auth_home_asker *ask,
+                         struct strbuf *why)
 {
-    const struct auth_kerberos_calls *calls;
-    int may;
-
     if (client->local[0] && strcmp(client->local, user->name) == 0)
         return 1;
     /* The library would look into the home of the user of this host who has the same name. */
     if (user->is_virtual)
         return 0;
-    calls = auth_kerberos_load(why);
-    if (!calls || identity_wear(user->name, user->uid, user->gid, why) < 0)
-        return -1;
-    may = calls->may_log_in(client->principal, user->name, why);
-    identity_restore();
-    return may;
+    return ask ? ask(client, user, why) : 0;
 }

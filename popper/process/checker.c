@@ -24,6 +24,7 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "process/child.h"
+#include "process/k5login.h"
 #include "process/saslstate.h"
 #include "wire/netio.h"
 #include "wire/privmsg.h"
@@ -109,6 +110,7 @@ static _Noreturn void check(const struct settings *settings, const struct auth_a
     struct auth_user user = { 0 };
     struct auth_sasl sasl = { .closed = false };
     struct strbuf reason = STRBUF_INIT(REASON_MAX);
+    struct auth_attempt here = *attempt;
     enum auth_verdict verdict;
     int keep[6] = { end, life, wanted ? wanted->to : -1 };
     size_t count = 3 + log_descriptors(keep + 3);
@@ -118,10 +120,11 @@ static _Noreturn void check(const struct settings *settings, const struct auth_a
     dup2(2, 1);
     file_sanitize_descriptors(3, keep, count);
     reset_limits();
+    here.ask_home = k5login_ask;
     if (wanted)
         verdict = find_record(settings, attempt, wanted, &user, &sasl, &reason);
     else
-        verdict = auth_check(settings, attempt, &user, &reason);
+        verdict = auth_check(settings, &here, &user, &reason);
     send_verdict(end, verdict, &user, &reason, &sasl, pamlink_holds_session());
     if (pamlink_holds_session())
         hold_session(attempt, end, life);

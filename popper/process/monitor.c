@@ -9,6 +9,7 @@
  * the name service), process/monitor_sasl.c, process/preauth.c, process/saslstate.c and process/keeper.c up to their
  * identity_become (process/privsep.c), process/tlsrelay.c with the module popper-tls.so and the TLS library and
  * process/kpop.c with the module popper-krb5.so and the Kerberos library, while they load certificates and keys,
+ * process/k5login.c up to its identity_become, while it loads that module,
  * process/places.c (spool_gid, make_hash_dirs), process/dracteller.c up to its privsep with the module popper-drac.so
  * and libtirpc while they are loaded, protocol/stats.c, settings/, wire/peer.c, wire/privmsg.c, common/. After a login
  * nothing runs as root, but for the process that waits to close the PAM session (process/checker.c, with pam-session).

@@ -230,6 +230,78 @@ def k5login():
         file.unlink()
 
 
+class K5login:
+    """~bob/.k5login is what make(path) makes."""
+
+    def __init__(self, make):
+        self.path, self.make = homes / "bob" / ".k5login", make
+
+    def __enter__(self):
+        os.chown(homes / "bob", UIDS["bob"], UIDS["bob"])
+        self.make(self.path)
+        os.chown(self.path, UIDS["bob"], UIDS["bob"], follow_symlinks=False)
+        return self
+
+    def __exit__(self, *_):
+        self.path.unlink()
+
+
+def k5login_is_anything():
+    """Whatever the user puts there is opened by nobody but him; no file of root is read, and nobody waits."""
+    listed = "ann@EXAMPLE.TEST\n"
+    secret = homes / "of-root"
+    secret.write_text(listed)
+    secret.chmod(0o600)
+
+    def huge(path):
+        with open(path, "w") as file:
+            file.truncate(200 << 20)
+
+    with Kpop() as server, kdc.tickets("ann", "secret") as tickets:
+        server.start()
+        for name, make in (("a link to a file of root", lambda p: p.symlink_to(secret)), ("a link to a directory", lambda p: p.symlink_to("/")),
+                           ("garbage", lambda p: p.write_bytes(bytes(range(256)) * 4000)), ("a line without end", lambda p: p.write_bytes(b"ann@" * 4000000)),
+                           ("200 MB of nothing", huge), ("a link to nothing", lambda p: p.symlink_to("/nonexistent")), ("a link to itself", lambda p: p.symlink_to(p)),
+                           ("a link to /dev/null", lambda p: p.symlink_to("/dev/null"))):
+            server.trace.write_text("")
+            with K5login(make):
+                began = time.monotonic()
+                denied(server, tickets, "bob", "the Kerberos ticket is for somebody else")
+                print(f"# {name}: refused after {time.monotonic() - began:.2f} s")
+        with K5login(lambda p: p.write_text(listed)), proved(server, tickets) as session:
+            begins("a plain one", "+OK bob has", session.login("bob"))
+
+
+def k5login_is_a_fifo():
+    """Who opens it has become the user for good; he is given up after five seconds."""
+    with Kpop() as server, kdc.tickets("ann", "secret") as tickets, K5login(os.mkfifo):
+        server.start()
+        with proved(server, tickets) as session:
+            begins("USER", "+OK", session.ask("USER bob"))
+            session.say("PASS x")
+            began = time.monotonic()
+
+            def loaded():
+                return [p for p in descendants(server.process.pid) if "libkrb5.so" in pathlib.Path(f"/proc/{p}/maps").read_text()
+                        and descendants(server.process.pid)[p]["Uid"].split()[1] == str(UIDS["bob"])]
+            opener = wait_until("somebody opens it", loaded)
+            same("processes with the library", 1, len(opener))
+            fields = descendants(server.process.pid)[opener[0]]
+            same("its uids", [str(UIDS["bob"])] * 4, fields["Uid"].split())
+            same("its gids", [str(UIDS["bob"])] * 4, fields["Gid"].split())
+            same("its groups", [str(UIDS["bob"])], fields["Groups"].split())
+            same("its capabilities", 0, int(fields["CapEff"], 16) | int(fields["CapPrm"], 16))
+            same("it is not dumpable", 0, os.stat(f"/proc/{opener[0]}/mem").st_uid)
+            links = sorted(os.readlink(f"/proc/{opener[0]}/fd/{n}").split(":")[0] for n in os.listdir(f"/proc/{opener[0]}/fd"))
+            same("files that it has", [], [v for v in links if v not in ("/dev/null", "socket")])
+            begins("PASS", "-ERR", session.line())
+            if not 3 < time.monotonic() - began < 8:
+                raise AssertionError(f"it was given up after {time.monotonic() - began:.1f} s")
+            same("it is gone", False, os.path.exists(f"/proc/{opener[0]}"))
+        record = server.wait_for(".k5login could not be read within 5 seconds; look whether it is a plain file of the user")[0]
+        print("# " + record)
+
+
 def two_components():
     with Kpop() as server, kdc.tickets("ann/admin", "secret") as tickets:
         server.start()
@@ -542,7 +614,7 @@ def without_root():
 
 
 CASES = [a_ticket_logs_in, fetchmail_proves_who_it_is, commands_sent_ahead_are_not_eaten, any_version_string, the_usual_service_is_rcmd, a_keytab_of_its_own,
-         only_user_and_pass, no_password_is_said, of_somebody_else, k5login, two_components, another_realm, accounts_count, virtual_users, a_replay, bytes_that_are_none,
+         only_user_and_pass, no_password_is_said, of_somebody_else, k5login, k5login_is_anything, k5login_is_a_fifo, two_components, another_realm, accounts_count, virtual_users, a_replay, bytes_that_are_none,
          truncated_and_mangled_tickets, a_client_that_says_nothing, another_clock, a_new_key_on_the_kdc, no_keytab, no_such_key, a_keytab_that_is_none,
          a_replay_dir_of_others, no_krb5_conf, not_on_a_pipe, who_takes_the_ticket_is_nobody, without_root]
 
