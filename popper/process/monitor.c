@@ -159,12 +159,14 @@ static enum monitor_next serve_all(struct monitor *mon)
     while (next == NEXT_GO_ON) {
         struct privmsg m;
         int64_t left = (limit - netio_now()) / 1000000;
-        int ms = left > 0 ? (int)left : 0;
         int got = -1;
 
         privmsg_init(&m, 0);
-        if (tlsrelay_wait(&mon->relay, mon->preauth, ms) >= 0)
-            got = privmsg_receive(mon->preauth, &m, ms);
+        /* Even one who always has something to say. */
+        if (left <= 0)
+            errno = ETIMEDOUT;
+        else if (tlsrelay_wait(&mon->relay, mon->preauth, (int)left) >= 0)
+            got = privmsg_receive(mon->preauth, &m, (int)left);
         if (got > 0)
             next = serve(mon, &m);
         else if (got == 0)

@@ -275,11 +275,12 @@ static void take_record(struct saslstate *s, struct privmsg *m)
     size_t n;
     const char *text = privmsg_get_bytes(m, LOG_RECORD_MAX, &n);
 
-    if (privmsg_complete(m) && s->records++ < RECORDS_MAX)
+    s->records++;
+    if (privmsg_complete(m))
         log_record(priority, text, n);
 }
 
-/* Its next word that is not for the log. */
+/* Its next word that is not for the log. Whoever talks without end is not waited for. */
 static int wait_for_outcome(struct saslstate *s, int asker, struct strbuf *reply, struct strbuf *reason,
                             bool *about_to_end_r)
 {
@@ -295,7 +296,10 @@ static int wait_for_outcome(struct saslstate *s, int asker, struct strbuf *reply
         got = privmsg_receive(s->end, &m, -1);
         *about_to_end_r = got == 0;
         is_record = got > 0 && m.type == REQUEST_LOG && m.fd < 0;
-        if (is_record)
+        if (is_record && s->records >= RECORDS_MAX) {
+            strbuf_fail(reason, "the process that serves AUTH says too much");
+            is_record = false;
+        } else if (is_record)
             take_record(s, &m);
         else if (got > 0 && m.type == MESSAGE_OUTCOME)
             outcome = read_outcome(&m, reply, reason);

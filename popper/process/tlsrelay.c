@@ -34,7 +34,7 @@
 #include "wire/privmsg.h"
 
 #define LOAD_MS 30000
-#define RECORDS_MAX 100
+#define MESSAGES_MAX 100 /* that nobody waits for: records, mostly; more is an attack on the log */
 #define FINISH_GRACE_MS 10000 /* beyond the relay's own time limits */
 #define ANSWER_GRACE_MS 2000
 #define SECOND INT64_C(1000000000)
@@ -257,11 +257,16 @@ static void hear(struct tlsrelay *r, struct privmsg *m)
     const char *text;
     size_t n;
 
+    if (r->messages++ >= MESSAGES_MAX) {
+        log_write(LOG_ERR, "the TLS relay says too much; nothing more is taken from it");
+        lose(r);
+        return;
+    }
     switch (m->type) {
     case REQUEST_LOG:
         priority = (int)privmsg_get_number(m);
         text = privmsg_get_bytes(m, LOG_RECORD_MAX, &n);
-        if (privmsg_complete(m) && r->records++ < RECORDS_MAX)
+        if (privmsg_complete(m))
             log_record(priority, text, n);
         break;
     case REQUEST_ESTABLISHED:

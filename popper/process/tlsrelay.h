@@ -21,7 +21,7 @@
 struct tlsrelay {
     pid_t pid;
     int end;              /* ours */
-    unsigned records;
+    unsigned messages;
     bool failed;          /* it could not work, or was killed */
     bool established;     /* the handshake is done; with it came: */
     unsigned char exporter[TLSRELAY_BINDING_MAX]; /* channel binding tls-exporter (RFC 9266) */

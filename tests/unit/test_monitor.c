@@ -659,6 +659,121 @@ START_TEST(what_preauth_may_do)
 }
 END_TEST
 
+/* ---- who talks without end */
+
+#define FLOOD_NS (4 * INT64_C(1000000000))
+
+static bool chatty; /* the process that serves AUTH logs for FLOOD_NS */
+
+/* saslstate takes a response of CRAM-MD5 apart by this. */
+void *memrchr(const void *bytes, int c, size_t n)
+{
+    int64_t limit = netio_now() + FLOOD_NS;
+    const char *at = bytes;
+
+    while (chatty && netio_now() < limit)
+        log_write(LOG_INFO, "chat");
+    while (n > 0 && at[n - 1] != c)
+        n--;
+    return n > 0 ? (char *)(uintptr_t)at + n - 1 : NULL;
+}
+
+static void meets_who_serves_auth(int monitor)
+{
+    uint64_t verdict;
+
+    if (prove(monitor, "alice", "alice", &verdict) != REQUEST_SASL_IS_OVER || verdict != AUTH_UNAVAILABLE)
+        _exit(3);
+}
+
+START_TEST(who_serves_auth_talks_without_end)
+{
+    struct settings *settings = settings_new();
+    char database[] = "/tmp/test_monitor.XXXXXX";
+    int64_t started = netio_now();
+
+    if (!options_feature_built(FEATURE_APOP))
+        return;
+    dup2(open("/dev/null", O_RDWR), 0);
+    catch_log();
+    chatty = true;
+    hostile = meets_who_serves_auth;
+    settings->apop_file = database;
+    close(mkstemp(database));
+    ck_assert_msg(monitor_run(settings) == 0, "%s", caught.data);
+    unlink(database);
+    ck_assert_msg(netio_now() - started < FLOOD_NS / 2, "%s", caught.data);
+    ck_assert_int_le(count(caught.data, "info chat"), 20);
+    ck_assert_msg(strstr(caught.data, "err passwords cannot be checked: the process that serves AUTH says too much\n") != NULL,
+                  "%s", caught.data);
+    ck_assert_int_eq(waitpid(-1, NULL, WNOHANG), -1);
+}
+END_TEST
+
+/* So that something is there always: the monitor stands still until its patience is over. */
+static void talks_beyond_its_time(int monitor)
+{
+    request_log_through(monitor);
+    kill(getppid(), SIGSTOP);
+    for (int i = 0; i < 5; i++)
+        log_write(LOG_INFO, "spam");
+    usleep(1500000);
+    kill(getppid(), SIGCONT);
+    pause();
+}
+
+START_TEST(preauth_talks_beyond_its_time)
+{
+    struct settings *settings = settings_new();
+
+    dup2(open("/dev/null", O_RDWR), 0);
+    catch_log();
+    hostile = talks_beyond_its_time;
+    settings->failure_delay = 0;
+    settings->preauth_timeout = -89; /* with the monitor's grace: a second */
+    ck_assert_msg(monitor_run(settings) == 75, "%s", caught.data);
+    ck_assert_msg(strstr(caught.data, "err the process that serves the login from unknown: Connection timed out") != NULL,
+                  "%s", caught.data);
+    ck_assert_int_le(count(caught.data, "spam"), 1); /* it was waiting for one */
+}
+END_TEST
+
+/* A relay talks without end, by records, or by answers that nobody waits for. */
+START_TEST(a_relay_talks_without_end)
+{
+    struct tlsrelay relay = TLSRELAY_NONE;
+    int64_t started = netio_now();
+    int ends[2], other[2];
+    pid_t pid;
+
+    catch_log();
+    ck_assert_int_eq(privmsg_pair(ends), 0);
+    ck_assert_int_eq(privmsg_pair(other), 0);
+    pid = fork();
+    while (pid == 0 && netio_now() - started < FLOOD_NS) {
+        struct privmsg m;
+
+        privmsg_init(&m, _i == 0 ? REQUEST_LOG : REQUEST_ANSWER);
+        privmsg_put_number(&m, _i == 0 ? LOG_INFO : 0);
+        privmsg_put_text(&m, "spam");
+        if (privmsg_send(ends[1], &m) < 0)
+            _exit(0);
+        privmsg_free(&m);
+    }
+    if (pid == 0)
+        _exit(0);
+    close(ends[1]);
+    relay.end = ends[0];
+    relay.pid = pid;
+    tlsrelay_wait(&relay, other[0], 100);
+    ck_assert(netio_now() - started < FLOOD_NS / 2);
+    ck_assert_int_eq(relay.end, -1);
+    ck_assert_int_le(count(caught.data, "spam"), 100);
+    ck_assert_int_eq(count(caught.data, "err the TLS relay says too much; nothing more is taken from it\n"), 1);
+    ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("monitor");
@@ -667,6 +782,10 @@ int main(void)
     tcase_add_loop_test(tc, verdicts, 0, (int)(sizeof checks / sizeof *checks));
     tcase_add_test(tc, a_check_is_abandoned_when_nobody_waits);
     tcase_add_loop_test(tc, what_preauth_may_do, 0, (int)(sizeof acts / sizeof *acts));
+    tcase_add_test(tc, who_serves_auth_talks_without_end);
+    tcase_add_test(tc, preauth_talks_beyond_its_time);
+    tcase_add_loop_test(tc, a_relay_talks_without_end, 0, 2);
+    tcase_set_timeout(tc, 20);
     suite_add_tcase(suite, tc);
     return unit_main(suite);
 }
