@@ -164,7 +164,9 @@ static void check_mode(const struct settings *s, const struct directory *d)
 {
     static const char *const then[] = { "no dot locks, no index, no new maildrops: logins will fail",
                                         "sessions read the maildrop itself instead of a copy",
-                                        "no index: each login reads all of the maildrop" };
+                                        "no index: each login reads all of the maildrop",
+                                        "no index and no lock of sessions: logins will fail" };
+    bool index_too = d->role == ROLE_TEMP && (!s->index || (!s->cache_dir && !s->home_dir_misc)), fatal;
     struct stat st;
 
     if (fstat(d->fd, &st) < 0)
@@ -172,10 +174,12 @@ static void check_mode(const struct settings *s, const struct directory *d)
     if ((st.st_mode & S_IWOTH) && !(st.st_mode & S_ISVTX))
         check_say(CHECK_ERROR, "%s %s: everybody can remove everybody's files (mode %04o); chmod 1777 %s", d->option, d->path,
                   (unsigned)(st.st_mode & 07777), d->path);
-    else if (!users_can_write(s, &st))
-        check_say(d->role == ROLE_SPOOL && (s->mail_lock_mask & MAILLOCK_DOTLOCK) ? CHECK_ERROR : CHECK_WARNING,
+    else if (!users_can_write(s, &st)) {
+        fatal = index_too || (d->role == ROLE_SPOOL && (s->mail_lock_mask & MAILLOCK_DOTLOCK));
+        check_say(fatal ? CHECK_ERROR : CHECK_WARNING,
                   "%s %s: users cannot make files there (mode %04o, group %ld): %s. Mode 1777 lets them, or 2775 and a group "
-                  "such as mail", d->option, d->path, (unsigned)(st.st_mode & 07777), (long)st.st_gid, then[d->role]);
+                  "such as mail", d->option, d->path, (unsigned)(st.st_mode & 07777), (long)st.st_gid, then[index_too ? ROLE_INDEX + 1 : d->role]);
+    }
 }
 
 /* 0, or -1: there is nothing more to look at. */

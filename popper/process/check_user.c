@@ -23,6 +23,7 @@
 #include "process/bulldb.h"
 #include "process/keeper_bulletins.h"
 #include "process/keeper_files.h"
+#include "process/keeper_lock.h"
 #include "process/keeper_options.h"
 
 /* ---- the login */
@@ -240,6 +241,10 @@ static void look_as_user(struct check *c)
         check_session(&f.places.index, f.open.index);
         check_beside(&f.places);
         check_places(own, &f.places);
+        if (!keeper_lock_possible(&f, own))
+            check_say(CHECK_ERROR, "%s cannot have a session: neither %s nor %s can be made, and one of them carries its lock; make the "
+                      "directory with mode 1777, or 2775 and a group such as mail", c->user.name, f.places.index.shown,
+                      f.places.file[MAILFILE_TEMPDROP].shown);
         look_at_drop(c, own, &f, &db);
     }
     bulldb_end(&db);

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/identity.h"
 #include "common/log.h"
 
 static bool same_place(const struct place *a, const struct place *b)
@@ -36,6 +37,17 @@ static enum sessionlock_result take_meeting_lock(struct keeper_files *f, bool ta
     return result == SESSIONLOCK_BUSY ? SESSIONLOCK_BUSY : SESSIONLOCK_OK;
 }
 
+/* Keeps errno. */
+static void tell_remedy(const struct keeper_files *f, struct strbuf *why)
+{
+    int error = errno;
+
+    if (error == ENOENT || error == EACCES)
+        strbuf_addf(why, "; a session needs a lock there or in the index (%s): make the directory with mode 1777, or 2775 and a group "
+                    "such as mail, or set temp-dir or cache-dir to another", f->places.index.shown);
+    errno = error;
+}
+
 enum sessionlock_result keeper_lock_take(struct keeper_files *f, struct strbuf *why)
 {
     bool takeover = f->settings->takeover_idle > 0;
@@ -51,6 +63,27 @@ enum sessionlock_result keeper_lock_take(struct keeper_files *f, struct strbuf *
     if (result == SESSIONLOCK_NONE) {
         result = sessionlock_take(&f->places.file[MAILFILE_TEMPDROP], f->uid, takeover, &f->lock, why);
         f->lock_is_tempdrop = result == SESSIONLOCK_OK;
+        if (result == SESSIONLOCK_NONE)
+            tell_remedy(f, why);
     }
     return result == SESSIONLOCK_OK ? take_meeting_lock(f, takeover, why) : result;
+}
+
+static bool can_be_had(const struct place *place)
+{
+    bool can;
+
+    if (place->dir < 0)
+        return false;
+    if (exists(place))
+        return faccessat(place->dir, place->name, R_OK | W_OK, AT_EACCESS) == 0;
+    places_hold_gid(place);
+    can = faccessat(place->dir, ".", W_OK | X_OK, AT_EACCESS) == 0;
+    identity_drop_gid();
+    return can;
+}
+
+bool keeper_lock_possible(const struct keeper_files *f, const struct settings *settings)
+{
+    return (settings->index && can_be_had(&f->places.index)) || can_be_had(&f->places.file[MAILFILE_TEMPDROP]);
 }

@@ -15,4 +15,7 @@
    and why. */
 enum sessionlock_result keeper_lock_take(struct keeper_files *f, struct strbuf *why);
 
+/* For --check, as the user: whether one of the two files is there or can be made. Makes nothing. */
+bool keeper_lock_possible(const struct keeper_files *f, const struct settings *settings);
+
 #endif

@@ -137,8 +137,12 @@ enum sessionlock_result sessionlock_take(const struct place *place, uid_t owner,
                 return SESSIONLOCK_NONE;
             }
             if (!takeover || ask_holder_to_go(fd) < 0) {
+                pid_t pid = holder_of(fd); /* its records have the same one */
+
                 close(fd);
                 strbuf_fail(why, "%s is locked by another session", place->shown);
+                if (pid > 0)
+                    strbuf_addf(why, " (process %ld)", (long)pid);
                 return SESSIONLOCK_BUSY;
             }
         }

@@ -377,7 +377,7 @@ int tlsrelay_start(struct tlsrelay *r, const struct settings *settings, const st
         return 0;
     }
     if (r->pid > 0)
-        kill(r->pid, SIGKILL);
+        r->dismissed = kill(r->pid, SIGKILL) == 0;
     close(plain[0]);
     tlsrelay_finish(r, settings, peer);
     return -1;
@@ -422,7 +422,7 @@ static void say_how_it_ended(struct tlsrelay *r, int status, const struct peer *
     r->failed = r->failed || WIFSIGNALED(status);
     if (sandbox_killed(status, SANDBOX_RELAY, &text))
         log_write(LOG_CRIT, "client %s: %s", peer->ip, text.data);
-    else if (WIFSIGNALED(status))
+    else if (WIFSIGNALED(status) && !(r->dismissed && WTERMSIG(status) == SIGKILL))
         log_write(LOG_ERR, "the process that does TLS for %s was killed by signal %d (%s)", peer->ip, WTERMSIG(status),
                   strsignal(WTERMSIG(status)));
     strbuf_free(&text);

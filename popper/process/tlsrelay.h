@@ -23,6 +23,7 @@ struct tlsrelay {
     int end;              /* ours */
     unsigned messages;
     bool failed;          /* it could not work, or was killed */
+    bool dismissed;       /* killed by us: nobody needs to know */
     bool established;     /* the handshake is done; with it came: */
     unsigned char exporter[TLSRELAY_BINDING_MAX]; /* channel binding tls-exporter (RFC 9266) */
     size_t exporter_length;                       /* 0: none */

@@ -292,7 +292,7 @@ def spool_modes(site):
     need(ROOT, "not root")
     site.spool.chmod(0o755)
     site.finds("error", r"users cannot make files there \(mode 0755, group 0\): no dot locks")
-    site.finds("error", r"users cannot make files|no file can be made there: Permission denied", "alice")
+    site.finds("error", r"users cannot make files|no file can be made there: Permission denied|alice cannot have a session", "alice")
     site.spool.chmod(0o777)
     site.finds("error", r"everybody can remove everybody's files \(mode 0777\); chmod 1777")
     os.chown(site.spool, 0, MAIL_GID)
@@ -300,7 +300,7 @@ def spool_modes(site):
     site.is_well("alice")
     site.spool.chmod(0o755)
     site.set("mail-locks = fcntl")
-    site.finds("warning", r"users cannot make files|no file can be made|no index", "bob")  # nobody's: only the first
+    site.finds("warning", r"users cannot make files|no file can be made|no index|bob cannot have a session", "bob")  # nobody's: only the first
 
 
 def temp_and_cache(site):
@@ -314,6 +314,10 @@ def temp_and_cache(site):
         other.chmod(0o755)
         site.set(f"temp-dir = {other}", f"cache-dir = {other}")
         site.finds("warning", r"(temp|cache)-dir .*users cannot make files there")
+        found = [text for level, text in site.check("alice") if level == "error"]
+        has(found, r"^alice cannot have a session: neither .*/other/\.alice\.cache nor .*/other/\.alice\.pop can be made")
+        site.set(f"temp-dir = {other}")
+        site.finds("error", r"temp-dir .*users cannot make files there .*: no index and no lock of sessions: logins will fail")
 
 
 def locks(site):

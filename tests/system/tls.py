@@ -623,6 +623,7 @@ def refused(site, pattern):
     assert "STLS" not in s.body(), "STLS is still announced"
     s.login().quit()
     site.logged(r"^STLS from 127\.0\.0\.1 refused: " + pattern)
+    site.not_logged("was killed by signal")  # by us, and nobody's concern
 
 
 # option: tls-server-cert-file , option: tls-private-key-file

@@ -332,11 +332,13 @@ START_TEST(a_held_lock_is_busy_and_dies_with_its_holder)
     struct place place = lock_place();
     struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
     pid_t holder = start_holder(false);
+    char expected[100];
     int fd;
 
     ck_assert_int_eq(sessionlock_take(&place, getuid(), false, &fd, &why), SESSIONLOCK_BUSY);
     ck_assert_int_eq(fd, -1);
-    ck_assert_str_eq(why.data, "SPOOL/lock is locked by another session");
+    snprintf(expected, sizeof expected, "SPOOL/lock is locked by another session (process %d)", (int)holder);
+    ck_assert_str_eq(why.data, expected);
     kill(holder, SIGKILL);
     waitpid(holder, NULL, 0);
     ck_assert_int_eq(sessionlock_take(&place, getuid(), false, &fd, &why), SESSIONLOCK_OK);
