@@ -68,7 +68,7 @@ static bool is_utf8(const char *bytes, size_t n)
     while (p < end) {
         size_t more = *p < 0x80 ? 0 : *p >= 0xc2 && *p < 0xe0 ? 1 : (*p & 0xf0) == 0xe0 ? 2 : *p >= 0xf0 && *p < 0xf5 ? 3 : 9;
 
-        if ((size_t)(end - p) <= more)
+        if (more > 3 || (size_t)(end - p) <= more)
             return false;
         if ((*p == 0xe0 && p[1] < 0xa0) || (*p == 0xed && p[1] > 0x9f) || (*p == 0xf0 && p[1] < 0x90) ||
             (*p == 0xf4 && p[1] > 0x8f))

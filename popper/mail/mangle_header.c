@@ -9,7 +9,7 @@
 #include "mail/mangle_text.h"
 
 #define COLUMNS 76
-#define WORD_MAX 300 /* octets of UTF-8 without a blank; longer ones are cut */
+#define WORD_MAX 270 /* octets of UTF-8 without a blank; longer ones are cut. In ISO-2022-JP 900, on one line with a name */
 
 static bool has_addresses(const char *name)
 {
@@ -22,15 +22,33 @@ static bool has_addresses(const char *name)
     return false;
 }
 
+/* GMime puts a name in quotes where it needs them, but not one with quotes in it: those become apostrophes. */
+static void tame_names(InternetAddressList *list)
+{
+    for (int i = 0; i < internet_address_list_length(list); i++) {
+        InternetAddress *address = internet_address_list_get_address(list, i);
+        char *name = g_strdup(internet_address_get_name(address));
+
+        if (name && strpbrk(name, "\"\\"))
+            internet_address_set_name(address, g_strdelimit(name, "\"\\", '\''));
+        g_free(name);
+        if (INTERNET_ADDRESS_IS_GROUP(address))
+            tame_names(internet_address_group_get_members((InternetAddressGroup *)address));
+    }
+}
+
 /* The value decoded; the caller frees with g_free. A list of addresses is read as one: what was encoded may need quotes
    now. */
 static char *decode(GMimeParserOptions *options, const char *name, const char *raw)
 {
     InternetAddressList *list = has_addresses(name) ? internet_address_list_parse(options, raw) : NULL;
-    char *value = list ? internet_address_list_to_string(list, NULL, FALSE) : NULL;
+    char *value = NULL;
 
-    if (list)
+    if (list) {
+        tame_names(list);
+        value = internet_address_list_to_string(list, NULL, FALSE);
         g_object_unref(list);
+    }
     return value ? value : g_mime_utils_header_decode_text(options, raw);
 }
 

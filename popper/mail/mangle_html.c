@@ -90,6 +90,14 @@ static void end_item(struct mangle_html_block *to, const struct place *item)
     mangle_html_block_gap(to, 1);
 }
 
+/* Outside of a table, or within something else there. */
+static void end_stray_cell(struct mangle_html_block *to, const struct strbuf *text)
+{
+    mangle_html_block_gap(to, 1);
+    mangle_html_block_add_lines(to, text->data, text->len, "", "");
+    mangle_html_block_gap(to, 1);
+}
+
 static void close_top(struct reading *r)
 {
     struct place *p = &r->places[r->depth--];
@@ -108,6 +116,8 @@ static void close_top(struct reading *r)
     case PLACE_CELL:
         if (r->places[r->depth].table)
             mangle_html_table_cell(r->places[r->depth].table, text->data, text->len, p->span, p->heading);
+        else
+            end_stray_cell(to, text);
         break;
     case PLACE_TABLE:
         mangle_html_block_gap(to, 1);
@@ -307,13 +317,14 @@ static void start_image(struct reading *r, const xmlChar **attributes)
 
 static void end_link(struct reading *r)
 {
+    static const char before_text[] = { ' ', '\n', MANGLE_TEXT_FIXED, '\0' };
     struct mangle_html_block *b = block(r);
     const char *link = mangle_html_link_shown(r->link);
     size_t at = r->link_at <= b->text.len ? r->link_at : b->text.len;
 
     if (link && r->link_depth == r->depth) {
         const char *text = b->text.data + at;
-        size_t n = b->text.len - at, blanks = n ? strspn(text, " \n") : 0;
+        size_t n = b->text.len - at, blanks = n ? strspn(text, before_text) : 0;
 
         if (!mangle_html_link_said(text + blanks, n - blanks, link)) {
             b->space = true;

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #define OCTETS_MAX 990        /* of a line, less than RFC 5322's 998 */
-#define OCTETS_MAX_OTHER 400  /* in UTF-8, when it becomes another charset with perhaps twice the length */
+#define OCTETS_MAX_OTHER 290  /* in UTF-8, when it becomes another charset: ISO-2022-JP makes up to 10 octets of 3 */
 #define OCTETS_MAX_ESCAPED 190 /* each may become &amp; */
 #define NOTE_MAX 400
 #define INDENT_MAX 40
@@ -19,6 +19,15 @@
 static bool is_dropped(gunichar c)
 {
     return (c < 0x20 && c != '\t') || (c >= 0x7f && c < 0xa0) || c == 0xfeff;
+}
+
+/* Where it does not fit none of it is added: half a character is no text. */
+static void add_whole(const char *character, size_t n, struct strbuf *out)
+{
+    if (n <= out->max - out->len)
+        strbuf_add(out, character, n);
+    else
+        out->cut = true;
 }
 
 void mangle_text_clean(const char *text, size_t n, struct strbuf *out)
@@ -39,7 +48,7 @@ void mangle_text_clean(const char *text, size_t n, struct strbuf *out)
             strbuf_addc(out, '?');
             next = text + 1;
         } else if (!is_dropped(c)) {
-            strbuf_add(out, text, (size_t)(next - text));
+            add_whole(text, (size_t)(next - text), out);
         }
         text = next;
     }

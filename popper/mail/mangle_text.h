@@ -27,7 +27,8 @@ struct mangle_text {
     bool blank;     /* and the last line of it was empty */
 };
 
-/* Appends the text without control characters and byte order marks, with LF as line end; tabs stay. */
+/* Appends the text without control characters and byte order marks, with LF as line end; tabs stay. What does not fit is cut
+   off between two characters. */
 void mangle_text_clean(const char *text, size_t n, struct strbuf *out);
 
 /* Writes clean text line by line, the last one with or without LF, wrapped at that many columns (0: not). */

@@ -63,6 +63,15 @@ static const struct {
     { "XMANGLE(wrap=-1)", "number" },
     { "XMANGLE(wrap=9999999999)", "number" },
     { "XMANGLE(charset=a/b)", "character set" },
+    { "XMANGLE(charset=\"utf-8\")", "character set" },
+    { "XMANGLE(charset=utf-8\r\nX: y)", "character set" },
+    { "XMANGLE(charset=)", "charset has no value" },
+    { "XMANGLE(wrap=)", "wrap has no value" },
+    { "XMANGLE(lang= )", "lang has no value" },
+    { "XMANGLE(wrap=7 2)", "number" },
+    { "XMANGLE(text=plain;wrap=72;x)", "name=value" },
+    { "XMANGLE(headers=a\r\nb)", "commas" },
+    { "XMANGLE(headers=a\x80)", "commas" },
     { "XMANGLE(charset=utf-8//IGNORE)", "character set" },
     { "XMANGLE(headers=)", "headers has no value" },
     { "XMANGLE(headers=,)", "names no field" },
@@ -87,8 +96,15 @@ START_TEST(other_arguments_are_none)
 {
     static const char *const others[] = { "", "1", "XMANGLED", "X", "MANGLE[", "XXMANGLE", "(XMANGLE)" };
 
-    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
+        struct manglespec spec;
+
         ck_assert_msg(!manglespec_is(others[i]), "%s", others[i]);
+        ck_assert_int_eq(manglespec_parse(&spec, others[i], &why), -1);
+        ck_assert_str_eq(why.data, "it begins with XMANGLE");
+        strbuf_free(&why);
+    }
 }
 END_TEST
 
