@@ -3,7 +3,8 @@
  *
  * Rights of both: none, the privsep user, and neither has the client's descriptors. The one that talks loads the module
  * and the RPC library while it still has the monitor's rights; then it has one end of a privmsg pair and is not locked
- * in, because the name service reads files and opens sockets. The one that waits keeps the log and one end to the keeper;
+ * in: the name service reads files and opens sockets whenever it likes, and with the modules of nsswitch.conf it may call
+ * anything, so it has no sandbox either (like the resolver), only the kernel's word about who it is. The one that waits keeps the log and one end to the keeper;
  * what the other one says counts as hostile. Both are gone for certain a little after DRACTELLER_SECONDS.
  */
 #include "process/dracteller.h"

@@ -29,9 +29,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "auth/drac.h"
 #include "auth/sasl.h"
 #include "common/gdbmfile.h"
 #include "common/maillock.h"
+#include "common/module.h"
 #include "mail/filecalls.h"
 #include "mail/journal.h"
 #include "mail/maildrop.h"
@@ -367,6 +369,35 @@ PASS(int, privsep_enter, (enum sandbox_role in, enum sandbox_mode mode, pid_t pa
 {
     trespass("birth");
     return __real_privsep_enter(in, mode, parent, why);
+}
+
+/* kpop: keys and replay cache are in its hands, the sandbox is closed, and the client's ticket is about to be read. */
+PASS(int, privsep_enter_with_file,
+     (const char *directory, const char *name, enum sandbox_role in, enum sandbox_mode mode, pid_t parent, struct strbuf *why))
+{
+    int result = __real_privsep_enter_with_file(directory, name, in, mode, parent, why);
+
+    if (result == 0)
+        trespass("kpop");
+    return result;
+}
+
+/* Who loads this module is dracteller's process that talks. */
+PASS(const void *, module_find, (const char *name, const char *symbol, struct strbuf *why))
+{
+    if (strcmp(name, DRAC_MODULE_NAME) == 0)
+        role = "dracteller";
+    return __real_module_find(name, symbol, why);
+}
+
+/* dracteller: the RPC library is loaded, and the login is about to be told. */
+PASS(int, privsep_become_nobody, (struct strbuf *why))
+{
+    int result = __real_privsep_become_nobody(why);
+
+    if (result == 0 && strcmp(role, "dracteller") == 0)
+        trespass(role);
+    return result;
 }
 
 /* The handshake is over. */

@@ -21,6 +21,7 @@ import tempfile
 import time
 
 from spoolsite import FORM, MAIL_GID, POPPER, ROOT, SANITIZED, Site, equal, need, play
+import kdcsite
 import mbox
 from play import readable_by_others
 from recover import interrupt
@@ -49,9 +50,10 @@ def traitor():
     program = BUILT.parent / "popper-trespass"
     need(program.exists(), "no popper-trespass")
     program = pathlib.Path(readable_by_others(program, traitor.directory.name))
-    module = BUILT.parent / "popper-tls.so"
-    if module.exists() and program.parent != BUILT.parent and not (program.parent / "popper-tls.so").exists():
-        shutil.copy(module, program.parent)
+    for name in ("popper-tls.so", "popper-krb5.so", "popper-drac.so"):
+        module = BUILT.parent / name
+        if module.exists() and program.parent != BUILT.parent and not (program.parent / name).exists():
+            shutil.copy(module, program.parent)
     return program
 
 
@@ -210,6 +212,56 @@ def dies(role, spool):
         site.remove()
 
 
+NO_TICKET = b"\0\0\0\4none" * 2
+
+
+def ticket_site():
+    """A service with a key and a realm; no KDC is needed to be asked for a ticket. From here on /etc is our own: to be called last."""
+    top = pathlib.Path(tempfile.mkdtemp(prefix="kdc.", dir=traitor.directory.name))
+    (top / "krb5.conf").write_text("[libdefaults]\n    default_realm = EXAMPLE.TEST\n    dns_lookup_kdc = false\n")
+    subprocess.run(["ktutil"], input=f"add_entry -password -p pop/{HOST}@EXAMPLE.TEST -k 1 -e aes256-cts\nsecret\nwrite_kt {top}/keytab\nquit\n", text=True,
+                   capture_output=True, check=True)
+    kdcsite.enter_namespace(top, {"krb5.conf": top / "krb5.conf"})
+    return Site(("alice",), ["kerberos", "kerberos-service = pop", f"kerberos-keytab = {top}/keytab", f"kerberos-replay-dir = {top}/replay"])
+
+
+def kpop_dies():
+    """It may open files, in a root directory that has one."""
+    need(FORM != "short", "not in the short form")
+    need(SANDBOXED, "the sandbox is not enforced in this build")
+    need("Kerberos" in features(POPPER), "Kerberos is not built")
+    need(ROOT, "not root: no root directory and no /etc of its own")
+    need(shutil.which("ktutil"), "no ktutil (package krb5-user)")
+    refusals = {"open": "ENOENT", "creat": "ENOENT", "memfd": "ENOSYS"}
+    site = ticket_site()
+    try:
+        for call in DEADLY:
+            site.trace.unlink(missing_ok=True)
+            client = Client(site, "kpop", call, NO_TICKET)
+            heard = client.hear()
+            status = client.close()
+            attempts, pid, returned, error = client.note.read()
+            if call in refusals:
+                equal(f"{call}: it came back", (attempts, returned, errno.errorcode.get(error)), (1, 1, refusals[call]))
+                continue
+            equal(f"{call}: attempts, and whether it came back", (attempts, returned), (1, 0))
+            assert not pathlib.Path(f"/proc/{pid}").exists(), f"{call}: process {pid} lives"
+            equal(f"{call}: what the client hears", heard, "")
+            equal(f"{call}: exit status of the server", status, 0)
+            record = "no Kerberos for client 127.0.0.1: the kpop process was killed by the sandbox"
+            assert record in site.log(), f"{call}: no record {record!r} in {site.log()}"
+        client = Client(site, "nobody", "open", NO_TICKET)
+        assert "-ERR [AUTH] Kerberos authentication failed." in client.hear(), "the role does not work even without a traitor"
+        client.close()
+    finally:
+        site.remove()
+
+
+def dracteller_may_not():
+    need("DRAC" in features(POPPER), "DRAC is not built")
+    refused("dracteller", ["drac-host = 127.0.0.1"], GROUP)
+
+
 def orphans_end(options, first):
     """Whose parent dies before he knows, at the very beginning, ends as well: otherwise he would serve somebody whom nobody counts any more."""
     need(FORM != "short", "not in the short form")
@@ -322,7 +374,9 @@ CASES += [("update dies of a forbidden call, spool 2775", dies, "update", GROUP)
           ("the keeper may not, spool 1777", refused, "keeper", [], OPEN),
           ("the keeper may not, spool 2775", refused, "keeper", [], GROUP),
           ("the resolver may not, spool 2775", refused, "resolver", ["reverse-lookup = true"], GROUP),
-          ("the process of the bulletin database may not, spool 2775", refused_to_the_database, GROUP)]
+          ("the process of the bulletin database may not, spool 2775", refused_to_the_database, GROUP),
+          ("dracteller's process that talks may not, spool 2775", dracteller_may_not),
+          ("kpop dies of a forbidden call", kpop_dies)]
 
 if __name__ == "__main__":
     sys.exit(play(CASES))
