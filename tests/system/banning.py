@@ -13,11 +13,13 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from inetd import STRICT, UNPACKED  # noqa: E402
 from spoolsite import FORM, POPPER, SANITIZED, Site, equal, need, play  # noqa: E402
 import inetd  # noqa: E402
+import kdcsite  # noqa: E402
 import mbox  # noqa: E402
 from world import Syslog, features  # noqa: E402
 
@@ -47,7 +49,7 @@ class Logged(Site):
         self.fill("alice", mbox.message(1) + mbox.message(2))
         self.syslog = Syslog(self.dir)
 
-    def visit(self, *lines, source=REAL, family=socket.AF_INET, end=b"QUIT\r\n", hang_up=False, name="popper"):
+    def visit(self, *lines, source=REAL, family=socket.AF_INET, end=b"QUIT\r\n", hang_up=False, name="popper", first=b""):
         """A client from that address says the lines (functions are given the greeting). All that it heard."""
         with socket.create_server(("::1" if family == socket.AF_INET6 else "127.0.0.1", 0), family=family) as listener:
             client = socket.socket(family)
@@ -58,6 +60,7 @@ class Logged(Site):
         server = subprocess.Popen([name, "-f", self.conf, "-t", self.trace], executable=POPPER, stdin=theirs, stdout=theirs, stderr=theirs, cwd="/",
                                   env={"LD_PRELOAD": str(self.dir / "devlog.so"), "POPPER_TEST_DEVLOG": str(self.dir / "devlog")})
         theirs.close()
+        client.sendall(first)
         greeting = client.recv(1000)
         lines = [line(greeting) if callable(line) else line for line in lines]
         client.sendall(b"".join(line if isinstance(line, bytes) else line.encode() + b"\r\n" for line in lines) + end)
@@ -191,6 +194,24 @@ def filter_knows_addresses_and_names(site):
     equal("found", found_in(site, site.syslog_lines()), [(REAL, "ann"), (REAL, "ann"), ("::1", "ann")])
 
 
+def filter_knows_kerberos(_):
+    """The last case: /etc is another one afterwards."""
+    need("Kerberos" in features(POPPER), "Kerberos is not built")
+    need(os.getuid() == 0, "not root: no /etc of our own")
+    need(shutil.which("ktutil"), "no ktutil (package krb5-user)")
+    with tempfile.TemporaryDirectory(prefix="popper-kdc.") as directory:
+        site = Logged(*SITE, *kdcsite.service_without_kdc(directory, "localhost"))
+        try:
+            site.visit(first=kdcsite.NO_TICKET)
+            site.visit(first=b"\0\0\0\x13KRB5_SENDAUTH_V1.0\0" + f"\0\0\0\x0b{FORGED}\0".encode().replace(b"\x0b", bytes([len(FORGED) + 1]), 1))
+            lines = site.syslog_lines()
+            equal("found in syslog", [address for address, _ in found_in(site, lines)], [REAL, REAL])
+            shutil.rmtree(site.dir / "fail2ban")
+            equal("found in the tracefile", [address for address, _ in found_in(site, site.trace.read_text(encoding="latin-1").split("\n"))], [REAL, REAL])
+        finally:
+            site.remove()
+
+
 def jail_is_understood(site):
     there = fail2ban_configuration(site)
     jail = there / "jail.d/popper.conf"
@@ -261,7 +282,7 @@ def run(case):
         site.remove()
 
 
-CASES = [filter_reads_syslog, filter_reads_tracefile, filter_knows_addresses_and_names, jail_is_understood, logwatch_knows_our_lines]
+CASES = [filter_reads_syslog, filter_reads_tracefile, filter_knows_addresses_and_names, jail_is_understood, logwatch_knows_our_lines, filter_knows_kerberos]
 
 if __name__ == "__main__":
     if FORM == "short":

@@ -212,32 +212,19 @@ def dies(role, spool):
         site.remove()
 
 
-NO_TICKET = b"\0\0\0\4none" * 2
-
-
-def ticket_site():
-    """A service with a key and a realm; no KDC is needed to be asked for a ticket. From here on /etc is our own: to be called last."""
-    top = pathlib.Path(tempfile.mkdtemp(prefix="kdc.", dir=traitor.directory.name))
-    (top / "krb5.conf").write_text("[libdefaults]\n    default_realm = EXAMPLE.TEST\n    dns_lookup_kdc = false\n")
-    subprocess.run(["ktutil"], input=f"add_entry -password -p pop/{HOST}@EXAMPLE.TEST -k 1 -e aes256-cts\nsecret\nwrite_kt {top}/keytab\nquit\n", text=True,
-                   capture_output=True, check=True)
-    kdcsite.enter_namespace(top, {"krb5.conf": top / "krb5.conf"})
-    return Site(("alice",), ["kerberos", "kerberos-service = pop", f"kerberos-keytab = {top}/keytab", f"kerberos-replay-dir = {top}/replay"])
-
-
 def kpop_dies():
-    """It may open files, in a root directory that has one."""
+    """It may open files, in a root directory that has one. The last case: /etc is another one afterwards."""
     need(FORM != "short", "not in the short form")
     need(SANDBOXED, "the sandbox is not enforced in this build")
     need("Kerberos" in features(POPPER), "Kerberos is not built")
     need(ROOT, "not root: no root directory and no /etc of its own")
     need(shutil.which("ktutil"), "no ktutil (package krb5-user)")
     refusals = {"open": "ENOENT", "creat": "ENOENT", "memfd": "ENOSYS"}
-    site = ticket_site()
+    site = Site(("alice",), kdcsite.service_without_kdc(tempfile.mkdtemp(prefix="kdc.", dir=traitor.directory.name), HOST))
     try:
         for call in DEADLY:
             site.trace.unlink(missing_ok=True)
-            client = Client(site, "kpop", call, NO_TICKET)
+            client = Client(site, "kpop", call, kdcsite.NO_TICKET)
             heard = client.hear()
             status = client.close()
             attempts, pid, returned, error = client.note.read()
@@ -250,7 +237,7 @@ def kpop_dies():
             equal(f"{call}: exit status of the server", status, 0)
             record = "no Kerberos for client 127.0.0.1: the kpop process was killed by the sandbox"
             assert record in site.log(), f"{call}: no record {record!r} in {site.log()}"
-        client = Client(site, "nobody", "open", NO_TICKET)
+        client = Client(site, "nobody", "open", kdcsite.NO_TICKET)
         assert "-ERR [AUTH] Kerberos authentication failed." in client.hear(), "the role does not work even without a traitor"
         client.close()
     finally:
