@@ -40,6 +40,7 @@ class Logins(Site):
         conf = directory / "inetd.conf"
         conf.write_text(re.sub(r"( -t \S+)?\n$", f" -t {self.trace}\n", conf.read_text()))
         with open(directory / "popper.conf", "a") as f:
+            # option: apop-file: the host has no other database with these secrets
             f.write(f"set apop-file = {self.database}\n")
         self.popauth("-init")
         self.popauth("-user", "alice", SECRET)
