@@ -26,6 +26,7 @@
 #include "process/child.h"
 #include "process/k5login.h"
 #include "process/saslstate.h"
+#include "process/ticketkeys.h"
 #include "wire/netio.h"
 #include "wire/privmsg.h"
 
@@ -120,6 +121,8 @@ static _Noreturn void check(const struct settings *settings, const struct auth_a
     dup2(2, 1);
     file_sanitize_descriptors(3, keep, count);
     reset_limits();
+    /* Modules of others are not to see them, and with a session this process outlives them. */
+    ticketkeys_forget();
     here.ask_home = k5login_ask;
     if (wanted)
         verdict = find_record(settings, attempt, wanted, &user, &sasl, &reason);
@@ -293,7 +296,8 @@ static enum auth_verdict run(const struct settings *settings, const struct auth_
         return verdict;
     }
     close(life[1]);
-    status = child_reap(child, answered);
+    /* One that has opened a PAM session sees that nobody waits, and closes it. */
+    status = child_reap(child, answered || life[1] >= 0);
     if (verdict == AUTH_UNAVAILABLE && reason->len == 0)
         explain_end(status, reason);
     return verdict;

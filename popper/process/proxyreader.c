@@ -20,6 +20,7 @@
 #include "common/mem.h"
 #include "process/child.h"
 #include "process/privsep.h"
+#include "process/ticketkeys.h"
 #include "wire/netio.h"
 #include "wire/privmsg.h"
 #include "wire/proxyheader.h"
@@ -87,6 +88,7 @@ static _Noreturn void be_reader(const struct settings *settings, int end, pid_t 
 
     log_set_sink(NULL, NULL);
     log_close();
+    ticketkeys_forget();
     file_sanitize_descriptors(3, &end, 1);
     if (privsep_enter(SANDBOX_PREAUTH, settings->sandbox, parent, &why) == 0)
         result = read_header(settings, &client, &why);

@@ -23,6 +23,7 @@
 #include "common/mem.h"
 #include "process/child.h"
 #include "process/privsep.h"
+#include "process/ticketkeys.h"
 #include "wire/netio.h"
 #include "wire/privmsg.h"
 
@@ -134,6 +135,7 @@ static _Noreturn void ask(const char *ip, int end)
 
     log_set_sink(NULL, NULL);
     log_close();
+    ticketkeys_forget();
     dup2(2, 0);
     dup2(2, 1);
     file_sanitize_descriptors(3, &end, 1);

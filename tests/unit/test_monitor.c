@@ -6,11 +6,13 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "auth/auth.h"
 #include "auth/auth_secrets.h"
+#include "auth/pamlink.h"
 #include "common/digest.h"
 #include "process/checker.h"
 #include "process/keeper.h"
@@ -43,6 +45,28 @@ int keeper_run(const struct keeper_start *start)
     return 42;
 }
 
+/* A PAM whose session is opened by the password "session", slowly. */
+static struct pam {
+    bool applies, session;
+} pam;
+static volatile int *sessions_open; /* in all processes */
+
+bool pamlink_applies(const struct settings *settings)
+{
+    (void)settings;
+    return pam.applies;
+}
+
+bool pamlink_holds_session(void)
+{
+    return pam.session;
+}
+
+void pamlink_end(void)
+{
+    (*sessions_open)--;
+}
+
 bool auth_canonical_name(const struct settings *settings, const char *given, char name_r[AUTH_NAME_MAX + 1])
 {
     (void)settings;
@@ -72,6 +96,11 @@ enum auth_verdict auth_check(const struct settings *settings, const struct auth_
         _exit(0);
     if (strcmp(password, "hang") == 0)
         pause();
+    if (strcmp(password, "session") == 0) {
+        pam.session = true;
+        (*sessions_open)++;
+        usleep(300000);
+    }
     if (strcmp(password, "unavailable") == 0) {
         strbuf_fail(reason, "the store is away");
         return AUTH_UNAVAILABLE;
@@ -174,6 +203,29 @@ START_TEST(a_check_is_abandoned_when_nobody_waits)
     close(ends[1]);
     ck_assert_int_eq(run_check(settings, "hang", ends[0], &user, &reason), AUTH_UNAVAILABLE);
     ck_assert_int_eq(waitpid(-1, NULL, WNOHANG), -1);
+}
+END_TEST
+
+START_TEST(a_session_of_pam_is_closed_when_nobody_waits)
+{
+    struct settings *settings = settings_new();
+    struct strbuf reason = STRBUF_INIT(STRBUF_WHY_MAX);
+    char password[] = "session"; /* wiped in the end */
+    struct auth_user user;
+    int ends[2];
+
+    settings->pam_session = pam.applies = true;
+    sessions_open = mmap(NULL, sizeof *sessions_open, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    ck_assert_int_eq(privmsg_pair(ends), 0);
+    if (fork() == 0) {
+        close(ends[0]);
+        while (*sessions_open == 0)
+            usleep(1000);
+        _exit(0);
+    }
+    close(ends[1]);
+    ck_assert_int_eq(run_check(settings, password, ends[0], &user, &reason), AUTH_UNAVAILABLE);
+    ck_assert_int_eq(*sessions_open, 0);
 }
 END_TEST
 
@@ -714,6 +766,7 @@ END_TEST
 static void talks_beyond_its_time(int monitor)
 {
     request_log_through(monitor);
+    usleep(200000); /* it waits for us by now */
     kill(getppid(), SIGSTOP);
     for (int i = 0; i < 5; i++)
         log_write(LOG_INFO, "spam");
@@ -781,6 +834,7 @@ int main(void)
 
     tcase_add_loop_test(tc, verdicts, 0, (int)(sizeof checks / sizeof *checks));
     tcase_add_test(tc, a_check_is_abandoned_when_nobody_waits);
+    tcase_add_test(tc, a_session_of_pam_is_closed_when_nobody_waits);
     tcase_add_loop_test(tc, what_preauth_may_do, 0, (int)(sizeof acts / sizeof *acts));
     tcase_add_test(tc, who_serves_auth_talks_without_end);
     tcase_add_test(tc, preauth_talks_beyond_its_time);
