@@ -172,7 +172,7 @@ struct login {
     struct apopdb_user secrets;
     bool no_mime;
     struct strbuf trouble; /* why the database of secrets cannot be used */
-    struct strbuf said;    /* what PAM says about the proof; empty: nothing */
+    struct strbuf said;    /* what PAM or Kerberos says about the proof; empty: nothing */
 };
 
 /* Whatever it finds it goes through all steps; at most the rest of the work differs by which line of a file matched. */

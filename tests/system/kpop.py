@@ -23,6 +23,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import kdcsite  # noqa: E402
 from inetd import POPPER, STRICT, Skip, find  # noqa: E402
 from standing import Client, Server, begins, descendants, matches, run_all, same, wait_until  # noqa: E402
+from tlsclient import make_certificate  # noqa: E402
 from world import features, hash_of  # noqa: E402
 
 SENDAUTH = pathlib.Path("tests/system/sendauth").absolute()
@@ -353,7 +354,7 @@ class Recorder:
 
     def serve(self):
         ours, _ = self.server.accept()
-        theirs = socket.create_connection(("127.0.0.1", self.target))
+        theirs = self.connect()
 
         def back():
             while data := self.next_of(theirs):
@@ -367,6 +368,9 @@ class Recorder:
                 self.more = b""
         theirs.shutdown(socket.SHUT_RDWR)
 
+    def connect(self):
+        return socket.create_connection(("127.0.0.1", self.target))
+
     @staticmethod
     def next_of(client):
         try:
@@ -376,6 +380,60 @@ class Recorder:
 
     def __exit__(self, *_):
         self.server.close()
+
+
+class TlsTunnel(Recorder):
+    """Speaks TLS with the server, by openssl."""
+
+    def connect(self):
+        ours, theirs = socket.socketpair()
+        self.tls = subprocess.Popen(["openssl", "s_client", "-quiet", "-connect", f"127.0.0.1:{self.target}", "-CAfile", self.certificate, "-verify_return_error"],
+                                    stdin=theirs, stdout=theirs, stderr=subprocess.DEVNULL)
+        theirs.close()
+        return ours
+
+    def __exit__(self, *_):
+        super().__exit__()
+        self.tls.kill()
+        self.tls.wait()
+
+
+def inside_tls():
+    """tls-support = alternate-port: first TLS, then the ticket, then the session."""
+    if "TLS" not in features(POPPER):
+        raise Skip("TLS is not built")
+    certificate, key = make_certificate(kdc.dir)
+    with Kpop("set tls-support = alternate-port", f"set tls-server-cert-file = {certificate}", f"set tls-private-key-file = {key}") as server:
+        with kdc.tickets("ann", "secret") as tickets, TlsTunnel(0) as tunnel:
+            server.start()
+            tunnel.target, tunnel.certificate = server.port, certificate
+            with Sendauth(tunnel.port, tickets) as session:
+                same("the ticket", "proved", session.said)
+                begins("greeting", "+OK", session.line())
+                begins("PASS", "+OK ann has 3 visible messages", session.login("ann"))
+                begins("QUIT", "+OK", session.ask("QUIT"))
+            server.wait_for("Kerberos: client 127.0.0.1 is ann@EXAMPLE.TEST (KPOPV1.0)")
+            with server.connect(tickets) as session:
+                begins("a ticket without TLS", "refused", session.said)
+
+
+def pam_has_the_account():
+    """pam-service: its account rules count, its auth rules are not asked (ann's password is another one), but set the credentials."""
+    if "PAM" not in features(POPPER):
+        raise Skip("PAM is not built")
+    file = pathlib.Path("/etc/pam.d/popper-kpop")  # of our own /etc
+    if not os.path.samefile("/etc", homes.parent / "etc"):
+        raise AssertionError("this is the machine's /etc")
+    with Kpop("set pam-service = popper-kpop") as server:
+        server.start()
+        for rules, user, may in (("auth required pam_unix.so\naccount required pam_unix.so\n", "ann", True),
+                                 ("auth required pam_unix.so\naccount required pam_unix.so\n", "gone", False),
+                                 ("auth required pam_permit.so\naccount required pam_deny.so\n", "ann", False)):
+            file.write_text(rules)
+            with kdc.tickets(user, "secret") as tickets, proved(server, tickets) as session:
+                reply = session.login(user)
+            print(f"# {user}, {rules!r}: {reply}")
+            begins(f"{user} with {rules!r}", f"+OK {user} has" if may else f'-ERR [AUTH] Password supplied for "{user}" is incorrect.', reply)
 
 
 def a_replay():
@@ -614,7 +672,8 @@ def without_root():
 
 
 CASES = [a_ticket_logs_in, fetchmail_proves_who_it_is, commands_sent_ahead_are_not_eaten, any_version_string, the_usual_service_is_rcmd, a_keytab_of_its_own,
-         only_user_and_pass, no_password_is_said, of_somebody_else, k5login, k5login_is_anything, k5login_is_a_fifo, two_components, another_realm, accounts_count, virtual_users, a_replay, bytes_that_are_none,
+         only_user_and_pass, no_password_is_said, of_somebody_else, k5login, k5login_is_anything, k5login_is_a_fifo, two_components, another_realm, accounts_count, virtual_users,
+         inside_tls, pam_has_the_account, a_replay, bytes_that_are_none,
          truncated_and_mangled_tickets, a_client_that_says_nothing, another_clock, a_new_key_on_the_kdc, no_keytab, no_such_key, a_keytab_that_is_none,
          a_replay_dir_of_others, no_krb5_conf, not_on_a_pipe, who_takes_the_ticket_is_nobody, without_root]
 
