@@ -9,25 +9,11 @@
  * TRESPASS=write:pause waits before call number TRESPASS_COUNT of those that change files in UPDATE, until the test says in the note that it goes on:
  * so tests/system/intruder.py can do something to the processes at each of these moments.
  */
-#include <errno.h>
-#include <fcntl.h>
-#include <grp.h>
 #include <netdb.h>
-#include <netinet/in.h>
-#include <signal.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/mount.h>
-#include <sys/ptrace.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
-#include <sys/un.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "auth/drac.h"
 #include "auth/sasl.h"
@@ -41,164 +27,14 @@
 #include "process/privsep.h"
 #include "process/session.h"
 #include "process/tlspump.h"
+#include "tests/system/trespass_calls.h"
 #include "wire/netio.h"
 #include "wire/proxyheader.h"
 
-/* As trespass.py reads it. */
-struct note {
-    int32_t attempts;
-    int32_t pid;
-    int32_t returned; /* the call came back */
-    int32_t error;    /* errno, 0 success */
-    int32_t go_on;    /* written by the test */
-};
-
-static struct note *note;
 static char role_wanted[40];
 static char call_wanted[40];
 static int count_wanted;
 static const char *role = "monitor";
-static char file_wanted[256] = "/etc/shadow";
-static int other_pid = 1;
-
-/* ---- the calls */
-
-static long call_open(void)
-{
-    return syscall(SYS_openat, AT_FDCWD, file_wanted, O_RDONLY);
-}
-
-static long call_creat(void)
-{
-    return syscall(SYS_openat, AT_FDCWD, "/tmp/popper-trespass-was-here", O_WRONLY | O_CREAT, 0600);
-}
-
-static long call_execve(void)
-{
-    char *const arguments[] = { (char *)"/bin/true", NULL };
-
-    return syscall(SYS_execve, arguments[0], arguments, arguments + 1);
-}
-
-static long call_socket(void)
-{
-    return syscall(SYS_socket, AF_INET, SOCK_STREAM, 0);
-}
-
-static long call_connect(void)
-{
-    struct sockaddr_un where = { .sun_family = AF_UNIX, .sun_path = "/dev/log" };
-
-    return syscall(SYS_connect, 2, &where, sizeof where);
-}
-
-static long call_ptrace(void)
-{
-    return syscall(SYS_ptrace, PTRACE_ATTACH, (long)other_pid, 0L, 0L);
-}
-
-static long call_read_memory(void)
-{
-    char here[8];
-    struct iovec local = { here, sizeof here }, remote = { (void *)call_read_memory, sizeof here };
-
-    return syscall(SYS_process_vm_readv, (long)other_pid, &local, 1L, &remote, 1L, 0L);
-}
-
-static long call_kill(void)
-{
-    return syscall(SYS_kill, (long)other_pid, (long)SIGCONT);
-}
-
-static long call_setuid(void)
-{
-    return syscall(SYS_setuid, 0L);
-}
-
-static long call_setgid(void)
-{
-    return syscall(SYS_setgid, 0L);
-}
-
-static long call_setgroups(void)
-{
-    const gid_t mail[] = { 8 };
-
-    return syscall(SYS_setgroups, 1L, mail);
-}
-
-static long call_fork(void)
-{
-    long pid = syscall(SYS_clone, (long)SIGCHLD, 0L, 0L, 0L, 0L);
-
-    if (pid == 0)
-        _exit(0);
-    return pid;
-}
-
-static long call_chroot(void)
-{
-    return syscall(SYS_chroot, "/");
-}
-
-static long call_mount(void)
-{
-    return syscall(SYS_mount, "none", "/mnt", "tmpfs", 0L, 0L);
-}
-
-static long call_unlink(void)
-{
-    return syscall(SYS_unlinkat, AT_FDCWD, "/etc/popper-trespass", 0L);
-}
-
-static long call_rename(void)
-{
-    return syscall(SYS_renameat2, AT_FDCWD, "/etc/popper-trespass", AT_FDCWD, "/etc/popper-trespass-2", 0L);
-}
-
-static long call_chmod(void)
-{
-    return syscall(SYS_fchmodat, AT_FDCWD, "/etc/passwd", 0666L);
-}
-
-static long call_memfd(void)
-{
-    return syscall(SYS_memfd_create, "x", 0L);
-}
-
-static long call_io_uring(void)
-{
-    return syscall(SYS_io_uring_setup, 1L, NULL);
-}
-
-static long call_userns(void)
-{
-    return syscall(SYS_unshare, 0x10000000L); /* CLONE_NEWUSER: root of a world of its own */
-}
-
-/* Signals cut it short only when they end the process. */
-static long call_pause(void)
-{
-    const struct timespec moment = { .tv_nsec = 5000000 };
-
-    for (int i = 0; i < 6000 && !__atomic_load_n(&note->go_on, __ATOMIC_SEQ_CST); i++)
-        nanosleep(&moment, NULL);
-    return 0;
-}
-
-static const struct {
-    const char *name;
-    long (*make)(void);
-} calls[] = {
-    { "open", call_open },         { "creat", call_creat },
-    { "execve", call_execve },     { "socket", call_socket },           { "connect", call_connect },
-    { "ptrace", call_ptrace },     { "read-memory", call_read_memory }, { "kill", call_kill },
-    { "setuid", call_setuid },     { "setgid", call_setgid },           { "setgroups", call_setgroups },
-    { "fork", call_fork },         { "chroot", call_chroot },           { "mount", call_mount },
-    { "unlink", call_unlink },     { "rename", call_rename },           { "chmod", call_chmod },
-    { "memfd", call_memfd },       { "io-uring", call_io_uring },       { "userns", call_userns },
-    { "pause", call_pause },
-};
 
 /* ---- the traitor */
 
@@ -212,20 +48,16 @@ __attribute__((constructor)) static void remember_order(void)
     const char *order = getenv("TRESPASS"), *file = getenv("TRESPASS_NOTE"), *pid = getenv("TRESPASS_PID");
     const char *other_file = getenv("TRESPASS_FILE"), *count = getenv("TRESPASS_COUNT");
     const char *colon = order ? strchr(order, ':') : NULL;
-    int fd = colon && file ? open(file, O_RDWR | O_CLOEXEC) : -1;
-    void *shared = fd >= 0 ? mmap(NULL, sizeof *note, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0) : MAP_FAILED;
 
-    if (fd >= 0)
-        close(fd);
-    if (shared == MAP_FAILED)
+    if (!colon || !file)
         return;
-    note = shared;
+    trespass_map(file);
     if (pid)
-        other_pid = atoi(pid);
+        trespass_pid = atoi(pid);
     if (count)
         count_wanted = atoi(count);
     if (other_file)
-        copy_word(file_wanted, sizeof file_wanted, other_file, strlen(other_file));
+        copy_word(trespass_file, sizeof trespass_file, other_file, strlen(other_file));
     copy_word(role_wanted, sizeof role_wanted, order, (size_t)(colon - order));
     copy_word(call_wanted, sizeof call_wanted, colon + 1, strlen(colon + 1));
 }
@@ -233,20 +65,8 @@ __attribute__((constructor)) static void remember_order(void)
 /* This role is in the middle of its work. */
 static void trespass(const char *here)
 {
-    if (!note || note->attempts > 0 || strcmp(here, role_wanted) != 0)
-        return;
-    for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
-        long result;
-
-        if (strcmp(calls[i].name, call_wanted) != 0)
-            continue;
-        note->pid = (int32_t)getpid();
-        note->attempts++;
-        result = calls[i].make();
-        note->error = result < 0 ? errno : 0;
-        note->returned = 1;
-        return;
-    }
+    if (strcmp(here, role_wanted) == 0)
+        trespass_make(call_wanted);
 }
 
 /* ---- the calls that change files */

@@ -296,6 +296,75 @@ def recovery_dies():
         site.remove()
 
 
+# ---- popper-mangle, a program of its own
+
+# These its filter refuses without killing: a strange charset or an odd library looks for a file, and does well without it.
+MISSED = ["open", "creat"]
+CONVERTED = ["MIME-Version: 1.0", "Content-Type: text/plain; charset=UTF-8", "Content-Transfer-Encoding: 8bit", ""]
+
+
+class MangleTraitor:
+    """popper with popper-mangle-trespass in the place of popper-mangle."""
+
+    def __init__(self, site):
+        program = BUILT.parent / "popper-mangle-trespass"
+        need(program.exists(), "popper-mangle is not built")
+        self.site = site
+        self.directory = site.dir / "bin"
+        self.directory.mkdir()
+        self.directory.chmod(0o755)
+        shutil.copy(POPPER, self.directory / "popper")
+        shutil.copy(program, self.directory / "popper-mangle")
+        self.note = self.directory / "mangle-note"
+
+    def play(self, call, dialogue):
+        """The replies to the whole dialogue, and the note."""
+        (self.directory / "mangle-call").write_text(call)
+        self.note.write_bytes(bytes(20))
+        self.note.chmod(0o666)
+        self.site.trace.unlink(missing_ok=True)
+        done = subprocess.run([self.directory / "popper", "-f", self.site.conf, "-t", self.site.trace], input="\r\n".join([*dialogue, ""]).encode(),
+                              capture_output=True, check=False, cwd="/", timeout=30)
+        equal(f"{call}: exit status of the server", done.returncode, 0)
+        return done.stdout.decode().split("\r\n"), struct.unpack("iiii", self.note.read_bytes()[:16])
+
+
+def the_mangler_dies(spool):
+    """The client hears of it, the next message is converted by another worker, and the session goes on to its end."""
+    need(SANDBOXED, "the sandbox is not enforced in this build")
+    site = Site(("alice",), [], *spool)
+    letter = b"From a@b Mon Nov 23 05:00:00 2026\nSubject: %d\n\ntext %d\n\n"
+    before = letter % (1, 1) + letter % (2, 2)
+    wanted = "XMANGLE(headers=x-none)"
+    dialogue = ["USER alice", "PASS secret", f"RETR 1 {wanted}", f"RETR 1 {wanted}", "DELE 2", "QUIT"]
+    said = "the mangler process was killed by the sandbox"
+    try:
+        traitor_there = MangleTraitor(site)
+        # memfd: its answers are such files.
+        for call in [call for call in DEADLY if call != "memfd"]:
+            site.fill("alice", before)
+            replies, (attempts, pid, returned, error) = traitor_there.play(call, dialogue)
+            equal(f"{call}: attempts", attempts, 1)
+            assert not pathlib.Path(f"/proc/{pid}").exists(), f"{call}: process {pid} lives"
+            refusals = [line for line in replies if line.startswith("-ERR")]
+            logged = f"a message of alice could not be converted to text (popper-mangle): {said}" in site.log()
+            if call in MISSED:
+                equal(f"{call}: came back, with an error", (returned, errno.errorcode.get(error)), (1, "ENOSYS"))
+                equal(f"{call}: refusals, records", (refusals, logged), ([], False))
+            else:
+                assert not returned, f"{call} came back with error {error} ({os.strerror(error)})"
+                equal(f"{call}: refusals", [line.partition(": it tried")[0] for line in refusals], [f"-ERR [SYS/TEMP] Message 1 cannot be converted: {said}"])
+                assert logged, f"{call}: no record {said!r} in {site.log()}"
+            equal(f"{call}: how often the message was converted", "\n".join(replies).count("\n".join([*CONVERTED, "text 1"])), 2 if call in MISSED else 1)
+            equal(f"{call}: the maildrop in the end", mbox_without_marks(site.drop().read_bytes()), letter % (1, 1))
+    finally:
+        site.remove()
+
+
+def mbox_without_marks(content):
+    return re.sub(rb"(?m)^(Status|X-UIDL|X-[A-Z-]+): .*\n", b"", content)
+
+
 # ---- who has no sandbox has no rights
 
 def refused(role, options, spool):
@@ -345,8 +414,9 @@ def refused_to_the_database(spool):
 
 
 def no_traitor_is_shipped():
-    for program in (POPPER, BUILT.parent / "popper-tls.so"):
+    for program in (POPPER, BUILT.parent / "popper-tls.so", BUILT.parent / "popper-mangle"):
         if pathlib.Path(program).exists():
+            assert b"mangle-call" not in pathlib.Path(program).read_bytes(), f"{program} has a traitor in it"
             assert b"TRESPASS" not in pathlib.Path(program).read_bytes(), f"{program} has a traitor in it"
     need((BUILT.parent / "popper-trespass").exists(), "no popper-trespass")
     assert b"TRESPASS" in (BUILT.parent / "popper-trespass").read_bytes(), "this test looks for the wrong thing"
@@ -356,6 +426,8 @@ CASES = [("no traitor is shipped", no_traitor_is_shipped)]
 CASES += [(f"{role} dies of a forbidden call, spool 1777", dies, role, OPEN) for role in SANDBOXES]
 CASES += [("update dies of a forbidden call, spool 2775", dies, "update", GROUP),
           ("recovery dies of a forbidden call", recovery_dies),
+          ("popper-mangle dies of a forbidden call, spool 1777", the_mangler_dies, OPEN),
+          ("popper-mangle dies of a forbidden call, spool 2775", the_mangler_dies, GROUP),
           ("preauth ends with its monitor from the beginning", orphans_end, [], b""),
           ("proxyreader ends with its monitor from the beginning", orphans_end, ["proxy-networks = 127.0.0.1"], b"PROXY TCP4 127.0.0.1 127.0.0.1 4711 110\r\n"),
           ("the keeper may not, spool 1777", refused, "keeper", [], OPEN),
