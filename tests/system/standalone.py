@@ -3,6 +3,7 @@
 127.0.0.x. Prints TAP.
 """
 import base64
+import contextlib
 import os
 import pathlib
 import signal
@@ -215,29 +216,76 @@ def slow_clients_end():
             raise AssertionError(f"a client that trickles had {time.monotonic() - began:.1f} s instead of 2")
 
 
+def grandchildren(pid):
+    """{pid: state} of the children of the server's children that are not dead."""
+    parents, states = {}, {}
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            fields = pathlib.Path(f"/proc/{name}/stat").read_text().rsplit(")", 1)[1].split()
+        except OSError:
+            continue
+        if fields[0] not in "ZX":
+            parents[int(name)], states[int(name)] = int(fields[1]), fields[0]
+    return {child: states[child] for child, parent in parents.items() if parents.get(parent) == pid}
+
+
+def checks_at_the_same_time(server, clients, most):
+    """Everybody gives a wrong password, so that nothing is born but processes that check one. They are stopped, until as many stand as may be; while they
+    do, no other is born. So nothing is a matter of how fast anybody is."""
+    for n, client in enumerate(clients):
+        client.ask(f"USER u{n}")
+    before = grandchildren(server.process.pid)
+
+    def checkers():
+        return {pid: state for pid, state in grandchildren(server.process.pid).items() if pid not in before}
+
+    def stop_all():
+        """Whether there are enough that stand: one that was about to end does not."""
+        for pid in checkers():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGSTOP)
+        return list(checkers().values()).count("T") >= most
+
+    try:
+        for client in clients:
+            client.say("PASS wrong")
+        wait_until(f"{most} checks", stop_all)
+        end = time.monotonic() + 0.5
+        while time.monotonic() < end:
+            same("checks at the same time", ["T"] * most, list(checkers().values()))
+            time.sleep(0.02)
+    finally:
+        for pid in checkers():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+    for client in clients:
+        begins("a wrong password", "-ERR [AUTH]", client.line())
+    begins("the turns are given back", "+OK", server.client(source="127.0.0.19").login("u0"))
+
+
+def slow_users(server, count):
+    """Each check takes a fifth of a second of a processor: some are seen before they end."""
+    slow = crypt.crypt(PASSWORD, "$6$rounds=200000$standalone$")
+    (server.dir / "passwd").write_text("".join(f"u{n}:{slow}:{UID}:{GID}::{server.dir}:/bin/false\n" for n in range(count)))
+
+
 def checks_wait_for_their_turn():
     # option: max-password-checks
-    with Server("set max-password-checks = 1", users=("alice", "bob")) as server:
-        # Each check takes a fifth of a second of a processor: two at the same time would be seen, and on a busy machine none waits too long for its turn.
-        salt = "$6$rounds=200000$standalone$"
-        slow = crypt.crypt(PASSWORD, salt)
-        (server.dir / "passwd").write_text("".join(f"u{n}:{slow}:{UID}:{GID}::{server.dir}:/bin/false\n" for n in range(4)))
+    with Server("set max-password-checks = 1") as server:
+        slow_users(server, 4)
         server.start()
-        clients = [server.client(source=f"127.0.0.{20 + n}") for n in range(4)]
-        for n, client in enumerate(clients):
-            client.ask(f"USER u{n}")
-        for client in clients:
-            client.say(f"PASS {PASSWORD}")
-        busiest = 0
-        answers = []
-        readers = [threading.Thread(target=lambda c=c: answers.append(c.line())) for c in clients]
-        for reader in readers:
-            reader.start()
-        while any(r.is_alive() for r in readers):
-            busiest = max(busiest, len(checkers(server.process.pid)))
-            time.sleep(0.01)
-        same("answers", ["+OK"] * 4, [a[:3] for a in answers])
-        same("checks at the same time", 1, busiest)
+        checks_at_the_same_time(server, [server.client(source=f"127.0.0.{20 + n}") for n in range(4)], 1)
+
+
+def a_check_for_each_processor():
+    """By default."""
+    processors = os.sysconf("SC_NPROCESSORS_ONLN")
+    if processors > 64:
+        raise Skip("too many processors to keep them all busy")
+    with Server() as server:
+        slow_users(server, processors + 2)
+        server.start()
+        checks_at_the_same_time(server, [server.client(source=f"127.0.0.{20 + n}") for n in range(processors + 2)], processors)
 
 
 def exchange(client, mechanism, name, secret):
@@ -269,21 +317,6 @@ def exchanges_wait_for_their_turn_at_each_step():
             client.ask("QUIT")
         begins("cancelled", "-ERR", idle.ask("*"))
         begins("login of who was idle", "+OK alice has 1 ", exchange(idle, "CRAM-MD5", "alice", "tanstaaf"))
-
-
-def checkers(supervisor):
-    """Processes that run crypt(3): grandchildren of the server that use the processor."""
-    found = []
-    for pid in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-            parent = pathlib.Path(f"/proc/{fields[1]}/stat").read_text().rsplit(")", 1)[1].split()
-        except OSError:
-            continue
-        # utime in ticks: preauth uses none of it
-        if parent[1] == str(supervisor) and fields[0] == "R" and int(fields[11]) >= 2:
-            found.append(pid)
-    return found
 
 
 def failures_take_longer_and_longer():
@@ -376,7 +409,7 @@ def systemd_socket_per_connection_as_descriptor():
 
 
 CASES = [several_addresses, the_default_port, a_whole_session, a_port_in_use, background_and_pid_file, reload_on_hup, term_drains_then_ends,
-         sessions_of_one_address, sessions_in_all, a_flood_does_not_lock_out, slow_clients_end, checks_wait_for_their_turn,
+         sessions_of_one_address, sessions_in_all, a_flood_does_not_lock_out, slow_clients_end, checks_wait_for_their_turn, a_check_for_each_processor,
          exchanges_wait_for_their_turn_at_each_step,
          failures_take_longer_and_longer, notifications, systemd_listening_socket, systemd_socket_per_connection_as_stdin,
          systemd_socket_per_connection_as_descriptor]
