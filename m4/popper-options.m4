@@ -236,6 +236,18 @@ AC_SUBST([KRB5_LIBS])
 POPPER_PART([Kerberos (MIT krb5)], [WITH_KERBEROS], [$popper_kerberos], [])
 AM_CONDITIONAL([KERBEROS], [test "$popper_kerberos" = yes])
 
+AC_ARG_WITH([gsasl], [AS_HELP_STRING([--without-gsasl], [no AUTH GSSAPI, which needs GNU SASL and Kerberos])])
+dnl Only the module popper-gsasl.so is linked with it.
+popper_gsasl=no
+AS_IF([test "$with_gsasl" != no && test "$popper_kerberos" = yes],
+  [PKG_CHECK_MODULES([GSASL], [libgsasl >= 1.8], [popper_gsasl=yes], [popper_gsasl=no])])
+AS_IF([test "$with_gsasl" = yes && test "$popper_gsasl" = no],
+  [AC_MSG_ERROR([--with-gsasl: install libgsasl-dev, and libkrb5-dev for --with-kerberos5])])
+AC_SUBST([GSASL_CFLAGS])
+AC_SUBST([GSASL_LIBS])
+POPPER_PART([AUTH GSSAPI (GNU SASL)], [WITH_GSASL], [$popper_gsasl], [])
+AM_CONDITIONAL([GSASL], [test "$popper_gsasl" = yes])
+
 AC_ARG_ENABLE([drac], [AS_HELP_STRING([--enable-drac], [tell a DRAC server about logins])])
 AC_ARG_WITH([drac], [AS_HELP_STRING([--with-drac], [the same])], [AS_IF([test -z "$enable_drac"], [enable_drac=$withval])])
 dnl Only the module popper-drac.so is linked with it. Who asks for DRAC by name gets Qpopper's default of drac-host.

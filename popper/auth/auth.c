@@ -364,6 +364,7 @@ static enum policy_proof prove_here(struct login *login, const struct auth_attem
                    ? PROOF_RIGHT
                    : PROOF_WRONG;
     case AUTH_BY_KERBEROS:
+    case AUTH_BY_GSSAPI:
         return prove_ticket(login, attempt);
     default:
         return PROOF_RIGHT;

@@ -48,6 +48,7 @@ enum auth_how {
     AUTH_BY_CRAM_MD5, /* RFC 2195: likewise, by AUTH */
     AUTH_BY_SCRAM,    /* RFC 5802, 7677: by AUTH, with a secret or verifiers made of one */
     AUTH_BY_KERBEROS, /* USER and PASS after the ticket of KPOP; the password says nothing */
+    AUTH_BY_GSSAPI,   /* RFC 4752: by AUTH, with a Kerberos ticket */
     AUTH_PROVED,      /* the caller has seen to the proof: may the account log in? */
     AUTH_AS_OWNER,    /* no login: whose mail is it? */
     AUTH_HOW_COUNT

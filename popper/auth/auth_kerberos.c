@@ -119,7 +119,7 @@ static int copy_keys(struct auth_kerberos *k, krb5_keytab from, const char *serv
 static int read_keys(struct auth_kerberos *k, const char *service, const char *keytab, struct strbuf *why)
 {
     krb5_keytab from;
-    krb5_error_code code = krb5_kt_resolve(k->context, "MEMORY:popper", &k->keys);
+    krb5_error_code code = krb5_kt_resolve(k->context, AUTH_KERBEROS_MEMORY, &k->keys);
     int result;
 
     if (code)
@@ -216,6 +216,20 @@ static int receive(struct auth_kerberos *k, int fd, struct auth_kerberos_client 
     return result;
 }
 
+static int name_client(struct auth_kerberos *k, const char *principal, struct auth_kerberos_client *client_r, struct strbuf *why)
+{
+    krb5_principal parsed;
+    krb5_error_code code = krb5_parse_name(k->context, principal, &parsed);
+    int result;
+
+    memset(client_r, 0, sizeof *client_r);
+    if (code)
+        return explain(k->context, code, "the client's principal", "", why);
+    result = take_client(k, parsed, client_r, why);
+    krb5_free_principal(k->context, parsed);
+    return result;
+}
+
 /* ---- as the user */
 
 static int may_log_in(const char *principal, const char *user, struct strbuf *why)
@@ -237,5 +251,5 @@ static int may_log_in(const char *principal, const char *user, struct strbuf *wh
 }
 
 __attribute__((visibility("default"))) const struct auth_kerberos_calls auth_kerberos_module = {
-    .version = PACKAGE_VERSION, .open = open_service, .receive = receive, .may_log_in = may_log_in
+    .version = PACKAGE_VERSION, .open = open_service, .receive = receive, .name = name_client, .may_log_in = may_log_in
 };

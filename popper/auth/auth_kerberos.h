@@ -36,11 +36,16 @@ struct auth_kerberos_calls {
        limit, and takes the memory that the client asks for: the caller has seen to both. 0; or -1 and why. */
     int (*receive)(struct auth_kerberos *k, int fd, struct auth_kerberos_client *client_r, struct strbuf *why);
 
+    /* Who a client is whose principal another protocol has proved, as the library writes it, by the rules that open read. 0; or -1
+       and why. */
+    int (*name)(struct auth_kerberos *k, const char *principal, struct auth_kerberos_client *client_r, struct strbuf *why);
+
     /* krb5_kuserok: ~/.k5login, or the rules of krb5.conf. To be asked by a process that has become that
        user: it opens what he put there, and waits without a limit. 1, 0; or -1 and why. */
     int (*may_log_in)(const char *principal, const char *user, struct strbuf *why);
 };
 
+#define AUTH_KERBEROS_MEMORY "MEMORY:popper" /* the keytab of open, of this process */
 #define AUTH_KERBEROS_MODULE_NAME "popper-krb5.so"
 #define AUTH_KERBEROS_MODULE_SYMBOL "auth_kerberos_module" /* const struct auth_kerberos_calls */
 

@@ -13,6 +13,8 @@ enum auth_how auth_sasl_how(enum sasl_mechanism mechanism)
 
     if (sasl_carries_password(mechanism))
         return AUTH_BY_PASSWORD;
+    if (mechanism == SASL_GSSAPI)
+        return AUTH_BY_GSSAPI;
     return sasl_is_scram(mechanism, &hash) ? AUTH_BY_SCRAM : AUTH_BY_CRAM_MD5;
 }
 

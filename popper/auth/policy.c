@@ -8,6 +8,7 @@ struct way {
     const char *name;     /* as a client would say it */
     bool sends_password;  /* the password itself travels, so that clear-text-password is asked */
     bool from_ticket;     /* the proof came before the greeting */
+    bool by_gssapi;       /* the proof is a ticket inside AUTH */
     bool from_database;   /* the proof is by the database of secrets */
     bool needs_secret;    /* of which verifiers are not enough */
     const char *wrong;    /* what the log calls a wrong proof */
@@ -19,6 +20,7 @@ static const struct way ways[AUTH_HOW_COUNT] = {
     [AUTH_BY_CRAM_MD5] = { .name = "AUTH CRAM-MD5", .from_database = true, .needs_secret = true, .wrong = "wrong digest (CRAM-MD5)" },
     [AUTH_BY_SCRAM] = { .name = "AUTH SCRAM", .from_database = true, .wrong = "wrong secret (SCRAM)" },
     [AUTH_BY_KERBEROS] = { .name = "a Kerberos ticket (KPOP)", .from_ticket = true, .wrong = "the Kerberos ticket is for somebody else" },
+    [AUTH_BY_GSSAPI] = { .name = "AUTH GSSAPI", .by_gssapi = true, .wrong = "the Kerberos ticket is for somebody else" },
     [AUTH_PROVED] = { .wrong = "not proved" },
 };
 
@@ -33,6 +35,7 @@ void policy_connection_of(const struct settings *settings, bool tls, bool local,
                                         .tls = tls,
                                         .local = local,
                                         .kerberos = settings->kerberos,
+                                        .gssapi = settings->gssapi,
                                         .has_database = options_feature_built(FEATURE_APOP) };
 }
 
@@ -56,7 +59,7 @@ enum policy_offer policy_offers(enum auth_how how, const struct policy_connectio
 {
     const struct way *way = &ways[how];
 
-    if (way->from_database && !at->has_database)
+    if ((way->from_database && !at->has_database) || (way->by_gssapi && !at->gssapi))
         return POLICY_NOT_BUILT;
     if (how != AUTH_PROVED && at->kerberos != way->from_ticket)
         return POLICY_TICKET_ONLY;

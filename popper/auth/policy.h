@@ -27,6 +27,7 @@ struct policy_connection {
     bool tls;
     bool local;                 /* from 127/8 or ::1 */
     bool kerberos;              /* option kerberos: the client proved who it is before the greeting (KPOP) */
+    bool gssapi;                /* AUTH GSSAPI takes Kerberos tickets */
     bool has_database;          /* this build has the database of secrets */
 };
 
@@ -34,7 +35,7 @@ void policy_connection_of(const struct settings *settings, bool tls, bool local,
 
 enum policy_offer {
     POLICY_OFFERED,
-    POLICY_NOT_BUILT,  /* the build lacks a part that it needs */
+    POLICY_NOT_BUILT,  /* the build lacks a part that it needs, or gssapi is not set */
     POLICY_TICKET_ONLY, /* there is a ticket that says who it is, and nothing else is taken; or the other way round */
     POLICY_NO_CLEAR,   /* it sends a password in clear text, which is taken from nobody */
     POLICY_LOCAL_ONLY, /* the same, from this host itself only */

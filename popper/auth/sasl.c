@@ -13,7 +13,7 @@
 
 /* ---- the table */
 
-enum need { NEED_PASSWORDS, NEED_SECRETS, NEED_BINDING };
+enum need { NEED_PASSWORDS, NEED_SECRETS, NEED_BINDING, NEED_TICKETS };
 
 static const struct {
     const char *name;
@@ -25,6 +25,7 @@ static const struct {
     [SASL_SCRAM_SHA_1_PLUS] = { "SCRAM-SHA-1-PLUS", NEED_BINDING, false },
     [SASL_SCRAM_SHA_1] = { "SCRAM-SHA-1", NEED_SECRETS, false },
     [SASL_CRAM_MD5] = { "CRAM-MD5", NEED_SECRETS, true },
+    [SASL_GSSAPI] = { "GSSAPI", NEED_TICKETS, false },
     [SASL_PLAIN] = { "PLAIN", NEED_PASSWORDS, false },
     [SASL_LOGIN] = { "LOGIN", NEED_PASSWORDS, false },
 };
@@ -71,6 +72,8 @@ bool sasl_offered(enum sasl_mechanism mechanism, const struct sasl_offer *offer)
         return offer->passwords;
     case NEED_SECRETS:
         return offer->secrets;
+    case NEED_TICKETS:
+        return offer->tickets;
     case NEED_BINDING:
         return offer->secrets && offer->binding;
     }
@@ -138,7 +141,7 @@ bool sasl_identity(enum sasl_mechanism mechanism, const char *token, size_t n, s
         well = parse_plain(token, n, identity_r, password_r);
     else if (mechanism == SASL_CRAM_MD5)
         well = parse_cram(token, n, identity_r, &rest);
-    else if (mechanism != SASL_LOGIN)
+    else if (mechanism != SASL_LOGIN && mechanism != SASL_GSSAPI)
         well = sasl_scram_parse_first(token, n, &first, identity_r);
     return well && identity_r->name[0];
 }

@@ -5,7 +5,8 @@
  * Two places use it. preauth knows the table, and reads the user's name out of a message, because somebody has to say
  * whose record is wanted. The SASL process (process/saslstate) has that one user's record, reads the message again,
  * refuses it when it is about anybody else, and decides whether the client knows the secret. PLAIN and LOGIN carry a
- * password, which is checked like that of PASS, so that they have no server's side here.
+ * password, which is checked like that of PASS, so that they have no server's side here; that of GSSAPI, whose messages nobody
+ * else can read, is auth/sasl_gssapi.
  *
  * Nothing here does any input or output, and nothing depends on whether the user exists but the outcome: who has no
  * record has one that nobody fits (usable is false), with a salt that is always the same.
@@ -26,12 +27,14 @@ enum sasl_mechanism {
     SASL_SCRAM_SHA_1_PLUS,
     SASL_SCRAM_SHA_1,
     SASL_CRAM_MD5,
+    SASL_GSSAPI,
     SASL_PLAIN,
     SASL_LOGIN,
     SASL_MECHANISMS
 };
 
 #define SASL_TOKEN_MAX 1024   /* bytes of a message, decoded */
+#define SASL_TICKET_MAX 6000  /* the same of GSSAPI, whose tickets list the groups of a user */
 #define SASL_NAME_MAX 512     /* bytes of a user's name as a client sends it; longer ones are malformed */
 #define SASL_BINDING_MAX 64
 #define SASL_NONCE_MAX 64
@@ -43,6 +46,7 @@ struct sasl_offer {
     bool passwords; /* clear-text-password lets anybody send one here */
     bool secrets;   /* there is a database of secrets */
     bool binding;   /* the connection is inside TLS, and has something that can be bound to */
+    bool tickets; /* gssapi lets anybody bring a Kerberos ticket here */
 };
 
 /* By its name in any case; SASL_MECHANISMS when there is none of that name. */

@@ -8,7 +8,8 @@
  * auth/policy.c, auth/pamlink.c with the module popper-pam.so, libpam and the modules of the site, libcrypt, libgdbm,
  * the name service), process/monitor_sasl.c, process/preauth.c, process/saslstate.c and process/keeper.c up to their
  * identity_become (process/privsep.c), process/tlsrelay.c with the module popper-tls.so and the TLS library and
- * process/kpop.c with the module popper-krb5.so and the Kerberos library, while they load certificates and keys,
+ * process/kpop.c and process/saslticket.c with the modules popper-krb5.so and popper-gsasl.so, the Kerberos library and GNU SASL,
+ * while they load certificates and keys,
  * process/k5login.c up to its identity_become, while it loads that module,
  * process/places.c (spool_gid, make_hash_dirs), process/dracteller.c up to its privsep with the module popper-drac.so
  * and libtirpc while they are loaded, protocol/stats.c, settings/, wire/peer.c, wire/privmsg.c, common/. After a login

@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+#include <config.h>
+
 #include "auth/pamlink.h"
 #include "common/log.h"
 #include "process/checker.h"
@@ -23,7 +25,8 @@ static void note_verdict(struct monitor *mon, enum auth_verdict verdict, const s
         supervised_logged_in();
         if (attempt->how == AUTH_BY_APOP)
             stats_apop(mon->user.name);
-        if (attempt->how == AUTH_BY_CRAM_MD5 || attempt->how == AUTH_BY_SCRAM)
+        if (attempt->how == AUTH_BY_CRAM_MD5 || attempt->how == AUTH_BY_SCRAM ||
+            attempt->how == AUTH_BY_GSSAPI)
             stats_sasl(mon->user.name, sasl_name(mon->sasl.mechanism));
         stats_login(mon->settings, mon->user.name, &mon->peer);
         break;
@@ -116,12 +119,28 @@ enum monitor_next monitor_login_password(struct monitor *mon, struct privmsg *m)
 
 /* ---- AUTH without a password */
 
-/* He is who he says. PAM, where it judges logins, has not been asked about the account. */
+/* Whom a ticket that was good is for: who it names, or whom he names. Some clients (curl) name the principal itself. */
+static void take_ticket_name(struct monitor *mon)
+{
+    const struct saslstate *state = &mon->sasl.state;
+    bool himself = !state->authzid[0] || strcmp(state->authzid, state->client.principal) == 0;
+    const char *name = himself ? state->client.local : state->authzid;
+
+    memcpy(mon->sasl.name, name, strlen(name) + 1);
+    log_write(LOG_INFO, "(v%s) AUTH GSSAPI: client %s is %s", PACKAGE_VERSION, mon->peer.ip, state->client.principal);
+}
+
+/* He is who he says; a ticket may still be for another user, so the checker compares. PAM, where it judges logins, has not been asked about the account. */
 static enum auth_verdict admit(struct monitor *mon, struct strbuf *reason)
 {
     struct auth_attempt attempt = attempt_from(mon, AUTH_PROVED);
 
     attempt.name = mon->sasl.name;
+    if (mon->sasl.mechanism == SASL_GSSAPI) {
+        attempt.how = AUTH_BY_GSSAPI;
+        attempt.ticket = &mon->sasl.state.client;
+        return check(mon, &attempt, reason);
+    }
     if (pamlink_applies(mon->settings))
         return check(mon, &attempt, reason);
     mon->user = mon->sasl.user;
@@ -135,6 +154,8 @@ static enum monitor_next answer_sasl(struct monitor *mon, struct monitor_sasl_re
     int sent;
 
     if (r->how == REQUEST_SASL_IS_OVER) {
+        if (r->verdict == AUTH_GRANTED && mon->sasl.mechanism == SASL_GSSAPI)
+            take_ticket_name(mon);
         if (r->verdict == AUTH_GRANTED)
             r->verdict = admit(mon, &r->reason);
         settle_attempt(mon, r->verdict, &attempt, r->reason.data);
@@ -156,7 +177,7 @@ static enum monitor_next answer_sasl(struct monitor *mon, struct monitor_sasl_re
     return sent < 0 ? NEXT_GONE : NEXT_GO_ON;
 }
 
-#define SASL_RESULT { .reply = STRBUF_INIT(SASL_TOKEN_MAX), .reason = STRBUF_INIT(STRBUF_WHY_MAX) }
+#define SASL_RESULT { .reply = STRBUF_INIT(SASL_TICKET_MAX), .reason = STRBUF_INIT(STRBUF_WHY_MAX) }
 
 enum monitor_next monitor_login_sasl_start(struct monitor *mon, struct privmsg *m)
 {
@@ -165,7 +186,7 @@ enum monitor_next monitor_login_sasl_start(struct monitor *mon, struct privmsg *
     const char *name = privmsg_get_text(m, SASL_NAME_MAX), *token;
     size_t n;
 
-    token = privmsg_get_bytes(m, SASL_TOKEN_MAX, &n);
+    token = privmsg_get_bytes(m, SASL_TICKET_MAX, &n);
     m->bad = m->bad || mechanism >= SASL_MECHANISMS || sasl_carries_password((enum sasl_mechanism)mechanism);
     close_logins(mon);
     if (!privmsg_complete(m))
@@ -180,7 +201,7 @@ enum monitor_next monitor_login_sasl_step(struct monitor *mon, struct privmsg *m
 {
     struct monitor_sasl_result result = SASL_RESULT;
     size_t n;
-    const char *token = privmsg_get_bytes(m, SASL_TOKEN_MAX, &n);
+    const char *token = privmsg_get_bytes(m, SASL_TICKET_MAX, &n);
 
     close_logins(mon);
     if (!privmsg_complete(m))

@@ -84,7 +84,10 @@ void monitor_sasl_start(struct monitor_sasl *x, const struct settings *settings,
         over(r, AUTH_UNAVAILABLE, NULL);
         return;
     }
-    found = look_up(x, settings, asker, r);
+    x->verdict = AUTH_GRANTED;
+    x->refusal = AUTH_REFUSED;
+    /* Who brings a ticket is looked up when it is known who that is. */
+    found = x->mechanism == SASL_GSSAPI || look_up(x, settings, asker, r);
     saslstate_record_given(&x->state);
     if (found)
         monitor_sasl_step(x, asker, token, n, r);
@@ -109,6 +112,7 @@ void monitor_sasl_list(const struct settings *settings, const struct peer *peer,
     struct policy_connection at;
 
     policy_connection_of(settings, relay->pid > 0, peer->local, &at);
+    offer.tickets = policy_offers(AUTH_BY_GSSAPI, &at) == POLICY_OFFERED;
     offer.passwords = policy_offers(AUTH_BY_PASSWORD, &at) == POLICY_OFFERED;
     sasl_list(&offer, list);
 }

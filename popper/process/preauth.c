@@ -92,7 +92,7 @@ static enum cmd_auth_sasl_state ask_sasl(const struct preauth *p, struct privmsg
         _exit(MEM_EXIT_STATUS);
     how = privmsg_get_number(m);
     *verdict_r = verdict_of(privmsg_get_number(m));
-    bytes = privmsg_get_bytes(m, SASL_TOKEN_MAX, &n);
+    bytes = privmsg_get_bytes(m, SASL_TICKET_MAX, &n);
     strbuf_reset(reply);
     strbuf_add(reply, bytes, n);
     privmsg_free(m);

@@ -45,12 +45,15 @@ static const int *const replay_file = LIST(SCMP_SYS(getppid), SCMP_SYS(open), SC
 /* The MIME worker reads and maps messages and makes memory files. Nothing else from `files`. */
 static const int *const mangles = LIST(SCMP_SYS(memfd_create), SCMP_SYS(fstat), SCMP_SYS(lseek));
 
-/* Deadly for all but these two: a library that is asked for a charset that it does not know tries to open something. */
+/* Deadly for all but GSSAPI: its library asks for the name of its host, lives well without an answer, and tries for each. */
+static const int *const asks_names = LIST(SCMP_SYS(socket));
+
+/* Deadly for all but these: a library that is asked for a charset that it does not know tries to open something. */
 static const int *const opens = LIST(SCMP_SYS(open), SCMP_SYS(openat), SCMP_SYS(memfd_create));
 
 /* An attempt at one of these is an attack or a serious mistake: the process dies. */
 static const int *const deadly = LIST(SCMP_SYS(openat2), SCMP_SYS(creat), SCMP_SYS(open_by_handle_at),
-    SCMP_SYS(execve), SCMP_SYS(execveat), SCMP_SYS(socket), SCMP_SYS(socketpair), SCMP_SYS(connect), SCMP_SYS(bind), SCMP_SYS(listen), SCMP_SYS(accept),
+    SCMP_SYS(execve), SCMP_SYS(execveat), SCMP_SYS(socketpair), SCMP_SYS(connect), SCMP_SYS(bind), SCMP_SYS(listen), SCMP_SYS(accept),
     SCMP_SYS(accept4), SCMP_SYS(ptrace), SCMP_SYS(process_vm_readv), SCMP_SYS(process_vm_writev), SCMP_SYS(kill), SCMP_SYS(tkill), SCMP_SYS(tgkill),
     SCMP_SYS(rt_sigqueueinfo), SCMP_SYS(rt_tgsigqueueinfo), SCMP_SYS(pidfd_open), SCMP_SYS(pidfd_send_signal), SCMP_SYS(pidfd_getfd), SCMP_SYS(fork), SCMP_SYS(vfork),
     SCMP_SYS(clone), SCMP_SYS(clone3), SCMP_SYS(setuid), SCMP_SYS(setgid), SCMP_SYS(setreuid), SCMP_SYS(setregid), SCMP_SYS(setresuid),
@@ -111,7 +114,8 @@ static void print_filter(scmp_filter_ctx filter, const char *name, const char *m
     fclose(file);
 }
 
-static void make(const char *name, const int *calls, bool with_files, bool enforce)
+/* asks: for names of hosts, in vain. */
+static void make(const char *name, const int *calls, bool with_files, bool asks, bool enforce)
 {
     scmp_filter_ctx filter = seccomp_init(enforce ? SCMP_ACT_ERRNO(ENOSYS) : SCMP_ACT_LOG);
 
@@ -124,6 +128,8 @@ static void make(const char *name, const int *calls, bool with_files, bool enfor
     add_limited(filter, with_files, calls == replay_file);
     if (enforce)
         add_all(filter, SCMP_ACT_KILL_PROCESS, deadly);
+    if (enforce && !asks)
+        add_all(filter, SCMP_ACT_KILL_PROCESS, asks_names);
     if (enforce && calls != mangles && calls != replay_file)
         add_all(filter, SCMP_ACT_KILL_PROCESS, opens);
     print_filter(filter, name, enforce ? "enforce" : "log");
@@ -134,12 +140,13 @@ int main(void)
 {
     printf("/* Made by sandbox_gen; do not edit. */\n");
     for (int enforce = 0; enforce <= 1; enforce++) {
-        make("preauth", replaces_descriptors, false, enforce);
-        make("relay", nothing_more, false, enforce);
-        make("session", files, true, enforce);
-        make("sasl", nothing_more, false, enforce);
-        make("mangler", mangles, true, enforce);
-        make("ticket", replay_file, false, enforce);
+        make("preauth", replaces_descriptors, false, false, enforce);
+        make("relay", nothing_more, false, false, enforce);
+        make("session", files, true, false, enforce);
+        make("sasl", nothing_more, false, false, enforce);
+        make("mangler", mangles, true, false, enforce);
+        make("gssapi", replay_file, false, true, enforce);
+        make("ticket", replay_file, false, false, enforce);
     }
     return 0;
 }

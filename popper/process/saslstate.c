@@ -6,6 +6,9 @@
  * user's record from it, one to the checker; no descriptor of the client, no file, no database. It parses the client's
  * messages, which monitor and preauth only pass on. That it says yes is believed about the user whose record it was
  * given, and about nobody else. Without root it keeps the uid, in the same sandbox.
+ *
+ * For GSSAPI there is no record: it has the service's keys (process/saslticket, with the rights there), and what it says about
+ * who the client is is believed.
  */
 #include "process/saslstate.h"
 
@@ -23,6 +26,7 @@
 #include "process/privsep.h"
 #include "process/request.h"
 #include "process/sandbox.h"
+#include "process/saslticket.h"
 #include "process/ticketkeys.h"
 #include "wire/privmsg.h"
 
@@ -99,6 +103,14 @@ static void make_nonce(struct child *c)
     strbuf_free(&text);
 }
 
+static void discard_message(int end)
+{
+    struct privmsg m;
+
+    (void)privmsg_receive(end, &m, SASLSTATE_WAIT_MS);
+    privmsg_free(&m);
+}
+
 static void give_up_rights(struct child *c)
 {
     const int keep[] = { c->end, c->record };
@@ -111,9 +123,13 @@ static void give_up_rights(struct child *c)
     dup2(2, 0);
     dup2(2, 1);
     file_sanitize_descriptors(3, keep, sizeof keep / sizeof *keep);
-    if (privsep_enter(SANDBOX_SASL, c->settings->sandbox, c->parent, &why) == 0)
+    if (c->start.mechanism == SASL_GSSAPI ? saslticket_enter(c->settings, c->parent, &why) == 0
+                                          : privsep_enter(SANDBOX_SASL, c->settings->sandbox, c->parent, &why) == 0)
         return;
     log_write(LOG_ERR, "nobody can log in by AUTH: %s", why.data);
+    /* Without a record there is no pause before the first message; unread, it would take what was said above with it. */
+    if (c->start.mechanism == SASL_GSSAPI)
+        discard_message(c->end);
     _exit(MEM_EXIT_STATUS);
 }
 
@@ -132,7 +148,9 @@ static void wait_for_record(struct child *c)
         _exit(MEM_EXIT_STATUS);
 }
 
-static void answer(int end, enum sasl_outcome outcome, const struct strbuf *reply, const struct strbuf *why)
+/* client, authzid: meant for GSSAPI. */
+static void answer(int end, enum sasl_outcome outcome, const struct strbuf *reply, const struct strbuf *why,
+                   const struct auth_kerberos_client *client, const char *authzid)
 {
     struct privmsg m;
 
@@ -140,14 +158,20 @@ static void answer(int end, enum sasl_outcome outcome, const struct strbuf *repl
     privmsg_put_number(&m, outcome);
     privmsg_put_bytes(&m, reply->data, reply->len);
     privmsg_put_bytes(&m, why->data, why->len);
+    privmsg_put_text(&m, client->principal);
+    privmsg_put_text(&m, client->local);
+    privmsg_put_text(&m, authzid);
     (void)privmsg_send(end, &m);
     privmsg_free(&m);
 }
 
 static void converse(struct child *c)
 {
-    struct sasl_exchange *exchange = sasl_begin(&c->start);
-    struct strbuf reply = STRBUF_INIT(SASL_TOKEN_MAX), why = STRBUF_INIT(REASON_MAX);
+    bool by_ticket = c->start.mechanism == SASL_GSSAPI;
+    struct sasl_exchange *exchange = by_ticket ? NULL : sasl_begin(&c->start);
+    struct auth_kerberos_client client = { .principal = "" };
+    char authzid[SASL_NAME_MAX + 1] = "";
+    struct strbuf reply = STRBUF_INIT(SASL_TICKET_MAX), why = STRBUF_INIT(REASON_MAX);
     enum sasl_outcome outcome = SASL_GO_ON;
 
     while (outcome == SASL_GO_ON) {
@@ -157,12 +181,14 @@ static void converse(struct child *c)
 
         if (privmsg_receive(c->end, &m, -1) <= 0)
             break;
-        token = privmsg_get_bytes(&m, SASL_TOKEN_MAX, &n);
-        if (m.type == MESSAGE_TOKEN && privmsg_complete(&m))
-            outcome = sasl_step(exchange, token, n, &reply, &why);
-        else
+        token = privmsg_get_bytes(&m, SASL_TICKET_MAX, &n);
+        if (m.type != MESSAGE_TOKEN || !privmsg_complete(&m))
             outcome = SASL_MALFORMED;
-        answer(c->end, outcome, &reply, &why);
+        else if (by_ticket)
+            outcome = saslticket_step(token, n, &reply, &client, authzid, &why);
+        else
+            outcome = sasl_step(exchange, token, n, &reply, &why);
+        answer(c->end, outcome, &reply, &why, &client, authzid);
         privmsg_free(&m);
     }
     sasl_end(&exchange);
@@ -176,7 +202,8 @@ static _Noreturn void child_main(struct child *c)
     make_nonce(c);
     c->start.nonce = c->nonce;
     c->start.record = &c->user;
-    wait_for_record(c);
+    if (c->start.mechanism != SASL_GSSAPI)
+        wait_for_record(c);
     converse(c);
     mem_wipe(&c->user, sizeof c->user);
     _exit(0);
@@ -191,6 +218,7 @@ int saslstate_start(struct saslstate *s, const struct settings *settings, enum s
     int ends[2], records[2];
 
     *s = (struct saslstate)SASLSTATE_NONE;
+    s->by_ticket = mechanism == SASL_GSSAPI;
     if (relay->established) {
         c.start.exporter = relay->exporter;
         c.start.exporter_length = relay->exporter_length;
@@ -240,12 +268,14 @@ static void end_it(struct saslstate *s, bool about_to_end, struct strbuf *reason
         close(s->end);
     if (s->pid > 0) {
         status = child_reap(s->pid, about_to_end);
-        if (sandbox_killed(status, SANDBOX_SASL, &text))
+        if (sandbox_killed(status, s->by_ticket ? SANDBOX_GSSAPI : SANDBOX_SASL, &text))
             log_write(LOG_CRIT, "%s", text.data);
         if (reason && reason->len == 0)
             strbuf_fail(reason, "the process that serves AUTH ended without an answer (wait status %d)", status);
     }
-    *s = (struct saslstate)SASLSTATE_NONE;
+    s->pid = 0;
+    s->end = s->record = -1;
+    s->records = 0;
     strbuf_free(&text);
 }
 
@@ -254,17 +284,28 @@ void saslstate_stop(struct saslstate *s)
     end_it(s, false, NULL);
 }
 
+static void take_text(struct privmsg *m, char *to, size_t room)
+{
+    const char *text = privmsg_get_text(m, room - 1);
+
+    memcpy(to, text, strlen(text) + 1);
+}
+
 /* What it says counts as hostile, because it has read what the client sent. */
-static int read_outcome(struct privmsg *m, struct strbuf *reply, struct strbuf *reason)
+static int read_outcome(struct saslstate *s, struct privmsg *m, struct strbuf *reply, struct strbuf *reason)
 {
     uint64_t outcome = privmsg_get_number(m);
     size_t n;
-    const char *bytes = privmsg_get_bytes(m, SASL_TOKEN_MAX, &n);
+    const char *bytes = privmsg_get_bytes(m, SASL_TICKET_MAX, &n);
 
     strbuf_add(reply, bytes, n);
     bytes = privmsg_get_bytes(m, REASON_MAX, &n);
     strbuf_add(reason, bytes, n);
-    if (privmsg_complete(m) && m->fd < 0 && outcome <= SASL_MALFORMED)
+    take_text(m, s->client.principal, sizeof s->client.principal);
+    take_text(m, s->client.local, sizeof s->client.local);
+    take_text(m, s->authzid, sizeof s->authzid);
+    if (privmsg_complete(m) && m->fd < 0 && outcome <= SASL_MALFORMED &&
+        (!s->by_ticket || outcome != SASL_PROVED || s->client.principal[0]))
         return (int)outcome;
     return strbuf_fail(reason, "the process that serves AUTH gave a broken answer");
 }
@@ -302,7 +343,7 @@ static int wait_for_outcome(struct saslstate *s, int asker, struct strbuf *reply
         } else if (is_record)
             take_record(s, &m);
         else if (got > 0 && m.type == MESSAGE_OUTCOME)
-            outcome = read_outcome(&m, reply, reason);
+            outcome = read_outcome(s, &m, reply, reason);
         privmsg_free(&m);
         if (!is_record)
             return outcome;

@@ -8,6 +8,7 @@
 
 #include <sys/types.h>
 
+#include "auth/auth_kerberos.h"
 #include "auth/sasl.h"
 #include "common/strbuf.h"
 #include "process/tlsrelay.h"
@@ -21,6 +22,9 @@ struct saslstate {
     int end;          /* ours */
     int record;       /* where the checker sends the record; -1 when it has */
     unsigned records; /* of the log */
+    bool by_ticket;   /* GSSAPI */
+    struct auth_kerberos_client client; /* GSSAPI: who it is, when PROVED; stays when the exchange is over */
+    char authzid[SASL_NAME_MAX + 1];    /* and on whose behalf, "" when it did not say */
 };
 #define SASLSTATE_NONE { .end = -1, .record = -1 }
 

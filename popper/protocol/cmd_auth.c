@@ -181,6 +181,7 @@ static enum command_event run_apop(void *state, const struct command *command, s
 static struct sasl_offer offer_of(const struct authorization *a)
 {
     return (struct sasl_offer){ .passwords = offers(a, AUTH_BY_PASSWORD) == POLICY_OFFERED,
+                                .tickets = offers(a, AUTH_BY_GSSAPI) == POLICY_OFFERED,
                                 .secrets = a->stamp[0] != '\0',
                                 .binding = a->asks->tls && a->asks->binding && a->asks->binding(a->asks->context) };
 }

@@ -9,6 +9,8 @@
 #include "common/digest.h"
 #include "common/log.h"
 
+#define TICKET_LINE_MAX (SASL_TICKET_MAX / 3 * 4) /* in base64 */
+
 /* How a message of the client was got. */
 enum got { GOT_TOKEN, GOT_CANCEL, GOT_MALFORMED, GOT_NOTHING };
 
@@ -20,7 +22,7 @@ static enum command_event malformed(struct answer *answer, const char *why)
 /* "+ " and the message. */
 static int send_token(struct cmd_auth_sasl *s, const void *bytes, size_t n)
 {
-    struct strbuf line = STRBUF_INIT(2 * SASL_TOKEN_MAX);
+    struct strbuf line = STRBUF_INIT(2 * SASL_TICKET_MAX);
     struct outbuf *out = netio_out(s->io);
 
     digest_base64(&line, bytes, n);
@@ -59,7 +61,7 @@ static enum got receive_token(struct cmd_auth_sasl *s, struct strbuf *token, str
     } while (status == NETIO_INTERRUPTED);
     s->arrived = netio_now();
     if (status == NETIO_TOO_LONG) {
-        command_fail(answer, REPLY_NONE, "AUTH: a line longer than %d bytes.", COMMAND_LINE_MAX);
+        command_fail(answer, REPLY_NONE, "AUTH: a line longer than %d bytes.", s->line_max);
         got = GOT_MALFORMED;
     } else if (status != NETIO_LINE) {
         got = lost(s, status);
@@ -171,7 +173,7 @@ static enum command_event run_login(struct cmd_auth_sasl *s, const struct strbuf
 static enum command_event run_exchange(struct cmd_auth_sasl *s, enum cmd_auth_sasl_state how, struct strbuf *reply,
                                        struct answer *answer, enum cmd_auth_verdict *verdict_r)
 {
-    struct strbuf token = STRBUF_INIT(SASL_TOKEN_MAX);
+    struct strbuf token = STRBUF_INIT(SASL_TICKET_MAX);
     enum command_event event = COMMAND_OK;
 
     while (event == COMMAND_OK && how == CMD_AUTH_SASL_GOES_ON) {
@@ -195,12 +197,13 @@ static enum command_event run_exchange(struct cmd_auth_sasl *s, enum cmd_auth_sa
 static enum command_event run_proof(struct cmd_auth_sasl *s, enum sasl_mechanism mechanism, const struct strbuf *token,
                                     struct answer *answer, enum cmd_auth_verdict *verdict_r)
 {
-    struct strbuf reply = STRBUF_INIT(SASL_TOKEN_MAX);
+    struct strbuf reply = STRBUF_INIT(SASL_TICKET_MAX);
     struct sasl_identity identity = { .name = "" };
     enum cmd_auth_sasl_state how;
     enum command_event event;
 
-    if (!sasl_identity(mechanism, token->data, token->len, &identity, NULL))
+    /* Only who has the service's keys can read whom a ticket names. */
+    if (mechanism != SASL_GSSAPI && !sasl_identity(mechanism, token->data, token->len, &identity, NULL))
         return malformed(answer, "not what this mechanism expects here");
     if (!is_himself(s, &identity, answer))
         return COMMAND_ERR;
@@ -216,7 +219,7 @@ static enum command_event run_proof(struct cmd_auth_sasl *s, enum sasl_mechanism
 static enum command_event refuse_without_secrets(struct cmd_auth_sasl *s, enum sasl_mechanism mechanism,
                                                  enum cmd_auth_verdict *verdict_r)
 {
-    struct strbuf reply = STRBUF_INIT(SASL_TOKEN_MAX);
+    struct strbuf reply = STRBUF_INIT(SASL_TICKET_MAX);
 
     if (s->asks->sasl_start(s->asks->context, mechanism, "-", "", 0, &reply, verdict_r) != CMD_AUTH_SASL_IS_OVER)
         *verdict_r = CMD_AUTH_UNAVAILABLE;
@@ -260,7 +263,7 @@ enum command_event cmd_auth_sasl_run(struct cmd_auth_sasl *s, const struct comma
 {
     enum sasl_mechanism mechanism = sasl_find(command->args[0]);
     const char *initial = command->count > 1 ? command->args[1] : NULL;
-    struct strbuf token = STRBUF_INIT(SASL_TOKEN_MAX);
+    struct strbuf token = STRBUF_INIT(SASL_TICKET_MAX);
     enum command_event event;
     enum got got = GOT_TOKEN;
 
@@ -269,8 +272,10 @@ enum command_event cmd_auth_sasl_run(struct cmd_auth_sasl *s, const struct comma
     if (!may_begin(s, mechanism, command, answer))
         return COMMAND_ERR;
     log_write(LOG_DEBUG, "(null) at %s (%s): AUTH by %s", s->peer->host, s->peer->ip, sasl_name(mechanism));
-    if (!sasl_carries_password(mechanism) && !s->offer.secrets)
+    if (!sasl_carries_password(mechanism) && mechanism != SASL_GSSAPI && !s->offer.secrets)
         return refuse_without_secrets(s, mechanism, verdict_r);
+    s->line_max = mechanism == SASL_GSSAPI ? TICKET_LINE_MAX : COMMAND_LINE_MAX;
+    netio_set_line_max(s->io, (size_t)s->line_max);
     if (mechanism != SASL_LOGIN || initial)
         got = first_token(s, initial, sasl_server_first(mechanism) ? s->challenge : "", &token, answer);
     if (got != GOT_TOKEN)
@@ -281,6 +286,7 @@ enum command_event cmd_auth_sasl_run(struct cmd_auth_sasl *s, const struct comma
         event = run_plain(s, &token, answer, verdict_r);
     else
         event = run_proof(s, mechanism, &token, answer, verdict_r);
+    netio_set_line_max(s->io, COMMAND_LINE_MAX);
     strbuf_free(&token);
     return event;
 }

@@ -16,6 +16,7 @@ struct cmd_auth_sasl {
     const char *challenge;   /* for CRAM-MD5; "" without a database of secrets */
     struct sasl_offer offer;
     struct strbuf *name;     /* set to what the client called itself, for the reply */
+    int line_max;            /* bytes of the line that the client may send now */
     int64_t arrived;         /* when its last message came */
 };
 

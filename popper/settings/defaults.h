@@ -144,6 +144,9 @@
 #ifndef WITH_GMIME
 #define WITH_GMIME 0
 #endif
+#ifndef WITH_GSASL
+#define WITH_GSASL 0
+#endif
 #ifndef WITH_KERBEROS
 #define WITH_KERBEROS 0
 #endif

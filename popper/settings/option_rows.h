@@ -71,6 +71,8 @@ OPTION_STRING(group_no_server_mode, "group-no-server-mode", CLASS_USER, FEATURE_
     "Turns server-mode off for members of the group. It is looked at after group-server-mode.", .check = check_word)
 OPTION_STRING(group_server_mode, "group-server-mode", CLASS_USER, FEATURE_NONE, DEFAULT_GROUP_SERVER_MODE, "group",
     "Turns server-mode on for members of the group.", .check = check_word)
+OPTION_BOOL(gssapi, "gssapi", CLASS_USER, FEATURE_GSASL, 0,
+    "Offers AUTH GSSAPI: clients log in with a Kerberos ticket for pop/HOST, whose keys are in kerberos-keytab.")
 OPTION_INT(hash_spool, "hash-spool", CLASS_USER, FEATURE_NONE, DEFAULT_HASH_SPOOL, 0, 2,
     "Layout of the spool. 0: spool-dir/user; 1: one directory level, a letter made of the name; 2: two levels, the first and the second "
     "letter of the name.", .argument = "0|1|2")

@@ -89,6 +89,7 @@ static const struct {
     [FEATURE_TLS] = {"TLS", "configure --with-openssl", WITH_TLS},
     [FEATURE_PAM] = {"PAM", "configure --with-pam", WITH_PAM},
     [FEATURE_KERBEROS] = {"Kerberos", "configure --with-kerberos5", WITH_KERBEROS},
+    [FEATURE_GSASL] = {"GSSAPI", "configure --with-gsasl --with-kerberos5", WITH_GSASL},
     [FEATURE_DRAC] = {"DRAC", "configure --enable-drac", WITH_DRAC},
     [FEATURE_BULLETINS] = {"bulletins", "configure --enable-bulletins", WITH_BULLETINS},
     [FEATURE_BULLDB] = {"bulldb", "configure --enable-bulldb", WITH_BULLDB},

@@ -84,6 +84,11 @@ struct netio *netio_new(int in_fd, int out_fd, size_t line_max, size_t out_cap)
     return io;
 }
 
+void netio_set_line_max(struct netio *io, size_t line_max)
+{
+    io->line_max = line_max < io->cap - 3 ? line_max : io->cap - 3;
+}
+
 void netio_close(struct netio **io)
 {
     if (!*io)

@@ -31,6 +31,9 @@ struct netio;
 
 /* line_max: longest line in bytes, CRLF not counted. out_cap: bytes of output buffer. Descriptors are borrowed. */
 struct netio *netio_new(int in_fd, int out_fd, size_t line_max, size_t out_cap);
+
+/* Another limit, for the lines to come: at most that of netio_new or NETIO_UNREAD_MAX - 3. */
+void netio_set_line_max(struct netio *io, size_t line_max);
 void netio_close(struct netio **io); /* frees and wipes the buffers; the descriptors stay open; does not flush */
 
 void netio_set_timeout(struct netio *io, int seconds);               /* for each wait, in and out; 1..86400 */

@@ -506,9 +506,9 @@ static void starts_with_no_mechanism(int monitor)
 
 static void sends_much(int monitor)
 {
-    static char much[SASL_TOKEN_MAX + 2];
+    static char much[SASL_TICKET_MAX + 2];
 
-    memset(much, 'a', SASL_TOKEN_MAX + 1);
+    memset(much, 'a', SASL_TICKET_MAX + 1);
     say_sasl(monitor, SASL_CRAM_MD5, "alice", much);
     pause();
 }

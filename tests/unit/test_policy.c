@@ -43,7 +43,7 @@ static const struct {
 START_TEST(what_is_offered_after_a_ticket)
 {
     for (enum auth_how how = 0; how < AUTH_AS_OWNER; how++) {
-        struct policy_connection at = { .clear_text = (enum clear_text)_i, .kerberos = true, .has_database = true };
+        struct policy_connection at = { .clear_text = (enum clear_text)_i, .kerberos = true, .gssapi = true, .has_database = true };
         bool may = how == AUTH_BY_KERBEROS || how == AUTH_PROVED;
 
         ck_assert_int_eq(policy_offers(how, &at), may ? POLICY_OFFERED : POLICY_TICKET_ONLY);
@@ -52,6 +52,17 @@ START_TEST(what_is_offered_after_a_ticket)
         ck_assert_int_eq(policy_offers(how, &at) == POLICY_TICKET_ONLY, how == AUTH_BY_KERBEROS);
         ck_assert_int_eq(policy_pass(&at), AUTH_BY_PASSWORD);
     }
+}
+END_TEST
+
+START_TEST(gssapi_is_offered_where_it_is_set)
+{
+    struct policy_connection at = { .clear_text = CLEAR_TEXT_NEVER, .gssapi = true };
+
+    ck_assert_int_eq(policy_offers(AUTH_BY_GSSAPI, &at), POLICY_OFFERED);
+    ck_assert_int_eq(policy_asks_database(AUTH_BY_GSSAPI, &at), POLICY_ASKS_NOTHING);
+    at.gssapi = false;
+    ck_assert_int_eq(policy_offers(AUTH_BY_GSSAPI, &at), POLICY_NOT_BUILT);
 }
 END_TEST
 
@@ -262,6 +273,7 @@ int main(void)
     TCase *tc = tcase_create("policy");
 
     tcase_add_loop_test(tc, what_is_offered, 0, LEN(offers));
+    tcase_add_test(tc, gssapi_is_offered_where_it_is_set);
     tcase_add_loop_test(tc, what_is_offered_after_a_ticket, 0, CLEAR_TEXT_TLS + 1);
     tcase_add_loop_test(tc, named_cases, 0, LEN(cases));
     tcase_add_test(tc, all_combinations);

@@ -14,17 +14,20 @@
 static const struct {
     bool passwords, secrets, binding;
     const char *list;
+    bool tickets;
 } lists[] = {
-    { false, false, false, "" },
-    { true, false, false, "PLAIN LOGIN" },
-    { false, true, false, "SCRAM-SHA-256 SCRAM-SHA-1 CRAM-MD5" },
-    { true, false, true, "PLAIN LOGIN" },
-    { true, true, true, "SCRAM-SHA-256-PLUS SCRAM-SHA-256 SCRAM-SHA-1-PLUS SCRAM-SHA-1 CRAM-MD5 PLAIN LOGIN" },
+    { false, false, false, "", false },
+    { true, false, false, "PLAIN LOGIN", false },
+    { false, true, false, "SCRAM-SHA-256 SCRAM-SHA-1 CRAM-MD5", false },
+    { true, false, true, "PLAIN LOGIN", false },
+    { false, false, false, "GSSAPI", true },
+    { true, true, true, "SCRAM-SHA-256-PLUS SCRAM-SHA-256 SCRAM-SHA-1-PLUS SCRAM-SHA-1 CRAM-MD5 GSSAPI PLAIN LOGIN", true },
+    { true, true, true, "SCRAM-SHA-256-PLUS SCRAM-SHA-256 SCRAM-SHA-1-PLUS SCRAM-SHA-1 CRAM-MD5 PLAIN LOGIN", false },
 };
 
 START_TEST(what_is_listed)
 {
-    const struct sasl_offer offer = { lists[_i].passwords, lists[_i].secrets, lists[_i].binding };
+    const struct sasl_offer offer = { lists[_i].passwords, lists[_i].secrets, lists[_i].binding, lists[_i].tickets };
     struct strbuf list = STRBUF_INIT(SASL_LIST_MAX);
 
     sasl_list(&offer, &list);
