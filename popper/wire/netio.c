@@ -2,7 +2,7 @@
  * netio: see netio.h. The input buffer is one block: [0, start) was consumed, [start, end) waits. A line is a piece of
  * that block whose line end became a NUL. A line over the limit keeps its first bytes at start; what follows is dropped
  * as it comes. On sockets the kernel keeps the time of read and send (SO_RCVTIMEO, SO_SNDTIMEO); otherwise, and shortly
- * before a deadline, poll comes first.
+ * before a deadline, poll comes first; for a send only when there was no room at once.
  */
 #include "wire/netio.h"
 
@@ -35,6 +35,7 @@ struct netio {
     bool line_by_line;
     int out_error;       /* errno of the first failed output */
     int timeout;         /* seconds */
+    bool in_timed, out_timed; /* the kernel has been told of it */
     int64_t deadline;    /* 0: none */
     const volatile sig_atomic_t *interrupt;
     bool (*ends)(void *context);
@@ -103,13 +104,8 @@ void netio_close(struct netio **io)
 
 void netio_set_timeout(struct netio *io, int seconds)
 {
-    struct timeval t = { .tv_sec = seconds };
-
     io->timeout = seconds;
-    if (io->in_socket)
-        setsockopt(io->in_fd, SOL_SOCKET, SO_RCVTIMEO, &t, sizeof t);
-    if (io->out_socket)
-        setsockopt(io->out_fd, SOL_SOCKET, SO_SNDTIMEO, &t, sizeof t);
+    io->in_timed = io->out_timed = false;
 }
 
 void netio_set_deadline(struct netio *io, int64_t monotonic_ns)
@@ -197,6 +193,16 @@ static bool kernel_keeps_time(const struct netio *io, bool socket, int64_t limit
     return socket && limit - now >= io->timeout * NS_PER_S;
 }
 
+/* What it has to know for that; nothing where deadlines are nearer than the timeout (before the login). */
+static void tell_kernel(const struct netio *io, int fd, int option, bool *told)
+{
+    struct timeval t = { .tv_sec = io->timeout };
+
+    if (!*told)
+        setsockopt(fd, SOL_SOCKET, option, &t, sizeof t);
+    *told = true;
+}
+
 /* ---- input */
 
 /* Makes room behind end: there always is, as a line over the limit is cut before. */
@@ -219,6 +225,8 @@ static enum netio_status read_more(struct netio *io)
     bool polled = !kernel_keeps_time(io, io->in_socket, limit, now);
 
     make_room(io);
+    if (!polled)
+        tell_kernel(io, io->in_fd, SO_RCVTIMEO, &io->in_timed);
     for (;;) {
         ssize_t n;
 
@@ -373,10 +381,10 @@ void netio_wipe_consumed(struct netio *io)
 
 /* One piece out: the bytes that went, or -1 with errno. After poll a pipe takes PIPE_BUF bytes without blocking, not
    more. */
-static ssize_t write_some(struct netio *io, const char *bytes, size_t n, bool polled)
+static ssize_t write_some(struct netio *io, const char *bytes, size_t n, bool may_wait)
 {
     if (io->out_socket)
-        return send(io->out_fd, bytes, n, MSG_NOSIGNAL | (polled ? MSG_DONTWAIT : 0));
+        return send(io->out_fd, bytes, n, MSG_NOSIGNAL | (may_wait ? 0 : MSG_DONTWAIT));
     return write(io->out_fd, bytes, n < PIPE_BUF ? n : PIPE_BUF);
 }
 
@@ -385,8 +393,10 @@ static ssize_t write_some(struct netio *io, const char *bytes, size_t n, bool po
 static ssize_t write_before(struct netio *io, const char *bytes, size_t n, int64_t now)
 {
     int64_t limit = limit_of(io, now);
-    bool polled = !kernel_keeps_time(io, io->out_socket, limit, now), waited = false;
+    bool may_wait = kernel_keeps_time(io, io->out_socket, limit, now), polled = !io->out_socket, waited = false;
 
+    if (may_wait)
+        tell_kernel(io, io->out_fd, SO_SNDTIMEO, &io->out_timed);
     for (;;) {
         ssize_t done;
 
@@ -405,7 +415,7 @@ static ssize_t write_before(struct netio *io, const char *bytes, size_t n, int64
             if (ready < 0 && errno == EINTR)
                 continue;
         }
-        done = write_some(io, bytes, n, polled);
+        done = write_some(io, bytes, n, may_wait);
         if (done > 0)
             return done;
         if (done < 0 && errno != EINTR && errno != EAGAIN)
@@ -416,7 +426,8 @@ static ssize_t write_before(struct netio *io, const char *bytes, size_t n, int64
             errno = ETIMEDOUT;
             return -1;
         }
-        polled = true;
+        polled = true; /* a socket that has room, as it mostly does, is not asked first */
+        may_wait = false;
     }
 }
 

@@ -3,7 +3,7 @@
  * forget.
  *
  * Works on sockets, pipes and terminals; never sets O_NONBLOCK (the descriptors are shared with inetd). On sockets the
- * timeout is SO_RCVTIMEO/SO_SNDTIMEO, set once, so that a lock-step command costs one read and one write; elsewhere
+ * timeout is SO_RCVTIMEO/SO_SNDTIMEO, set when first needed, so that a lock-step command costs one read and one write; elsewhere
  * poll(2) guards each call. Output waits in the buffer only while another complete command is already buffered
  * (pipelining): netio_line flushes before it reads.
  */
