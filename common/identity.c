@@ -20,6 +20,7 @@
 
 #include "common/mem.h"
 
+#define GROUPS_ROOM 64 /* enough for nearly everybody */
 #define KEEP ((gid_t)-1) /* setres*id: leave this one as it is */
 
 struct groups {
@@ -50,19 +51,19 @@ static void groups_free(struct groups *g)
 /* The groups of name in the group database and gid; only gid when name is NULL. */
 static int groups_of(const char *name, gid_t gid, struct groups *g_r, struct strbuf *why)
 {
-    int room = 64;
-    int max;
+    int room = GROUPS_ROOM;
+    int max = GROUPS_ROOM;
 
     g_r->n = 1;
     g_r->list = mem_new((size_t)room, sizeof *g_r->list);
     g_r->list[0] = gid;
     if (!name)
         return 0;
-    max = (int)sysconf(_SC_NGROUPS_MAX);
     for (;;) {
         g_r->n = room;
         if (getgrouplist(name, gid, g_r->list, &g_r->n) >= 0)
             break;
+        max = (int)sysconf(_SC_NGROUPS_MAX); /* reads a file; no system allows fewer than the first room */
         room = g_r->n > room ? g_r->n : room * 2;
         if (room > 2 * max)
             break;
@@ -78,10 +79,14 @@ static int groups_of(const char *name, gid_t gid, struct groups *g_r, struct str
 
 static int groups_current(struct groups *g_r, struct strbuf *why)
 {
-    int n = getgroups(0, NULL);
+    int n;
 
-    g_r->list = mem_new(n > 0 ? (size_t)n : 1, sizeof *g_r->list);
-    g_r->n = n > 0 ? getgroups(n, g_r->list) : n;
+    g_r->list = mem_new(GROUPS_ROOM, sizeof *g_r->list);
+    g_r->n = getgroups(GROUPS_ROOM, g_r->list);
+    if (g_r->n < 0 && errno == EINVAL && (n = getgroups(0, NULL)) > GROUPS_ROOM) {
+        g_r->list = mem_resize(g_r->list, (size_t)n, sizeof *g_r->list);
+        g_r->n = getgroups(n, g_r->list);
+    }
     if (g_r->n >= 0)
         return 0;
     strbuf_fail(why, "getgroups: %s", strerror(errno));
