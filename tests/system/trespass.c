@@ -191,14 +191,14 @@ PASS(int, privsep_enter, (enum sandbox_role in, enum sandbox_mode mode, pid_t pa
     return __real_privsep_enter(in, mode, parent, why);
 }
 
-/* kpop: keys and replay cache are in its hands, the sandbox is closed, and the client's ticket is about to be read. */
+/* kpop, and saslticket for AUTH GSSAPI: keys and replay cache are in its hands, the sandbox is closed, and the client's ticket is about to be read. */
 PASS(int, privsep_enter_with_file,
      (const char *directory, const char *name, enum sandbox_role in, enum sandbox_mode mode, pid_t parent, struct strbuf *why))
 {
     int result = __real_privsep_enter_with_file(directory, name, in, mode, parent, why);
 
     if (result == 0)
-        trespass("kpop");
+        trespass(in == SANDBOX_GSSAPI ? "saslticket" : "kpop");
     return result;
 }
 

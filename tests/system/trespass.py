@@ -244,6 +244,38 @@ def kpop_dies():
         site.remove()
 
 
+def gssapi_dies():
+    """What serves AUTH GSSAPI: as kpop, but its library may ask for a socket in vain. As late as kpop, for the same reason."""
+    need(FORM != "short", "not in the short form")
+    need(SANDBOXED, "the sandbox is not enforced in this build")
+    need("GSSAPI" in features(POPPER), "GSSAPI is not built")
+    need(ROOT, "not root: no root directory and no /etc of its own")
+    need(shutil.which("ktutil"), "no ktutil (package krb5-user)")
+    refusals = {"open": "ENOENT", "creat": "ENOENT", "memfd": "ENOSYS", "socket": "ENOSYS"}
+    settings = kdcsite.service_without_kdc(tempfile.mkdtemp(prefix="kdc.", dir=traitor.directory.name), HOST)
+    site = Site(("alice",), ["gssapi"] + [s for s in settings if s.startswith(("kerberos-keytab", "kerberos-replay-dir"))])
+    try:
+        for call in DEADLY:
+            site.trace.unlink(missing_ok=True)
+            client = Client(site, "saslticket", call)
+            assert client.hear().startswith("+OK"), "no greeting"
+            assert client.say("AUTH GSSAPI").startswith("+"), "no GSSAPI"
+            heard = client.say(base64.b64encode(b"no ticket").decode())
+            client.close()
+            attempts, pid, returned, error = client.note.read()
+            assert attempts, f"{call}: not reached: {heard!r}, {site.log()}"
+            if call in refusals:
+                equal(f"{call}: it came back", (attempts, returned, errno.errorcode.get(error)), (1, 1, refusals[call]))
+                continue
+            equal(f"{call}: attempts, and whether it came back", (attempts, returned), (1, 0))
+            assert not pathlib.Path(f"/proc/{pid}").exists(), f"{call}: process {pid} lives"
+            assert heard.startswith("-ERR [SYS/TEMP] "), f"{call}: the client hears {heard!r}"
+            record = "the gssapi process was killed by the sandbox"
+            assert record in site.log(), f"{call}: no record {record!r} in {site.log()}"
+    finally:
+        site.remove()
+
+
 def dracteller_may_not():
     need("DRAC" in features(POPPER), "DRAC is not built")
     refused("dracteller", ["drac-host = 127.0.0.1"], GROUP)
@@ -435,6 +467,7 @@ CASES += [("update dies of a forbidden call, spool 2775", dies, "update", GROUP)
           ("the resolver may not, spool 2775", refused, "resolver", ["reverse-lookup = true"], GROUP),
           ("the process of the bulletin database may not, spool 2775", refused_to_the_database, GROUP),
           ("dracteller's process that talks may not, spool 2775", dracteller_may_not),
+          ("what serves AUTH GSSAPI dies of a forbidden call", gssapi_dies),
           ("kpop dies of a forbidden call", kpop_dies)]
 
 if __name__ == "__main__":
