@@ -67,9 +67,10 @@ static long call_read_memory(void)
     return syscall(SYS_process_vm_readv, (long)trespass_pid, &local, 1L, &remote, 1L, 0L);
 }
 
+/* No signal, only the question whether it may be sent: SIGCONT would be allowed to everybody in the same terminal session (kill(2)). */
 static long call_kill(void)
 {
-    return syscall(SYS_kill, (long)trespass_pid, (long)SIGCONT);
+    return syscall(SYS_kill, (long)trespass_pid, 0L);
 }
 
 static long call_setuid(void)
