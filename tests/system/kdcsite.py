@@ -122,14 +122,18 @@ class Kdc:
             subprocess.run(["kdestroy", "-q"], env=environment, check=False)
 
 
+@contextlib.contextmanager
 def service_without_kdc(directory, host):
-    """The service's side alone: a realm and a key for pop/HOST. From here on /etc is the caller's own. Returns the server's options."""
+    """The service's side alone: a realm and a key for pop/HOST, and meanwhile an /etc of the caller's own. Yields the server's options."""
     directory = pathlib.Path(directory)
     (directory / "krb5.conf").write_text(f"[libdefaults]\n    default_realm = {REALM}\n    dns_lookup_kdc = false\n")
     subprocess.run(["ktutil"], input=f"add_entry -password -p pop/{host}@{REALM} -k 1 -e aes256-cts\nsecret\nwrite_kt {directory}/keytab\nquit\n", text=True,
                    capture_output=True, check=True)
     enter_namespace(directory, {"krb5.conf": directory / "krb5.conf"})
-    return ["kerberos", "kerberos-service = pop", f"kerberos-keytab = {directory}/keytab", f"kerberos-replay-dir = {directory}/replay"]
+    try:
+        yield ["kerberos", "kerberos-service = pop", f"kerberos-keytab = {directory}/keytab", f"kerberos-replay-dir = {directory}/replay"]
+    finally:
+        subprocess.run(["umount", "-l", "/etc"], check=True)
 
 
 # Bytes of a client that does not speak krb5_sendauth.

@@ -212,16 +212,26 @@ def dies(role, spool):
         site.remove()
 
 
+@contextlib.contextmanager
+def kerberos_site(choose=lambda settings: settings):
+    """choose: which of the options of a service of Kerberos."""
+    with kdcsite.service_without_kdc(tempfile.mkdtemp(prefix="kdc.", dir=traitor.directory.name), HOST) as settings:
+        site = Site(("alice",), choose(settings))
+        try:
+            yield site
+        finally:
+            site.remove()
+
+
 def kpop_dies():
-    """It may open files, in a root directory that has one. The last case: /etc is another one afterwards."""
+    """It may open files, in a root directory that has one."""
     need(FORM != "short", "not in the short form")
     need(SANDBOXED, "the sandbox is not enforced in this build")
     need("Kerberos" in features(POPPER), "Kerberos is not built")
     need(ROOT, "not root: no root directory and no /etc of its own")
     need(shutil.which("ktutil"), "no ktutil (package krb5-user)")
     refusals = {"open": "ENOENT", "creat": "ENOENT", "memfd": "ENOSYS"}
-    site = Site(("alice",), kdcsite.service_without_kdc(tempfile.mkdtemp(prefix="kdc.", dir=traitor.directory.name), HOST))
-    try:
+    with kerberos_site() as site:
         for call in DEADLY:
             site.trace.unlink(missing_ok=True)
             client = Client(site, "kpop", call, kdcsite.NO_TICKET)
@@ -240,21 +250,17 @@ def kpop_dies():
         client = Client(site, "nobody", "open", kdcsite.NO_TICKET)
         assert "-ERR [AUTH] Kerberos authentication failed." in client.hear(), "the role does not work even without a traitor"
         client.close()
-    finally:
-        site.remove()
 
 
 def gssapi_dies():
-    """What serves AUTH GSSAPI: as kpop, but its library may ask for a socket in vain. As late as kpop, for the same reason."""
+    """What serves AUTH GSSAPI: as kpop, but its library may ask for a socket in vain."""
     need(FORM != "short", "not in the short form")
     need(SANDBOXED, "the sandbox is not enforced in this build")
     need("GSSAPI" in features(POPPER), "GSSAPI is not built")
     need(ROOT, "not root: no root directory and no /etc of its own")
     need(shutil.which("ktutil"), "no ktutil (package krb5-user)")
     refusals = {"open": "ENOENT", "creat": "ENOENT", "memfd": "ENOSYS", "socket": "ENOSYS"}
-    settings = kdcsite.service_without_kdc(tempfile.mkdtemp(prefix="kdc.", dir=traitor.directory.name), HOST)
-    site = Site(("alice",), ["gssapi"] + [s for s in settings if s.startswith(("kerberos-keytab", "kerberos-replay-dir"))])
-    try:
+    with kerberos_site(lambda settings: ["gssapi"] + [s for s in settings if s.startswith(("kerberos-keytab", "kerberos-replay-dir"))]) as site:
         for call in DEADLY:
             site.trace.unlink(missing_ok=True)
             client = Client(site, "saslticket", call)
@@ -272,8 +278,6 @@ def gssapi_dies():
             assert heard.startswith("-ERR [SYS/TEMP] "), f"{call}: the client hears {heard!r}"
             record = "the gssapi process was killed by the sandbox"
             assert record in site.log(), f"{call}: no record {record!r} in {site.log()}"
-    finally:
-        site.remove()
 
 
 def dracteller_may_not():
