@@ -261,12 +261,11 @@ static void close_span(unsigned from, unsigned to)
         close((int)fd);
 }
 
-void file_sanitize_descriptors(int first, const int *keep, size_t keep_count)
+void file_close_others(int first, const int *keep, size_t keep_count)
 {
     unsigned from = (unsigned)first;
     unsigned next;
 
-    fill_standard_descriptors();
     for (;;) {
         next = UINT_MAX;
         for (size_t i = 0; i < keep_count; i++) {
@@ -280,4 +279,10 @@ void file_sanitize_descriptors(int first, const int *keep, size_t keep_count)
         from = next + 1;
     }
     close_span(from, UINT_MAX);
+}
+
+void file_sanitize_descriptors(int first, const int *keep, size_t keep_count)
+{
+    fill_standard_descriptors();
+    file_close_others(first, keep, keep_count);
 }

@@ -58,4 +58,7 @@ void file_split(const char *path, char **dir_r, char **name_r);
    ones. */
 void file_sanitize_descriptors(int first, const int *keep, size_t keep_count);
 
+/* The second half of it, for children of a process that has descriptors 0 to 2 made valid at its start. */
+void file_close_others(int first, const int *keep, size_t keep_count);
+
 #endif

@@ -21,6 +21,7 @@
 
 #include "auth/pamlink.h"
 #include "common/file.h"
+#include "common/identity.h"
 #include "common/log.h"
 #include "common/mem.h"
 #include "process/child.h"
@@ -64,7 +65,7 @@ static void reset_limits(void)
     const struct rlimit none = { 0, 0 }, any = { RLIM_INFINITY, RLIM_INFINITY };
 
     setrlimit(RLIMIT_CORE, &none);
-    if (geteuid() == 0) {
+    if (identity_privileged()) {
         setrlimit(RLIMIT_CPU, &any);
         setrlimit(RLIMIT_FSIZE, &any);
     }
@@ -119,7 +120,7 @@ static _Noreturn void check(const struct settings *settings, const struct auth_a
     /* Descriptor 2 is /dev/null; the client's are not for this process. */
     dup2(2, 0);
     dup2(2, 1);
-    file_sanitize_descriptors(3, keep, count);
+    file_close_others(3, keep, count);
     reset_limits();
     /* Modules of others are not to see them, and with a session this process outlives them. */
     ticketkeys_forget();
@@ -232,10 +233,16 @@ static void explain_end(int status, struct strbuf *reason)
                     WEXITSTATUS(status));
 }
 
+static void close_end(int fd)
+{
+    if (fd >= 0)
+        close(fd);
+}
+
 static void close_both(const int ends[2])
 {
-    close(ends[0]);
-    close(ends[1]);
+    close_end(ends[0]);
+    close_end(ends[1]);
 }
 
 /* The pipe whose end tells the child that the session is over; both -1 where no session can be. */
@@ -260,7 +267,7 @@ static pid_t start_child(const struct settings *settings, const struct auth_atte
     }
     child = fork();
     if (child == 0) {
-        close(life[1]);
+        close_end(life[1]);
         check(settings, attempt, wanted, ends[1], life[0]);
     }
     if (child > 0)
@@ -288,14 +295,14 @@ static enum auth_verdict run(const struct settings *settings, const struct auth_
     if (child < 0)
         return AUTH_UNAVAILABLE;
     close(ends[1]);
-    close(life[0]);
+    close_end(life[0]);
     verdict = receive_verdict(settings, ends[0], asker, user_r, reason, &answered, sasl_r, &stays);
     close(ends[0]);
     if (verdict == AUTH_GRANTED && stays && life[1] >= 0) {
         *session_r = life[1];
         return verdict;
     }
-    close(life[1]);
+    close_end(life[1]);
     /* One that has opened a PAM session sees that nobody waits, and closes it. */
     status = child_reap(child, answered || life[1] >= 0);
     if (verdict == AUTH_UNAVAILABLE && reason->len == 0)

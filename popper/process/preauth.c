@@ -202,7 +202,7 @@ _Noreturn void preauth_main(const struct preauth_start *start)
     request_log_through(start->monitor);
     log_close();
     ticketkeys_forget();
-    file_sanitize_descriptors(3, &start->monitor, 1);
+    file_close_others(3, &start->monitor, 1);
     give_up_rights(start);
     io = netio_new(0, 1, COMMAND_LINE_MAX, OUTPUT_BYTES);
     netio_tune_socket(io);

@@ -108,7 +108,7 @@ static void keep_descriptors(const struct session_start *start)
     for (size_t i = 0; bulletins && i < bulletins->count; i++)
         if (bulletins->items[i].fd >= 0 && count < sizeof keep / sizeof *keep)
             keep[count++] = bulletins->items[i].fd;
-    file_sanitize_descriptors(3, keep, count);
+    file_close_others(3, keep, count);
 }
 
 static void give_up_rights(const struct session_start *start)

@@ -55,7 +55,8 @@ static bool is_listening(int fd)
 
 int systemd_inherit(void)
 {
-    long count = number_of("LISTEN_PID") == (long)getpid() ? number_of("LISTEN_FDS") : 0;
+    long pid = number_of("LISTEN_PID");
+    long count = pid > 0 && pid == (long)getpid() ? number_of("LISTEN_FDS") : 0;
 
     remember_notify_socket(getenv("NOTIFY_SOCKET"));
     if (count > SYSTEMD_SOCKETS_MAX)
