@@ -23,9 +23,11 @@
 #define NS_PER_MS INT64_C(1000000)
 #define SETTLE_PIECE (500 * NS_PER_MS) /* between two looks at what signals said */
 
+enum kind { UNKNOWN, SOCKET, OTHER };
+
 struct netio {
     int in_fd, out_fd;
-    bool in_socket, out_socket;
+    enum kind in_kind, out_kind; /* looked at where it matters */
     char *buf;
     size_t cap, start, end;
     size_t scanned;      /* [start, scanned) holds no LF */
@@ -55,18 +57,14 @@ int64_t netio_now(void)
 
 static int drain(void *context, const char *bytes, size_t n);
 
-static bool is_socket(int fd)
+static bool is_socket(int fd, enum kind *kind)
 {
     int type;
     socklen_t length = sizeof type;
 
-    return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) == 0;
-}
-
-static void look_at_descriptors(struct netio *io)
-{
-    io->in_socket = is_socket(io->in_fd);
-    io->out_socket = io->out_fd == io->in_fd ? io->in_socket : is_socket(io->out_fd);
+    if (*kind == UNKNOWN)
+        *kind = getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) == 0 ? SOCKET : OTHER;
+    return *kind == SOCKET;
 }
 
 struct netio *netio_new(int in_fd, int out_fd, size_t line_max, size_t out_cap)
@@ -75,7 +73,6 @@ struct netio *netio_new(int in_fd, int out_fd, size_t line_max, size_t out_cap)
 
     io->in_fd = in_fd;
     io->out_fd = out_fd;
-    look_at_descriptors(io);
     io->line_max = line_max;
     io->cap = line_max + 3 > NETIO_UNREAD_MAX ? line_max + 3 : NETIO_UNREAD_MAX;
     io->buf = mem_bytes(io->cap);
@@ -157,7 +154,7 @@ void netio_tune_socket(struct netio *io)
 
 void netio_replaced(struct netio *io)
 {
-    look_at_descriptors(io);
+    io->in_kind = io->out_kind = UNKNOWN;
     netio_set_timeout(io, io->timeout);
     netio_discard_input(io);
 }
@@ -187,20 +184,18 @@ static int wait_until(int fd, short events, int64_t limit)
     return poll(&p, 1, ms > INT_MAX ? INT_MAX : (int)ms);
 }
 
-/* Whether the kernel keeps the time itself: then no poll is needed before the call. */
-static bool kernel_keeps_time(const struct netio *io, bool socket, int64_t limit, int64_t now)
-{
-    return socket && limit - now >= io->timeout * NS_PER_S;
-}
-
-/* What it has to know for that; nothing where deadlines are nearer than the timeout (before the login). */
-static void tell_kernel(const struct netio *io, int fd, int option, bool *told)
+/* Whether the kernel keeps the time itself: then no poll is needed before the call. It is told the timeout here, thus never where deadlines
+   are nearer (before the login), and its answer shows what the descriptor is. */
+static bool kernel_keeps_time(const struct netio *io, int64_t limit, int64_t now, int fd, int option, enum kind *kind, bool *told)
 {
     struct timeval t = { .tv_sec = io->timeout };
 
+    if (*kind == OTHER || limit - now < io->timeout * NS_PER_S)
+        return false;
     if (!*told)
-        setsockopt(fd, SOL_SOCKET, option, &t, sizeof t);
+        *kind = setsockopt(fd, SOL_SOCKET, option, &t, sizeof t) == 0 ? SOCKET : OTHER;
     *told = true;
+    return *kind == SOCKET;
 }
 
 /* ---- input */
@@ -222,11 +217,9 @@ static void make_room(struct netio *io)
 static enum netio_status read_more(struct netio *io)
 {
     int64_t now = netio_now(), limit = limit_of(io, now);
-    bool polled = !kernel_keeps_time(io, io->in_socket, limit, now);
+    bool polled = !kernel_keeps_time(io, limit, now, io->in_fd, SO_RCVTIMEO, &io->in_kind, &io->in_timed);
 
     make_room(io);
-    if (!polled)
-        tell_kernel(io, io->in_fd, SO_RCVTIMEO, &io->in_timed);
     for (;;) {
         ssize_t n;
 
@@ -383,7 +376,7 @@ void netio_wipe_consumed(struct netio *io)
    more. */
 static ssize_t write_some(struct netio *io, const char *bytes, size_t n, bool may_wait)
 {
-    if (io->out_socket)
+    if (is_socket(io->out_fd, &io->out_kind))
         return send(io->out_fd, bytes, n, MSG_NOSIGNAL | (may_wait ? 0 : MSG_DONTWAIT));
     return write(io->out_fd, bytes, n < PIPE_BUF ? n : PIPE_BUF);
 }
@@ -393,10 +386,9 @@ static ssize_t write_some(struct netio *io, const char *bytes, size_t n, bool ma
 static ssize_t write_before(struct netio *io, const char *bytes, size_t n, int64_t now)
 {
     int64_t limit = limit_of(io, now);
-    bool may_wait = kernel_keeps_time(io, io->out_socket, limit, now), polled = !io->out_socket, waited = false;
+    bool may_wait = kernel_keeps_time(io, limit, now, io->out_fd, SO_SNDTIMEO, &io->out_kind, &io->out_timed);
+    bool polled = !is_socket(io->out_fd, &io->out_kind), waited = false;
 
-    if (may_wait)
-        tell_kernel(io, io->out_fd, SO_SNDTIMEO, &io->out_timed);
     for (;;) {
         ssize_t done;
 
@@ -533,8 +525,9 @@ int netio_settle(struct netio *io)
 int netio_sleep_until(struct netio *io, int64_t monotonic_ns)
 {
     /* Without events asked for, poll still reports errors: for a pipe that its reader is gone. */
-    int fd = io->in_socket ? io->in_fd : io->out_fd;
-    short events = io->in_socket ? POLLRDHUP : 0;
+    bool socket = is_socket(io->in_fd, &io->in_kind);
+    int fd = socket ? io->in_fd : io->out_fd;
+    short events = socket ? POLLRDHUP : 0;
 
     for (;;) {
         int ready = wait_until(fd, events, monotonic_ns);
