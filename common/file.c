@@ -184,19 +184,22 @@ int file_open(int dirfd, const char *name, const char *shown, int flags, mode_t 
 
 int file_slurp(int fd, size_t max, const char *shown, struct strbuf *content, struct strbuf *why)
 {
-    char chunk[4096];
-    ssize_t got;
+    char chunk[16384];
+    ssize_t got, most = 0;
     int error = 0;
 
     strbuf_reset(content);
     do {
         got = file_read(fd, chunk, sizeof chunk);
+        if (got > most)
+            most = got;
         if (got < 0)
             error = errno;
         else if (content->len + (size_t)got > max || !strbuf_add(content, chunk, (size_t)got))
             error = EFBIG;
     } while (error == 0 && got == (ssize_t)sizeof chunk);
-    mem_wipe(chunk, sizeof chunk); /* it may be a file of secrets */
+    /* It may be a file of secrets. What was never written costs no page. */
+    mem_wipe(chunk, got < 0 ? sizeof chunk : (size_t)most);
     if (error == 0)
         return 0;
     strbuf_wipe(content);
