@@ -1,8 +1,7 @@
 /*
- * netio: see netio.h. The input buffer is one block: [0, start) was consumed, [start, end) waits. A line is a piece of
- * that block whose line end became a NUL. A line over the limit keeps its first bytes at start; what follows is dropped
- * as it comes. On sockets the kernel keeps the time of read and send (SO_RCVTIMEO, SO_SNDTIMEO); otherwise, and shortly
- * before a deadline, poll comes first; for a send only when there was no room at once.
+ * netio: see netio.h. Input waits in a linebuf, output in an outbuf. On sockets the kernel keeps the time of read and
+ * send (SO_RCVTIMEO, SO_SNDTIMEO); otherwise, and shortly before a deadline, poll comes first; for a send only when there
+ * was no room at once.
  */
 #include "wire/netio.h"
 
@@ -18,6 +17,7 @@
 #include <unistd.h>
 
 #include "common/mem.h"
+#include "wire/linebuf.h"
 
 #define NS_PER_S INT64_C(1000000000)
 #define NS_PER_MS INT64_C(1000000)
@@ -28,11 +28,7 @@ enum kind { UNKNOWN, SOCKET, OTHER };
 struct netio {
     int in_fd, out_fd;
     enum kind in_kind, out_kind; /* looked at where it matters */
-    char *buf;
-    size_t cap, start, end;
-    size_t scanned;      /* [start, scanned) holds no LF */
-    size_t line_max;
-    bool skipping;       /* in the middle of a line over the limit */
+    struct linebuf in;
     struct outbuf out;
     bool line_by_line;
     int out_error;       /* errno of the first failed output */
@@ -73,9 +69,7 @@ struct netio *netio_new(int in_fd, int out_fd, size_t line_max, size_t out_cap)
 
     io->in_fd = in_fd;
     io->out_fd = out_fd;
-    io->line_max = line_max;
-    io->cap = line_max + 3 > NETIO_UNREAD_MAX ? line_max + 3 : NETIO_UNREAD_MAX;
-    io->buf = mem_bytes(io->cap);
+    linebuf_init(&io->in, line_max, NETIO_UNREAD_MAX);
     outbuf_init(&io->out, out_cap, drain, io);
     io->timeout = 86400;
     io->moved = netio_now();
@@ -84,14 +78,14 @@ struct netio *netio_new(int in_fd, int out_fd, size_t line_max, size_t out_cap)
 
 void netio_set_line_max(struct netio *io, size_t line_max)
 {
-    io->line_max = line_max < io->cap - 3 ? line_max : io->cap - 3;
+    linebuf_set_line_max(&io->in, line_max);
 }
 
 void netio_close(struct netio **io)
 {
     if (!*io)
         return;
-    mem_free_secret((*io)->buf, (*io)->cap);
+    linebuf_free(&(*io)->in);
     if ((*io)->out.data)
         mem_wipe((*io)->out.data, (*io)->out.most);
     outbuf_free(&(*io)->out);
@@ -200,26 +194,14 @@ static bool kernel_keeps_time(const struct netio *io, int64_t limit, int64_t now
 
 /* ---- input */
 
-/* Makes room behind end: there always is, as a line over the limit is cut before. */
-static void make_room(struct netio *io)
-{
-    if (io->start == io->end) {
-        io->start = io->end = io->scanned = 0;
-    } else if (io->cap - io->end < io->cap / 2) {
-        memmove(io->buf, io->buf + io->start, io->end - io->start);
-        io->end -= io->start;
-        io->scanned -= io->start;
-        io->start = 0;
-    }
-}
-
 /* One read: more bytes are there (NETIO_LINE), or why not. */
 static enum netio_status read_more(struct netio *io)
 {
     int64_t now = netio_now(), limit = limit_of(io, now);
     bool polled = !kernel_keeps_time(io, limit, now, io->in_fd, SO_RCVTIMEO, &io->in_kind, &io->in_timed);
+    size_t room;
+    char *at = linebuf_room(&io->in, &room);
 
-    make_room(io);
     for (;;) {
         ssize_t n;
 
@@ -233,9 +215,9 @@ static enum netio_status read_more(struct netio *io)
             if (ready < 0 && errno == EINTR)
                 continue;
         }
-        n = read(io->in_fd, io->buf + io->end, io->cap - io->end);
+        n = read(io->in_fd, at, room);
         if (n > 0) {
-            io->end += (size_t)n;
+            linebuf_came(&io->in, (size_t)n);
             io->moved = netio_now();
             return NETIO_LINE;
         }
@@ -251,41 +233,6 @@ static enum netio_status read_more(struct netio *io)
     }
 }
 
-/* Ends the line [start, at) whose LF stands at `lf`. */
-static enum netio_status finish_line(struct netio *io, size_t lf, char **line_r, size_t *len_r)
-{
-    size_t at = lf;
-    bool too_long = io->skipping;
-
-    if (!too_long && at > io->start && io->buf[at - 1] == '\r')
-        at--;
-    if (too_long || at - io->start > io->line_max) {
-        at = io->start + io->line_max;
-        too_long = true;
-    }
-    io->buf[at] = '\0';
-    *line_r = io->buf + io->start;
-    *len_r = at - io->start;
-    io->start = io->scanned = lf + 1;
-    io->skipping = false;
-    return too_long ? NETIO_TOO_LONG : NETIO_LINE;
-}
-
-/* The LF of the first line, or NULL. Drops what a line over the limit has too much. */
-static char *find_line_end(struct netio *io)
-{
-    char *lf = memchr(io->buf + io->scanned, '\n', io->end - io->scanned);
-
-    if (lf)
-        return lf;
-    if (io->skipping || io->end - io->start > io->line_max + 1) {
-        io->skipping = true;
-        io->end = io->start + io->line_max;
-    }
-    io->scanned = io->end;
-    return NULL;
-}
-
 /* Nobody reads on before the client has what was said. */
 static enum netio_status flush_first(struct netio *io)
 {
@@ -299,11 +246,11 @@ enum netio_status netio_line(struct netio *io, char **line_r, size_t *len_r)
     *line_r = (char *)"";
     *len_r = 0;
     for (;;) {
-        char *lf = find_line_end(io);
+        enum linebuf_status line = linebuf_line(&io->in, line_r, len_r);
         enum netio_status status;
 
-        if (lf)
-            return finish_line(io, (size_t)(lf - io->buf), line_r, len_r);
+        if (line != LINEBUF_PART)
+            return line == LINEBUF_LINE ? NETIO_LINE : NETIO_TOO_LONG;
         status = flush_first(io);
         if (status == NETIO_LINE)
             status = read_more(io);
@@ -316,58 +263,43 @@ enum netio_status netio_bytes(struct netio *io, const char **bytes_r, size_t *n_
 {
     enum netio_status status = NETIO_LINE;
 
-    if (io->start == io->end) {
+    if (linebuf_waiting(&io->in, bytes_r) == 0) {
         status = flush_first(io);
         if (status == NETIO_LINE)
             status = read_more(io);
     }
-    *bytes_r = io->buf + io->start;
-    *n_r = io->end - io->start;
-    io->start = io->scanned = io->end;
+    *n_r = linebuf_all(&io->in, bytes_r);
     return status;
 }
 
 void netio_give_back(struct netio *io, size_t n)
 {
-    io->start -= n;
-    io->scanned = io->start;
+    linebuf_give_back(&io->in, n);
 }
 
 bool netio_more_buffered(const struct netio *io)
 {
-    return memchr(io->buf + io->scanned, '\n', io->end - io->scanned) != NULL;
+    return linebuf_has_line(&io->in);
 }
 
 size_t netio_unread(const struct netio *io, const char **bytes_r)
 {
-    *bytes_r = io->buf + io->start;
-    return io->end - io->start;
+    return linebuf_waiting(&io->in, bytes_r);
 }
 
 int netio_prepend(struct netio *io, const void *bytes, size_t n)
 {
-    size_t waiting = io->end - io->start;
-
-    if (n > io->cap - waiting || io->skipping)
-        return -1;
-    memmove(io->buf + n, io->buf + io->start, waiting);
-    memcpy(io->buf, bytes, n);
-    io->start = io->scanned = 0;
-    io->end = n + waiting;
-    return 0;
+    return linebuf_prepend(&io->in, bytes, n);
 }
 
 void netio_discard_input(struct netio *io)
 {
-    mem_wipe(io->buf, io->cap);
-    io->start = io->end = io->scanned = 0;
-    io->skipping = false;
+    linebuf_discard(&io->in);
 }
 
 void netio_wipe_consumed(struct netio *io)
 {
-    mem_wipe(io->buf, io->start);
-    mem_wipe(io->buf + io->end, io->cap - io->end);
+    linebuf_wipe_consumed(&io->in);
 }
 
 /* ---- output */

@@ -1,18 +1,13 @@
 /* HTML as text, page by page. Only where the libraries of XMANGLE are built. */
 #include "tests/unit/unit.h"
 
-#include <glib.h>
 #include <string.h>
 
 #include "mail/mangle.h"
 #include "mail/mangle_html.h"
 #include "mail/mangle_html_link.h"
 #include "mail/mangle_text.h"
-
-static bool is_utf8(const struct strbuf *text)
-{
-    return g_utf8_validate_len(text->data, text->len, NULL);
-}
+#include "tests/unit/mangletext.h"
 
 static const struct {
     const char *name, *html, *text;
