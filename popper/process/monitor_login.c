@@ -22,7 +22,6 @@ static void note_verdict(struct monitor *mon, enum auth_verdict verdict, const s
     mon->auth_ns = netio_now() - mon->started;
     switch (verdict) {
     case AUTH_GRANTED:
-        supervised_logged_in();
         if (attempt->how == AUTH_BY_APOP)
             stats_apop(mon->user.name);
         if (attempt->how == AUTH_BY_CRAM_MD5 || attempt->how == AUTH_BY_SCRAM ||
@@ -51,7 +50,9 @@ static enum auth_verdict check(struct monitor *mon, const struct auth_attempt *a
         return AUTH_UNAVAILABLE;
     }
     verdict = checker_run(mon->settings, attempt, mon->preauth, &mon->user, &mon->session, reason);
-    supervised_check_end();
+    /* Who is let in says so at once, which ends his turn, too. */
+    if (verdict != AUTH_GRANTED)
+        supervised_check_end();
     return verdict;
 }
 
@@ -75,6 +76,8 @@ void monitor_login_open(struct monitor *mon)
 static void settle_attempt(struct monitor *mon, enum auth_verdict verdict, const struct auth_attempt *attempt,
                            const char *reason)
 {
+    if (verdict == AUTH_GRANTED)
+        supervised_logged_in();
     resolver_finish(&mon->resolver, &mon->peer);
     note_verdict(mon, verdict, attempt, reason);
     mon->granted = verdict == AUTH_GRANTED;

@@ -51,6 +51,7 @@ struct standalone {
     sigset_t awake;              /* the mask while waiting */
     struct rlimit descriptors;   /* as it was: what children get */
     unsigned ends;               /* SIGTERMs obeyed */
+    size_t processors;           /* counted when the configuration is read: asking costs three system calls */
     int64_t pause_until;
     int64_t refusal_logged;
     unsigned refusals;           /* since then */
@@ -233,12 +234,9 @@ static bool accept_one(struct standalone *st, const struct listener *listener, i
 
 static void grant_checks(struct standalone *st)
 {
-    size_t max = (size_t)st->settings->max_password_checks;
-    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    size_t max = st->settings->max_password_checks > 0 ? (size_t)st->settings->max_password_checks : st->processors;
     struct visitor *who;
 
-    if (max == 0)
-        max = processors > 0 ? (size_t)processors : 1;
     while ((who = visitors_next_check(&st->visitors, max)) != NULL) {
         const char go = SUPERVISED_GO;
 
@@ -357,9 +355,17 @@ static size_t fill_polls(struct standalone *st, struct pollfd *p, pid_t *pids)
     return n;
 }
 
+static void count_processors(struct standalone *st)
+{
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+
+    st->processors = processors > 0 ? (size_t)processors : 1;
+}
+
 /* Certificates are loaded anew for each client anyway; new keys for TLS tickets are as good as a restart. */
 static void obey_reload(struct standalone *st)
 {
+    count_processors(st);
     if (reload_do(&st->reload, &st->settings))
         ticketkeys_renew();
 }
@@ -483,6 +489,7 @@ int standalone_run(struct settings *settings, const struct standalone_start *sta
     if (dup2(2, 0) < 0 || dup2(2, 1) < 0)
         return MEM_EXIT_STATUS;
     raise_limits(&st);
+    count_processors(&st);
     handle_signals(&st);
     announce(&st);
     background_ready(ready);

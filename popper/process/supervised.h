@@ -13,7 +13,7 @@ enum supervised_word {
     SUPERVISED_GO = 'G',      /* the answer */
     SUPERVISED_CHECKED = 'D', /* the check is done */
     SUPERVISED_FAILED = 'F',  /* a login failed */
-    SUPERVISED_LOGGED_IN = 'L',
+    SUPERVISED_LOGGED_IN = 'L', /* and the check, if there was one, is done */
     SUPERVISED_PEER = 'P'     /* who the client really is: address in text */
 };
 
