@@ -16,10 +16,13 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from inetd import UNPACKED, Skip, find  # noqa: E402
+from inetd import POPPER, STRICT, UNPACKED, Skip, find  # noqa: E402
+from standing import run_all  # noqa: E402
+from world import features  # noqa: E402
 
 REALM = "EXAMPLE.TEST"
 
@@ -153,3 +156,60 @@ def enter_namespace(directory, files):
         (etc / name).symlink_to(source)
     if libc.mount(str(etc).encode(), b"/etc", None, 4096, None) != 0:
         raise OSError(ctypes.get_errno(), "mount over /etc")
+
+
+def files_of_host(directory, uids, shadow_of):
+    """{name in /etc: file} of a host with these users, whose homes are in directory/home. shadow_of(user): what follows the name in /etc/shadow."""
+    homes = directory / "home"
+    homes.mkdir()
+    lines = []
+    for user, uid in uids.items():
+        (homes / user).mkdir()
+        os.chown(homes / user, uid, uid)
+        lines.append(f"{user}:x:{uid}:{uid}::{homes}/{user}:/bin/sh\n")
+    texts = {"passwd": "root:x:0:0:::\n" + "".join(lines) + "nobody:x:65534:65534::/nonexistent:/bin/false\n",
+             "shadow": "".join(f"{user}:{shadow_of(user)}\n" for user in uids),
+             "group": "root:x:0:\nmail:x:8:\n", "nsswitch.conf": "passwd: files\ngroup: files\nshadow: files\nhosts: files\n"}
+    mounts = {}
+    for name, text in texts.items():
+        (directory / name).write_text(text)
+        (directory / name).chmod(0o600 if name == "shadow" else 0o644)
+        mounts[name] = directory / name
+    return mounts
+
+
+def trust(ours, other):
+    """People of the other realm may have tickets for our services; both know both."""
+    for one in (ours, other):
+        one.admin(f"addprinc -pw between krbtgt/{ours.realm}@{other.realm}")
+    realms = "[realms]\n" + "".join(f"    {one.realm} = {{\n        kdc = 127.0.0.1:{one.port}\n    }}\n" for one in (other, ours))
+    text = other.conf.read_text().replace(f"localhost = {other.realm}", f"localhost = {ours.realm}")
+    other.conf.write_text(text + realms + f"[domain_realm]\n    localhost = {ours.realm}\n")
+    ours.conf.write_text(ours.conf.read_text() + realms)
+
+
+def play(cases, feature, uids, prepare, shadow_of=lambda user: "*:20000:0:99999:7:::"):
+    """Runs the cases (standing.run_all) on a host with these users between two realms, after prepare(our Kdc, the other Kdc, directory of homes).
+    Returns main's status. Skips without the feature; without root or a KDC, too, which under CI as root is a failure."""
+    def skip(reason):
+        print(f"Bail out! {reason}" if STRICT else f"1..0 # SKIP {reason}")
+        return int(STRICT)
+
+    if os.environ.get("POPPER_TESTS") == "short" or feature not in features(POPPER):
+        print(f"1..0 # SKIP the short form runs no system tests, and a build without {feature} has nothing to test")
+        return 0
+    if os.getuid() != 0:
+        return skip("needs root")
+    with tempfile.TemporaryDirectory(prefix="popper-kdc.") as name:
+        top = pathlib.Path(name)
+        top.chmod(0o755)
+        try:
+            ours, other = Kdc(top), Kdc(top, "OTHER.TEST")
+            enter_namespace(top, {**files_of_host(top, uids, shadow_of), "krb5.conf": ours.conf})
+            with ours, other:
+                other.user("ann", "elsewhere")
+                trust(ours, other)
+                prepare(ours, other, top / "home")
+                return run_all(cases)
+        except (Skip, OSError) as reason:
+            return skip(reason)

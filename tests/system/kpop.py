@@ -21,8 +21,8 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import kdcsite  # noqa: E402
-from inetd import POPPER, STRICT, Skip, find  # noqa: E402
-from standing import Client, Server, begins, descendants, matches, run_all, same, wait_until  # noqa: E402
+from inetd import POPPER, Skip, find  # noqa: E402
+from standing import Client, Server, begins, descendants, matches, same, wait_until  # noqa: E402
 from tlsclient import make_certificate  # noqa: E402
 from world import features, hash_of  # noqa: E402
 
@@ -678,66 +678,19 @@ CASES = [a_ticket_logs_in, fetchmail_proves_who_it_is, commands_sent_ahead_are_n
          a_replay_dir_of_others, no_krb5_conf, not_on_a_pipe, who_takes_the_ticket_is_nobody, without_root]
 
 
-def passwd_of(directory):
-    """Files of a host with our users."""
-    homes.mkdir()
-    lines = []
-    for user, uid in UIDS.items():
-        (homes / user).mkdir()
-        os.chown(homes / user, uid, uid)
-        lines.append(f"{user}:x:{uid}:{uid}::{homes}/{user}:/bin/sh\n")
-    today = int(time.time() // 86400)
-    expiry = {"gone": str(today - 3)}
-    shadow = "".join(f"{user}:{hash_of('secret') if user != 'bob' else '*'}:{today}:0:99999:7::{expiry.get(user, '')}:\n" for user in UIDS)
-    texts = {"passwd": "root:x:0:0:::\n" + "".join(lines) + "nobody:x:65534:65534::/nonexistent:/bin/false\n", "shadow": shadow,
-             "group": "root:x:0:\nmail:x:8:\n", "nsswitch.conf": "passwd: files\ngroup: files\nshadow: files\nhosts: files\n"}
-    mounts = {}
-    for name, text in texts.items():
-        (directory / name).write_text(text)
-        (directory / name).chmod(0o600 if name == "shadow" else 0o644)
-        mounts[name] = directory / name
-    return mounts
-
-
-def set_up():
-    """Two realms that trust each other in one direction, and the keys that our service has."""
+def prepare(*site):
+    global kdc, other, homes
+    kdc, other, homes = site
     for user in (*UIDS, "vera", "nouser", "ann/admin"):
         kdc.user(user, "secret")
     for service in ("pop/localhost", "rcmd/localhost"):
         kdc.service(service)
-    other.user("ann", "elsewhere")
-    for one in (kdc, other):
-        one.admin(f"addprinc -pw between krbtgt/{kdc.realm}@{other.realm}")
-    realms = f"[realms]\n    {other.realm} = {{\n        kdc = 127.0.0.1:{other.port}\n    }}\n    {kdc.realm} = {{\n        kdc = 127.0.0.1:{kdc.port}\n    }}\n"
-    other.conf.write_text(other.conf.read_text() + realms + f"[domain_realm]\n    localhost = {kdc.realm}\n")
-    other.conf.write_text(other.conf.read_text().replace(f"localhost = {other.realm}", f"localhost = {kdc.realm}"))
-    kdc.conf.write_text(kdc.conf.read_text() + realms)
 
 
-def skip(reason):
-    if STRICT:
-        print(f"Bail out! {reason}")
-        return 1
-    print(f"1..0 # SKIP {reason}")
-    return 0
+def shadow_of(user):
+    today = int(time.time() // 86400)
+    return f"{hash_of('secret') if user != 'bob' else '*'}:{today}:0:99999:7::{today - 3 if user == 'gone' else ''}:"
 
 
 if __name__ == "__main__":
-    if os.environ.get("POPPER_TESTS") == "short" or "Kerberos" not in features(POPPER):
-        print("1..0 # SKIP the short form runs no system tests, and a build without Kerberos has nothing to test")
-        sys.exit(0)
-    if os.getuid() != 0:
-        sys.exit(skip("needs root"))
-    with tempfile.TemporaryDirectory(prefix="popper-kdc.") as name:
-        top = pathlib.Path(name)
-        top.chmod(0o755)
-        homes = top / "home"
-        try:
-            kdc, other = kdcsite.Kdc(top), kdcsite.Kdc(top, "OTHER.TEST")
-            kdcsite.enter_namespace(top, {**passwd_of(top), "krb5.conf": kdc.conf})
-            with kdc, other:
-                set_up()
-                status = run_all(CASES)
-        except (Skip, OSError) as reason:
-            status = skip(reason)
-    sys.exit(status)
+    sys.exit(kdcsite.play(CASES, "Kerberos", UIDS, prepare, shadow_of))
