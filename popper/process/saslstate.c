@@ -113,6 +113,7 @@ static void discard_message(int end)
 
 static void give_up_rights(struct child *c)
 {
+    bool by_ticket = c->start.mechanism == SASL_GSSAPI; /* then there is no record */
     const int keep[] = { c->end, c->record };
     struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
 
@@ -122,13 +123,13 @@ static void give_up_rights(struct child *c)
     /* Descriptor 2 is /dev/null; the client's are not for this process. */
     dup2(2, 0);
     dup2(2, 1);
-    file_sanitize_descriptors(3, keep, sizeof keep / sizeof *keep);
-    if (c->start.mechanism == SASL_GSSAPI ? saslticket_enter(c->settings, c->parent, &why) == 0
-                                          : privsep_enter(SANDBOX_SASL, c->settings->sandbox, c->parent, &why) == 0)
+    file_sanitize_descriptors(3, keep, by_ticket ? 1 : 2);
+    if (by_ticket ? saslticket_enter(c->settings, c->parent, &why) == 0
+                  : privsep_enter(SANDBOX_SASL, c->settings->sandbox, c->parent, &why) == 0)
         return;
     log_write(LOG_ERR, "nobody can log in by AUTH: %s", why.data);
     /* Without a record there is no pause before the first message; unread, it would take what was said above with it. */
-    if (c->start.mechanism == SASL_GSSAPI)
+    if (by_ticket)
         discard_message(c->end);
     _exit(MEM_EXIT_STATUS);
 }

@@ -101,7 +101,7 @@ class Kdc:
             self.process.wait(10)
 
     def admin(self, query):
-        return self.run("kadmin.local", "krb5-admin-server", "-r", self.realm, "-q", query)
+        return self.run("kadmin.local", "krb5-admin-server", "-r", self.realm, "-p", "root/admin", "-q", query)  # -p: root may have no name here
 
     def user(self, name, password):
         self.admin(f"addprinc -pw {password} {name}")

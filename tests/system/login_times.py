@@ -1,19 +1,24 @@
 #!/usr/bin/python3
-"""login_times.py [TRIES]: how long failed logins take, by kind of user, for PASS (shadow), PASS (PAM) and APOP. With failure-delay every answer comes at the
+"""login_times.py [TRIES]: how long failed logins take, by kind of user, for PASS (shadow), PASS (PAM), APOP and GSSAPI. With failure-delay every answer comes at the
 fixed instant; without it what is left is the work, which is one hash for every kind where it is ours. Prints TAP, and the distributions as comments;
 `make login-times` tries each kind 200 times. Needs root and mount namespaces; under CI as root their absence is a failure.
 """
 import concurrent.futures
+import contextlib
 import hashlib
 import os
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 import warnings
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import inetd  # noqa: E402
+import kdcsite  # noqa: E402
 import pam  # noqa: E402
+from gssapi import Gsasl  # noqa: E402
 from pam import Visit  # noqa: E402
 from spoolsite import CI, POPPER, SANITIZED, need, play  # noqa: E402
 from users import TODAY  # noqa: E402
@@ -39,12 +44,48 @@ LATE = 0.4 if TRIES < 50 else 0.15  # s, of a machine that has other things to d
 AT_ONCE = 10
 PASS_KINDS = ["unknown", "wrong", "locked", "apoponly", "scramonly"]
 APOP_KINDS = ["unknown", "apoponly", "wrong", "scramonly", "apoplocked"]
+GSSAPI_KINDS = ["garbage", "unknown", "other"]  # no ticket; one of a name that nobody here has; one that is not for the user who is asked for
+
+
+def last_message(site, visit, kind):
+    """Of AUTH GSSAPI: everything before it is said here."""
+    assert visit.say("AUTH GSSAPI") == "+ ", "no GSSAPI"
+    if kind == "garbage":
+        return "bm8gdGlja2V0"
+    with Gsasl(site.tickets[kind], "wrong" if kind == "other" else kind) as peer:
+        assert peer.line() == "GSSAPI", "gsasl"
+        line = visit.say(peer.line())
+        empty = peer.answer(line[2:])
+        return peer.answer(visit.say(empty)[2:])
+
+
+@contextlib.contextmanager
+def realm(site):
+    """The service has keys, and site.tickets are for the kinds of users."""
+    with contextlib.ExitStack() as stack:
+        try:
+            directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="popper-kdc."))
+            os.chmod(directory, 0o755)
+            kdc = stack.enter_context(kdcsite.Kdc(directory))
+        except inetd.Skip as reason:
+            need(False, reason)
+        kdc.service("pop/localhost")
+        site.tickets = {}
+        for user in GSSAPI_KINDS[1:]:
+            kdc.user(user, "secret")
+            site.tickets[user] = stack.enter_context(kdc.tickets(user, "secret"))
+        kdcsite.enter_namespace(directory, {"krb5.conf": kdc.conf})
+        stack.callback(subprocess.run, ["umount", "-l", "/etc"], check=True)
+        yield ["gssapi", f"kerberos-replay-dir = {directory}/replay"]
 
 
 def one(site, how, name):
     """Seconds from the password, or digest, to the answer; and seconds of processor time of the whole visit."""
     s = Visit(site)
-    if how == "APOP":
+    shown = name
+    if how == "GSSAPI":
+        line, shown = last_message(site, s, name), ""
+    elif how == "APOP":
         stamp = s.greeting[s.greeting.index("<"):]
         line = f"APOP {name} {hashlib.md5((stamp + 'not the secret').encode()).hexdigest()}"
     else:
@@ -53,7 +94,7 @@ def one(site, how, name):
     began = time.monotonic()
     reply = s.say(line)
     taken = time.monotonic() - began
-    assert reply == pam.DENIED % name, reply
+    assert reply == pam.DENIED % shown, reply
     s.lines.close()
     s.socket.close()
     usage = os.wait4(s.server.pid, 0)[2]
@@ -69,7 +110,7 @@ def show(what, taken):
 
 def prepare(site, how, delay):
     pam_lines = [] if how == "PASS by PAM" else ['pam-service = ""']
-    site.configure(*pam_lines, delay=delay)
+    site.configure(*pam_lines, *site.kerberos, delay=delay)
     if "APOP" in features(POPPER) and not (site.dir / "pop.auth").exists():
         popauth = [POPPER.parent / "popauth", "-file", site.dir / "pop.auth"]
         for words in (["-init"], ["-user", "apoponly", "tanstaaf"], ["-user", "apoplocked", "tanstaaf"], ["-user", "scramonly", "tanstaaf", "-scram"]):
@@ -123,16 +164,21 @@ def run(case, site, *arguments):
     need(not arguments or arguments[0] != "PASS by PAM" or "PAM" in features(POPPER), "PAM is not built")
     if "APOP" not in features(POPPER) and len(arguments) > 1:
         arguments = (arguments[0], arguments[1][:3], *arguments[2:])
+    need(not arguments or arguments[0] != "GSSAPI" or "GSSAPI" in features(POPPER), "GSSAPI is not built")
     site.begin()
+    site.kerberos = []
     try:
-        return case(site, *arguments)
+        if not arguments or arguments[0] != "GSSAPI":
+            return case(site, *arguments)
+        with realm(site) as site.kerberos:
+            return case(site, *arguments)
     finally:
         site.end()
 
 
 CASES = [("one hash", run, hash_time)] + [
     (f"{how}: {name}", run, case, how, kinds, *more)
-    for how, kinds, ours in (("PASS", PASS_KINDS, True), ("PASS by PAM", PASS_KINDS, False), ("APOP", APOP_KINDS, TRIES >= 50))
+    for how, kinds, ours in (("PASS", PASS_KINDS, True), ("PASS by PAM", PASS_KINDS, False), ("APOP", APOP_KINDS, TRIES >= 50), ("GSSAPI", GSSAPI_KINDS, False))
     for name, case, more in (("failed logins are answered at the fixed instant", at_the_fixed_instant, ()), ("the work", work, (ours,)))
 ]
 

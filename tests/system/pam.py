@@ -63,7 +63,7 @@ class Pam:
             "passwd": "".join(lines),
             "shadow": "".join(f"{name}:{shadow}:\n" for name, _, shadow in USERS if shadow is not None),
             "group": "root:x:0:\nmail:x:8:\n",
-            "nsswitch.conf": "passwd: files\ngroup: files\nshadow: files\n",
+            "nsswitch.conf": "passwd: files\ngroup: files\nshadow: files\nhosts: files\n",
         }, ["pam.d"])
 
     def begin(self):

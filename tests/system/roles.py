@@ -16,7 +16,8 @@ import tempfile
 import time
 
 TESTS = pathlib.Path(os.path.abspath(__file__)).parent.parent
-sys.path.insert(0, str(TESTS / "wire"))
+sys.path[:0] = [str(TESTS / "wire"), str(TESTS / "system")]
+import kdcsite  # noqa: E402
 import mbox  # noqa: E402
 from world import features, hash_of  # noqa: E402
 
@@ -255,6 +256,40 @@ def saslstate_is_nobody(site):
         assert b"tanstaaf" not in memory(other) and bytes(b ^ 0xff for b in b"tanstaaf") not in memory(other), f"{other} has the secret"
     assert s.say("*").startswith("-ERR"), "cancelled"
     wait_until(lambda: set(children(s.process.pid)) == before, "the end of the process")
+
+
+def gssapi_is_nobody(site):
+    """What serves AUTH GSSAPI is the only process with the service's keys and the Kerberos libraries."""
+    need(ROOT, "not root")
+    need("GSSAPI" in features(POPPER), "GSSAPI is not built")
+    need(not SANITIZED, "sanitizers have memory of their own")
+    need(shutil.which("ktutil"), "no ktutil (package krb5-user)")
+    with kdcsite.service_without_kdc(site.dir, socket.getfqdn("127.0.0.1")) as settings:
+        with open(site.dir / "conf", "a") as conf:
+            conf.write("".join(f"set {line}\n" for line in ["gssapi", *settings] if line.startswith(("gssapi", "kerberos-keytab", "kerberos-replay-dir"))))
+        s = site.open()
+        s.hear()
+        before = set(children(s.process.pid))
+        assert s.say("AUTH GSSAPI").startswith("+ "), "no challenge"
+        assert s.say("").startswith("+ "), "an empty message is no first one, so that it waits"
+        pid, = set(children(s.process.pid)) - before
+        nobody = [line.split(":") for line in open("/etc/passwd") if line.startswith("nobody:")][0]
+        assert_powerless(pid, int(nobody[2]), int(nobody[3]))
+        assert_closed_in(pid)
+        equal("root directory", os.readlink(f"/proc/{pid}/root"), f"{site.dir}/replay/jail")
+        equal("files there", os.listdir(f"/proc/{pid}/root"), ["replay"])
+        kinds = sorted(v.split(":")[0] for v in descriptors(pid).values())
+        equal("descriptors", kinds, ["/dev/null"] * 3 + ["/memfd", "socket"])
+        client = os.readlink(f"/proc/{min(before)}/fd/0")
+        assert client not in descriptors(pid).values(), "it holds the client's connection"
+        key = (site.dir / "keytab").read_bytes()[-36:-4]  # before four bytes of its version
+        assert key in memory(pid), "this test looks in the wrong place"
+        for other in (s.process.pid, *before):
+            assert key not in memory(other), f"{other} has the key"
+            assert "krb5" not in pathlib.Path(f"/proc/{other}/maps").read_text(), f"{other} has loaded Kerberos"
+        assert s.say("*").startswith("-ERR"), "cancelled"
+        wait_until(lambda: set(children(s.process.pid)) == before, "the end of the process")
+        s.hang_up()
 
 
 def session_in_an_open_spool(site):
@@ -554,6 +589,7 @@ CASES = [
     ("before the login nobody speaks to the client", preauth_is_nobody, {}),
     ("before the login everything is closed", preauth_is_closed_in, {}),
     ("during AUTH one process without rights has one user's record", saslstate_is_nobody, {}),
+    ("during AUTH GSSAPI one process without rights has the service's keys", gssapi_is_nobody, {}),
     ("after the login nothing runs as root, in a spool 1777", session_in_an_open_spool, {}),
     ("in a spool root:mail 2775 only the keeper has the group, saved", session_in_a_group_spool,
      {"spool_mode": 0o2775, "spool_gid": MAIL_GID}),
