@@ -195,12 +195,11 @@ def filter_knows_addresses_and_names(site):
 
 
 def filter_knows_kerberos(_):
-    """The last case: /etc is another one afterwards."""
     need("Kerberos" in features(POPPER), "Kerberos is not built")
     need(os.getuid() == 0, "not root: no /etc of our own")
     need(shutil.which("ktutil"), "no ktutil (package krb5-user)")
-    with tempfile.TemporaryDirectory(prefix="popper-kdc.") as directory:
-        site = Logged(*SITE, *kdcsite.service_without_kdc(directory, "localhost"))
+    with tempfile.TemporaryDirectory(prefix="popper-kdc.") as directory, kdcsite.service_without_kdc(directory, "localhost") as settings:
+        site = Logged(*SITE, *settings)
         try:
             site.visit(first=kdcsite.NO_TICKET)
             site.visit(first=b"\0\0\0\x13KRB5_SENDAUTH_V1.0\0" + f"\0\0\0\x0b{FORGED}\0".encode().replace(b"\x0b", bytes([len(FORGED) + 1]), 1))

@@ -147,15 +147,21 @@ def enter_namespace(directory, files):
     """Gives this process and its children an /etc of their own, a copy with other files in it ({"krb5.conf": path, ...}), which may change afterwards.
     OSError when that cannot be done."""
     etc = pathlib.Path(directory) / "etc"
-    subprocess.run(["cp", "-a", "/etc", etc], check=True)
+    etc.mkdir()
     libc = ctypes.CDLL(None, use_errno=True)
-    if libc.unshare(0x00020000) != 0 or libc.mount(b"none", b"/", None, 0x4000 | 0x40000, None) != 0:
+
+    def mount(source, target, kind, flags):
+        if libc.mount(source.encode(), target.encode(), kind, flags, None) != 0:
+            raise OSError(ctypes.get_errno(), f"mount {target}")
+    if libc.unshare(0x00020000) != 0:
         raise OSError(ctypes.get_errno(), "unshare")
+    mount("none", "/", None, 0x4000 | 0x40000)  # MS_REC | MS_PRIVATE
+    mount("etc", str(etc), b"tmpfs", 0)  # some thousand files that never see a disk
+    subprocess.run(["cp", "-a", "/etc/.", etc], check=True)
     for name, source in files.items():
         (etc / name).unlink(missing_ok=True)
         (etc / name).symlink_to(source)
-    if libc.mount(str(etc).encode(), b"/etc", None, 4096, None) != 0:
-        raise OSError(ctypes.get_errno(), "mount over /etc")
+    mount(str(etc), "/etc", None, 8192)  # MS_MOVE
 
 
 def files_of_host(directory, uids, shadow_of):
