@@ -184,6 +184,14 @@ int listeners_open(struct listeners *l, char *const *addresses, size_t count, st
     return 0;
 }
 
+bool listener_listens(int fd)
+{
+    int listening = 0;
+    socklen_t length = sizeof listening;
+
+    return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &length) == 0 && listening;
+}
+
 int listeners_adopt(struct listeners *l, int first, size_t count, struct strbuf *why)
 {
     for (size_t i = 0; i < count; i++) {
@@ -198,6 +206,9 @@ int listeners_adopt(struct listeners *l, int first, size_t count, struct strbuf 
             return strbuf_fail(why, "descriptor %d, which was handed over for listening, is no socket: %s", item->fd,
                                strerror(errno));
         name_it(item, &address);
+        if (!listener_listens(item->fd)) /* poll would report it for ever, and accept always fail */
+            return strbuf_fail(why, "%s, which was handed over as descriptor %d, does not listen; a unit of systemd needs "
+                               "ListenStream=, and Accept=no unless it hands over one connection", item->name, item->fd);
         l->count++;
     }
     return 0;

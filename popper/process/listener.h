@@ -32,7 +32,9 @@ int listener_parse(const char *text, struct sockaddr_storage *address_r, uint16_
    opened before stays open. */
 int listeners_open(struct listeners *l, char *const *addresses, size_t count, struct strbuf *why);
 
-/* Takes over sockets that listen already. */
+bool listener_listens(int fd);
+
+/* Takes over sockets that listen already. 0, or -1 and why: one of them is none such. */
 int listeners_adopt(struct listeners *l, int first, size_t count, struct strbuf *why);
 
 void listeners_close(struct listeners *l);

@@ -14,6 +14,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "process/listener.h"
+
 #define NOTE_MAX 500
 
 static struct {
@@ -45,14 +47,6 @@ static void remember_notify_socket(const char *name)
     given.notify_length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length);
 }
 
-static bool is_listening(int fd)
-{
-    int listening = 0;
-    socklen_t length = sizeof listening;
-
-    return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &length) == 0 && listening;
-}
-
 int systemd_inherit(void)
 {
     long pid = number_of("LISTEN_PID");
@@ -61,7 +55,7 @@ int systemd_inherit(void)
     remember_notify_socket(getenv("NOTIFY_SOCKET"));
     if (count > SYSTEMD_SOCKETS_MAX)
         count = SYSTEMD_SOCKETS_MAX;
-    if (count == 1 && !is_listening(SYSTEMD_FIRST_FD)) {
+    if (count == 1 && !listener_listens(SYSTEMD_FIRST_FD)) {
         dup2(SYSTEMD_FIRST_FD, 0);
         dup2(SYSTEMD_FIRST_FD, 1);
         count = 0;

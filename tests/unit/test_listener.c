@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "process/listener.h"
 #include "settings/defaults.h"
@@ -88,6 +89,27 @@ START_TEST(a_port_in_use_is_said)
 }
 END_TEST
 
+/* accept would fail at once, again and again. */
+START_TEST(a_socket_that_does_not_listen_is_none)
+{
+    const int types[] = { SOCK_STREAM, SOCK_DGRAM };
+    struct listeners none = { .count = 0 };
+    struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
+
+    for (size_t i = 0; i < 2; i++) {
+        struct sockaddr_in bound = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+        int fd = socket(AF_INET, types[i], 0);
+
+        ck_assert_int_eq(bind(fd, (struct sockaddr *)&bound, sizeof bound), 0);
+        ck_assert_int_eq(listeners_adopt(&none, fd, 1, &why), -1);
+        ck_assert_uint_eq(none.count, 0);
+        ck_assert_ptr_nonnull(strstr(why.data, "does not listen"));
+        close(fd);
+    }
+    strbuf_free(&why);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("listener");
@@ -95,6 +117,7 @@ int main(void)
 
     tcase_add_loop_test(tcase, addresses, 0, sizeof cases / sizeof *cases);
     tcase_add_test(tcase, a_port_in_use_is_said);
+    tcase_add_test(tcase, a_socket_that_does_not_listen_is_none);
     suite_add_tcase(suite, tcase);
     return unit_main(suite);
 }
