@@ -244,6 +244,13 @@ static enum verdict judge_age(const struct dotlock *l, const struct stat *st, st
                     l->shown, age, (unsigned long)st->st_nlink, (long)st->st_uid);
         return BAD;
     }
+    if (st->st_size >= LOCKOWNER_MAX) {
+        strbuf_fail(why,
+                    "%s.lock is %ld s old and holds %lld bytes, as no mail program's lock does: is it the maildrop of a user "
+                    "of that name (owner uid %ld)? See what it is, and rename the user or remove it",
+                    l->shown, age, (long long)st->st_size, (long)st->st_uid);
+        return BAD;
+    }
     strbuf_fail(why, "%s.lock is %ld s old (uid %ld) and nobody refreshes it", l->shown, age, (long)st->st_uid);
     return STALE;
 }

@@ -4,8 +4,8 @@
  *
  * Made atomically, it holds lockowner's text of ours. It is believed stale when that text says that its process is
  * gone; or when it is not ours to judge and older than MAILLOCK_STALE seconds by the mtime of a file freshly made in
- * the same directory. Links and special files are never followed, judged or removed: that is an error for the
- * administrator.
+ * the same directory. Links and special files are never followed, judged or removed, nor what is larger than any lock:
+ * that is an error for the administrator.
  */
 #ifndef COMMON_DOTLOCK_H
 #define COMMON_DOTLOCK_H

@@ -652,6 +652,7 @@ static const struct {
     { "directory", "echo precious >g; mkdir fred.lock", 400, MAILLOCK_ERROR, "not a regular file", 3 },
     { "hard link, fresh", "echo precious >g; ln g fred.lock", 0, MAILLOCK_BUSY, "held by another mail program", 3 },
     { "hard link, old", "echo precious >g; ln g fred.lock", 400, MAILLOCK_ERROR, "has 2 links", 3 },
+    { "maildrop of a user fred.lock", "echo precious >g; seq 200 >fred.lock", 400, MAILLOCK_ERROR, "the maildrop of a user", 3 },
 };
 
 START_TEST(traps_are_left_alone)
