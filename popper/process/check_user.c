@@ -188,16 +188,18 @@ static void look_at_drop(struct check *c, const struct settings *s, struct keepe
     struct keeper_bulletins bulletins = { 0 };
     struct maildrop_view view;
 
-    if (f->open.journal)
-        check_journal(&f->places.file[MAILFILE_JOURNAL]);
-    else if (s->bulldir && keeper_bulletins_find(&bulletins, f, db, c->host, &why) < 0)
+    if (s->bulldir && keeper_bulletins_find(&bulletins, f, db, c->host, &why) < 0)
         check_say(s->bulldb_nonfatal ? CHECK_WARNING : CHECK_ERROR, "bulletins: %s", why.data);
     else if (f->open.bulletins)
         check_say(CHECK_OK, "%zu new bulletins", f->open.bulletins->count);
     /* Nothing that parses what users wrote holds the spool's group. */
-    if (identity_forget_gid(&why) < 0)
+    if (identity_forget_gid(&why) < 0) {
         check_say(CHECK_ERROR, "%s", why.data);
-    else if (maildrop_look(&f->open, s, &view, &why) == MAILDROP_OK)
+        return;
+    }
+    if (f->open.journal)
+        check_journal(&f->places.file[MAILFILE_JOURNAL]);
+    if (maildrop_look(&f->open, s, &view, &why) == MAILDROP_OK)
         tell_view(s, f, &view);
     else
         check_say(CHECK_ERROR, "%s", why.data);

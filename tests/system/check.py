@@ -486,6 +486,26 @@ def leftovers(site):
     equal("lines", len(complaints), 2)
 
 
+def rights_over_journal(site):
+    """Who reads a journal, which its owner can write, has given up the spool's group for good before it is opened."""
+    need(ROOT, "needs root")
+    os.chown(site.spool, 0, MAIL_GID)
+    site.spool.chmod(0o2775)
+    site.group = MAIL_GID
+    site.fill("alice", MAIL)
+    interrupt(site, "alice", 3)
+    assert (site.spool / ".alice.journal").exists(), "the session was not cut where it matters"
+    calls = site.dir / "calls"
+    site.check("alice", wrapper=("strace", "-f", "-qq", "-o", calls, "-e", "trace=setresgid,openat"))
+    lines = calls.read_text().splitlines()
+    opened = next(i for i, line in enumerate(lines) if '".alice.journal"' in line)
+    reader = lines[opened].split()[0]
+    gid = FIRST_UID
+    before = [" ".join(line.split()[1:]) for line in lines[:opened] if line.split()[0] == reader and "setresgid" in line]
+    assert f"setresgid({gid}, {gid}, {MAIL_GID}) = 0" in before, f"the group was not at hand: {before}"
+    assert f"setresgid({gid}, {gid}, {gid}) = 0" in before, f"the journal was opened by a process that can take the group again: {before}"
+
+
 def journal(site):
     interrupt(site, "alice", 3)
     path = site.spool / ".alice.journal"
@@ -660,7 +680,7 @@ def run(case):
 
 CASES = [well, sample, index_states, open_session, wrong_settings, obsolete_word, config_modes, nested_config, user_files, trace_file, mail_command, secrets,
          clear_text, bulletins, bulletin_database, new_bulletins, spool_missing, spool_modes, temp_and_cache, locks, file_systems, privsep, system_users,
-         pam, modules, keytab, names, maildrop_kinds, leftovers, journal, dot_locks, option_files, home_mail, as_user, resolver, tls, chain]
+         pam, modules, keytab, names, maildrop_kinds, leftovers, journal, rights_over_journal, dot_locks, option_files, home_mail, as_user, resolver, tls, chain]
 
 if __name__ == "__main__":
     sys.exit(play([(case.__name__.replace("_", " "), run(case)) for case in CASES]))
