@@ -13,7 +13,7 @@
 #include "common/identity.h"
 #include "process/privsep.h"
 #include "process/resolver.h"
-#include "process/tlsrelay.h"
+#include "process/tlstrial.h"
 #include "wire/netio.h"
 #include "wire/peer.h"
 
@@ -27,7 +27,7 @@ void check_tls(struct check *c)
         check_say(CHECK_OK, "tls-support is off: passwords and mail cross the network in clear text");
     else {
         check_hear_infos(true);
-        if (tlsrelay_examine(c->settings, c->host, &why) < 0)
+        if (tlstrial_examine(c->settings, c->host, &why) < 0)
             check_say(CHECK_ERROR, "TLS: %s", why.data);
         else
             check_say(CHECK_OK, "TLS: versions, ciphers, certificates and keys can be used");

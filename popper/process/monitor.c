@@ -7,7 +7,7 @@
  * process/checker.c with what auth_check calls (auth/auth.c, auth/auth_passwd.c, auth/auth_sasl.c, auth/auth_secrets.c,
  * auth/policy.c, auth/pamlink.c with the module popper-pam.so, libpam and the modules of the site, libcrypt, libgdbm,
  * the name service), process/monitor_sasl.c, process/preauth.c, process/saslstate.c and process/keeper.c up to their
- * identity_become (process/privsep.c), process/tlsrelay.c with the module popper-tls.so and the TLS library and
+ * identity_become (process/privsep.c), process/tlsrole.c (and tlstrial.c) with the module popper-tls.so and the TLS library and
  * process/kpop.c and process/saslticket.c with the modules popper-krb5.so and popper-gsasl.so, the Kerberos library and GNU SASL,
  * while they load certificates and keys,
  * process/k5login.c up to its identity_become, while it loads that module,

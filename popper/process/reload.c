@@ -18,7 +18,7 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "process/systemd.h"
-#include "process/tlsrelay.h"
+#include "process/tlstrial.h"
 #include "settings/config.h"
 #include "wire/netio.h"
 
@@ -50,7 +50,7 @@ static _Noreturn void try_in_child(const struct reload *r, int to)
 
     log_close();
     settings = read_all(r, &why);
-    if (settings && tlsrelay_check(settings, &why) == 0)
+    if (settings && tlstrial_check(settings, &why) == 0)
         _exit(0);
     (void)!file_write(to, why.data, why.len);
     _exit(1);

@@ -31,7 +31,7 @@
 #include "process/supervised.h"
 #include "process/systemd.h"
 #include "process/ticketkeys.h"
-#include "process/tlsrelay.h"
+#include "process/tlstrial.h"
 #include "process/visitors.h"
 #include "wire/netio.h"
 #include "wire/peer.h"
@@ -475,7 +475,7 @@ int standalone_run(struct settings *settings, const struct standalone_start *sta
     struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
     int ready = -1;
 
-    if (tlsrelay_check(settings, &why) < 0)
+    if (tlstrial_check(settings, &why) < 0)
         return complain(why.data);
     reload_prepare(&st.reload, start->argc, start->argv, start->argv0);
     if (listen_everywhere(&st, &why) < 0)

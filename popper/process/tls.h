@@ -1,5 +1,5 @@
 /*
- * tls: the contract between the relay (tlsrelay*.c, in the server) and the module popper-tls.so (tls.c, tls_site.c,
+ * tls: the contract between the relay (tlsrole.c, in the server) and the module popper-tls.so (tls.c, tls_site.c,
  * tls_certificate.c), the only code that knows the TLS library. The server does not link the library: a session without
  * TLS never loads it.
  *

@@ -1,11 +1,5 @@
 /*
- * tlsrelay: see tlsrelay.h.
- *
- * Rights of this role: those of the monitor while it loads the TLS module, certificates and keys; then, before it reads
- * the client's first byte, none: the privsep user, locked into an empty directory, in the sandbox. It holds the
- * client's descriptors, one end of the plain stream and one end of a privmsg pair, and in its memory the private keys,
- * which no other process of the session ever has: it is not dumpable and makes no core file from the beginning, and
- * wipes them at the end. It says log records and one REQUEST_ESTABLISHED to the monitor, and answers REQUEST_SETTLE.
+ * tlsrelay: see tlsrelay.h. Runs in the monitor, and then in the keeper; the relay's own process is tlsrole.c.
  */
 #include "process/tlsrelay.h"
 
@@ -14,22 +8,16 @@
 #include <signal.h>
 #include <stdint.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <config.h>
 
-#include "common/file.h"
 #include "common/log.h"
-#include "common/mem.h"
-#include "common/module.h"
-#include "process/privsep.h"
 #include "process/request.h"
-#include "process/ticketkeys.h"
-#include "process/tlspump.h"
+#include "process/sandbox.h"
+#include "process/tlsrole.h"
 #include "wire/netio.h"
 #include "wire/privmsg.h"
 
@@ -38,202 +26,6 @@
 #define FINISH_GRACE_MS 10000 /* beyond the relay's own time limits */
 #define ANSWER_GRACE_MS 2000
 #define SECOND INT64_C(1000000000)
-
-/* ---- in the relay's process */
-
-struct relay {
-    const struct settings *settings;
-    const struct peer *peer;
-    bool stls;
-    int plain;
-    int monitor;
-    const char *examined_as; /* a trial by the doctor; NULL: none */
-    const struct tls_calls *calls;
-    struct tls_site *site;
-    struct tls *tls;
-};
-
-/* The first and only answer: whether this relay can work. */
-static void report(const struct relay *r, bool well, const char *why)
-{
-    struct privmsg m;
-
-    privmsg_init(&m, REQUEST_ANSWER);
-    privmsg_put_number(&m, well);
-    privmsg_put_text(&m, why);
-    (void)privmsg_send(r->monitor, &m);
-    privmsg_free(&m);
-}
-
-static _Noreturn void end_relay(struct relay *r, int status)
-{
-    if (r->calls) {
-        r->calls->end(&r->tls);
-        r->calls->close(&r->site);
-    }
-    ticketkeys_forget();
-    _exit(status);
-}
-
-static int load(struct relay *r, struct strbuf *why)
-{
-    const struct tls_calls *calls = module_find(TLS_MODULE_NAME, TLS_MODULE_SYMBOL, why);
-    const unsigned char *keys;
-    size_t key_count;
-
-    if (!calls)
-        return -1;
-    if (strcmp(calls->version, PACKAGE_VERSION) != 0 || calls->settings_size != sizeof *r->settings)
-        return strbuf_fail(
-            why, "%s is of another version or build (%s) than popper (" PACKAGE_VERSION "); install both again",
-            TLS_MODULE_NAME, calls->version);
-    keys = ticketkeys_get(&key_count);
-    r->site = calls->open(r->settings, keys, key_count, why);
-    if (!r->site)
-        return -1;
-    r->calls = calls;
-    r->tls = calls->start(r->site);
-    return r->tls ? 0 : strbuf_fail(why, "no memory for a TLS connection");
-}
-
-/* Nothing that is in memory from here on gets into a core file or before a debugger. */
-static void hide_memory(void)
-{
-    const struct rlimit none = { 0, 0 };
-
-    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-    setrlimit(RLIMIT_CORE, &none);
-}
-
-/* It ends when the session does, in order, whatever order to end the session gets. */
-static void ignore_signals(void)
-{
-    const int ignored[] = { SIGTERM, SIGHUP, SIGINT, SIGURG, SIGPIPE };
-    size_t i;
-
-    for (i = 0; i < sizeof ignored / sizeof *ignored; i++)
-        signal(ignored[i], SIG_IGN);
-}
-
-static void prepare(struct relay *r)
-{
-    const int keep[] = { r->plain, r->monitor };
-    struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
-    bool well;
-
-    ignore_signals();
-    hide_memory();
-    request_log_through(r->monitor);
-    log_close();
-    file_sanitize_descriptors(3, keep, sizeof keep / sizeof *keep);
-    well = load(r, &why) == 0 && privsep_enter(SANDBOX_RELAY, r->settings->sandbox, 0, &why) == 0;
-    report(r, well, why.data);
-    strbuf_free(&why);
-    if (!well)
-        end_relay(r, MEM_EXIT_STATUS);
-}
-
-/* The byte that preauth sends when the +OK is with the client. */
-static void wait_for_word(struct relay *r)
-{
-    char byte;
-    ssize_t n;
-
-    do {
-        n = recv(r->plain, &byte, 1, 0);
-    } while (n < 0 && errno == EINTR);
-    if (n != 1)
-        end_relay(r, 0);
-}
-
-static void say_established(const struct relay *r)
-{
-    struct tls_facts facts;
-    struct privmsg m;
-
-    r->calls->facts(r->tls, &facts);
-    log_write(LOG_NOTICE, "(v%s) %s handshake with client at %s (%s); %s session-id; cipher: %s (%s), %d bits",
-              PACKAGE_VERSION, facts.protocol, r->peer->host, r->peer->ip, facts.resumed ? "reused" : "new",
-              facts.cipher, facts.cipher_text, facts.bits);
-    privmsg_init(&m, REQUEST_ESTABLISHED);
-    privmsg_put_bytes(&m, facts.exporter, facts.exporter_length);
-    privmsg_put_bytes(&m, facts.end_point, facts.end_point_length);
-    (void)privmsg_send(r->monitor, &m);
-    privmsg_free(&m);
-    mem_wipe(&facts, sizeof facts);
-}
-
-/* 0 when there is TLS now. */
-static int shake_hands(struct relay *r, struct tlspump *pump)
-{
-    const struct settings *settings = r->settings;
-    int seconds = settings->timeout < settings->preauth_timeout ? settings->timeout : settings->preauth_timeout;
-    struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
-    enum tlspump_end end = tlspump_handshake(pump, netio_now() + seconds * SECOND, &why);
-
-    switch (end) {
-    case TLSPUMP_DONE:
-        say_established(r);
-        break;
-    case TLSPUMP_SILENCE:
-        log_write(LOG_DEBUG, "client at %s (%s) left without a word of TLS", r->peer->host, r->peer->ip);
-        break;
-    case TLSPUMP_TIMEOUT:
-        log_write(LOG_NOTICE, "TLS handshake with client at %s (%s) not finished within %d seconds", r->peer->host,
-                  r->peer->ip, seconds);
-        break;
-    case TLSPUMP_LOST:
-    case TLSPUMP_BROKEN:
-        log_write(LOG_NOTICE, "TLS handshake with client at %s (%s) failed: %s", r->peer->host, r->peer->ip, why.data);
-        break;
-    case TLSPUMP_ALONE:
-        break;
-    }
-    strbuf_free(&why);
-    return end == TLSPUMP_DONE ? 0 : -1;
-}
-
-static void relay(struct relay *r, struct tlspump *pump)
-{
-    struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
-
-    switch (tlspump_run(pump, &why)) {
-    case TLSPUMP_BROKEN:
-        log_write(LOG_NOTICE, "TLS connection with client at %s (%s) ended: %s", r->peer->host, r->peer->ip, why.data);
-        break;
-    case TLSPUMP_TIMEOUT:
-        log_write(LOG_NOTICE,
-                  "TLS connection with client at %s (%s) ended: it took nothing of what was sent for too long",
-                  r->peer->host, r->peer->ip);
-        break;
-    default:
-        log_write(LOG_DEBUG, "TLS connection with client at %s (%s) ended%s%s", r->peer->host, r->peer->ip,
-                  why.len ? ": " : "", why.data);
-        break;
-    }
-    strbuf_free(&why);
-}
-
-static _Noreturn void relay_main(struct relay *r)
-{
-    struct tlspump pump = { .client_in = 0,
-                            .client_out = 1,
-                            .plain = r->plain,
-                            .control = r->monitor,
-                            .timeout_ms = r->settings->timeout * 1000 };
-
-    prepare(r);
-    pump.calls = r->calls;
-    pump.tls = r->tls;
-    netio_tune_descriptor(1);
-    if (r->stls)
-        wait_for_word(r);
-    if (shake_hands(r, &pump) == 0)
-        relay(r, &pump);
-    end_relay(r, 0);
-}
-
-/* ---- in the monitor's and the keeper's process */
 
 static void take_binding(struct privmsg *m, unsigned char *to, size_t *length_r)
 {
@@ -339,8 +131,7 @@ static int64_t wait_for_answer(struct tlsrelay *r, int timeout_ms, struct strbuf
     }
 }
 
-/* Until the relay can work. */
-static int wait_until_loaded(struct tlsrelay *r, struct strbuf *why)
+int tlsrelay_wait_ready(struct tlsrelay *r, struct strbuf *why)
 {
     switch (wait_for_answer(r, LOAD_MS, why)) {
     case 1:
@@ -355,7 +146,7 @@ static int wait_until_loaded(struct tlsrelay *r, struct strbuf *why)
 int tlsrelay_start(struct tlsrelay *r, const struct settings *settings, const struct peer *peer, bool stls,
                    int *plain_r, struct strbuf *why)
 {
-    struct relay relay = { .settings = settings, .peer = peer, .stls = stls };
+    struct tlsrole role = { .settings = settings, .peer = peer, .stls = stls };
     int ends[2] = { -1, -1 }, plain[2];
 
     *r = (struct tlsrelay)TLSRELAY_NONE;
@@ -363,16 +154,16 @@ int tlsrelay_start(struct tlsrelay *r, const struct settings *settings, const st
         return strbuf_fail(why, "no TLS for %s: socketpair: %s", peer->ip, strerror(errno));
     r->pid = privmsg_pair(ends) < 0 ? -1 : fork();
     if (r->pid == 0) {
-        relay.plain = plain[1];
-        relay.monitor = ends[1];
-        relay_main(&relay);
+        role.plain = plain[1];
+        role.monitor = ends[1];
+        tlsrole_main(&role);
     }
     r->end = ends[0];
     close(plain[1]);
     close(ends[1]);
     if (r->pid < 0)
         strbuf_fail(why, "no TLS for %s: no process: %s", peer->ip, strerror(errno));
-    else if (!stls || wait_until_loaded(r, why) == 0) {
+    else if (!stls || tlsrelay_wait_ready(r, why) == 0) {
         *plain_r = plain[0];
         return 0;
     }
@@ -457,56 +248,4 @@ void tlsrelay_finish(struct tlsrelay *r, const struct settings *settings, const 
             log_write(LOG_ERR, "the process %ld that does TLS for %s does not end", (long)r->pid, peer->ip);
     }
     r->pid = 0;
-}
-
-/* ---- a trial */
-
-static _Noreturn void check_main(struct relay *r)
-{
-    struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
-    bool well;
-
-    hide_memory();
-    request_log_through(r->monitor);
-    log_close();
-    well = load(r, &why) == 0;
-    if (well && r->examined_as)
-        r->calls->examine(r->site, r->examined_as);
-    report(r, well, why.data);
-    end_relay(r, 0);
-}
-
-/* host: NULL, or what it is examined as. */
-static int try_it(const struct settings *settings, const char *host, struct strbuf *why)
-{
-    struct relay relay = { .settings = settings, .examined_as = host };
-    struct peer nobody = { .ip = "nobody" };
-    struct tlsrelay r = TLSRELAY_NONE;
-    int ends[2], result;
-
-    if (settings->tls_support == TLS_SUPPORT_NONE)
-        return 0;
-    if (privmsg_pair(ends) < 0)
-        return strbuf_fail(why, "TLS cannot be checked: socketpair: %s", strerror(errno));
-    r.pid = fork();
-    if (r.pid == 0) {
-        relay.monitor = ends[1];
-        check_main(&relay);
-    }
-    close(ends[1]);
-    r.end = ends[0];
-    result =
-        r.pid < 0 ? strbuf_fail(why, "TLS cannot be checked: fork: %s", strerror(errno)) : wait_until_loaded(&r, why);
-    tlsrelay_finish(&r, settings, &nobody);
-    return result;
-}
-
-int tlsrelay_check(const struct settings *settings, struct strbuf *why)
-{
-    return try_it(settings, NULL, why);
-}
-
-int tlsrelay_examine(const struct settings *settings, const char *host, struct strbuf *why)
-{
-    return try_it(settings, host, why);
 }

@@ -1,7 +1,7 @@
 /*
  * tlsrelay: the process between a client that speaks TLS and the others, who never know: it has the client's
- * descriptors, they have one end of a stream of plain bytes as descriptors 0 and 1. See the rights at the head of
- * tlsrelay.c. This is how monitor and keeper deal with it.
+ * descriptors, they have one end of a stream of plain bytes as descriptors 0 and 1. This is how monitor and keeper deal with it;
+ * what it does itself: tlsrole.
  */
 #ifndef PROCESS_TLSRELAY_H
 #define PROCESS_TLSRELAY_H
@@ -40,6 +40,9 @@ struct tlsrelay {
 int tlsrelay_start(struct tlsrelay *r, const struct settings *settings, const struct peer *peer, bool stls,
                    int *plain_r, struct strbuf *why);
 
+/* Takes what the relay says until it says whether it can work. 0; or -1 and why. tlsrelay_start does that for stls. */
+int tlsrelay_wait_ready(struct tlsrelay *r, struct strbuf *why);
+
 /* Waits until `other` has something to read (or was closed) and takes what the relay says meanwhile; everything that
    it said before is taken first. 1; 0 after timeout_ms (-1: none); -1 with errno (EINTR). Without a relay it returns
    1 at once: whoever reads waits. */
@@ -52,12 +55,5 @@ int tlsrelay_settle(struct tlsrelay *r, int timeout_ms);
 /* When nobody holds the plain stream any more: lets the relay send the rest, takes its last words, and waits for its
    end, at most for its own time limits. How it ended is logged when that was not well. */
 void tlsrelay_finish(struct tlsrelay *r, const struct settings *settings, const struct peer *peer);
-
-/* Checks the tls-* options and their files in a process of its own, as a session would. What is wrong but does not
-   keep TLS from working is logged. 0 (also without tls-support), or -1 and why. */
-int tlsrelay_check(const struct settings *settings, struct strbuf *why);
-
-/* The same, and logs what clients will find at the certificates of a server of that name: names, issuers, times. */
-int tlsrelay_examine(const struct settings *settings, const char *host, struct strbuf *why);
 
 #endif

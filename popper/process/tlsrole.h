@@ -1,0 +1,39 @@
+/*
+ * tlsrole: the relay's own process (how others deal with it: tlsrelay.h). See the rights at the head of tlsrole.c.
+ */
+#ifndef PROCESS_TLSROLE_H
+#define PROCESS_TLSROLE_H
+
+#include <stdbool.h>
+
+#include "common/strbuf.h"
+#include "process/tls.h"
+#include "settings/options.h"
+#include "wire/peer.h"
+
+struct tlsrole {
+    const struct settings *settings;
+    const struct peer *peer;
+    bool stls;      /* one byte comes on the plain stream before the client begins */
+    int plain;      /* our end of the plain stream */
+    int monitor;    /* our end of the privmsg pair */
+    const struct tls_calls *calls; /* NULL until tlsrole_load was successful; so the next two */
+    struct tls_site *site;
+    struct tls *tls;
+};
+
+/* Serves the client on descriptors 0 and 1 and ends the process. First of all it answers (REQUEST_ANSWER: number 1, or
+   number 0 and text why) whether it can work. */
+_Noreturn void tlsrole_main(struct tlsrole *r);
+
+/* Its steps, for who only tries them. Nothing that is in memory after this gets into a core file or before a
+   debugger. */
+void tlsrole_hide_memory(void);
+/* Module, certificates and keys, with the rights of the moment; what does not keep TLS from working is logged. 0; or
+   -1 and why. */
+int tlsrole_load(struct tlsrole *r, struct strbuf *why);
+void tlsrole_report(const struct tlsrole *r, bool well, const char *why);
+/* Wipes the keys. */
+_Noreturn void tlsrole_end(struct tlsrole *r, int status);
+
+#endif
