@@ -1,7 +1,6 @@
 /*
- * md5lanes: see md5lanes.h. The state of all lanes lies side by side in vectors (the compiler's own, so there is
- * nothing here for a particular machine); a lane whose text has ended goes through the motions and its result is not
- * taken.
+ * md5lanes: see md5lanes.h. The state of all lanes lies side by side in vectors (the compiler's own: it makes of the same lines code for the vectors that
+ * the machine has, and code for a machine without); a lane whose text has ended goes through the motions and its result is not taken.
  */
 #include "common/md5lanes.h"
 
@@ -10,6 +9,7 @@
 #include <string.h>
 
 #define BLOCK 64
+#define INLINE static inline __attribute__((always_inline))
 
 typedef uint32_t lanes __attribute__((vector_size(4 * MD5LANES_MAX)));
 
@@ -38,7 +38,7 @@ static const uint32_t sines[64] = {
 };
 
 /* 0x80, zeros, the length in bits: the text becomes whole blocks. Returns how many. */
-static size_t pad(unsigned char *bytes, size_t n)
+INLINE size_t pad(unsigned char *bytes, size_t n)
 {
     size_t blocks = (n + 8) / BLOCK + 1;
     uint64_t bits = htole64((uint64_t)n * 8);
@@ -55,7 +55,7 @@ union block {
     lanes words[16];
 };
 
-static void load(union block *block, const unsigned char *const *at)
+INLINE void load(union block *block, const unsigned char *const *at)
 {
     for (unsigned lane = 0; lane < MD5LANES_MAX; lane++) {
         for (unsigned w = 0; w < 16; w++) {
@@ -89,7 +89,7 @@ static void load(union block *block, const unsigned char *const *at)
     FOUR(f, (i) + 8, (w) + 8 * (stride), stride, s0, s1, s2, s3);      \
     FOUR(f, (i) + 12, (w) + 12 * (stride), stride, s0, s1, s2, s3)
 
-static void transform(struct state *s, const lanes words[16])
+INLINE void transform(struct state *s, const lanes words[16])
 {
     lanes a = s->a, b = s->b, c = s->c, d = s->d;
 
@@ -103,14 +103,14 @@ static void transform(struct state *s, const lanes words[16])
     s->d += d;
 }
 
-static void take(const struct state *s, size_t lane, unsigned char digest[16])
+INLINE void take(const struct state *s, size_t lane, unsigned char digest[16])
 {
     uint32_t words[4] = { htole32(s->a[lane]), htole32(s->b[lane]), htole32(s->c[lane]), htole32(s->d[lane]) };
 
     memcpy(digest, words, sizeof words);
 }
 
-void md5lanes(const struct md5lanes_text *texts, size_t count, unsigned char (*digests)[16])
+INLINE void hash_all(const struct md5lanes_text *texts, size_t count, unsigned char (*digests)[16])
 {
     const lanes zero = { 0 };
     struct state s = { zero + 0x67452301u, zero + 0xefcdab89u, zero + 0x98badcfeu, zero + 0x10325476u };
@@ -134,4 +134,42 @@ void md5lanes(const struct md5lanes_text *texts, size_t count, unsigned char (*d
                 at[lane] += BLOCK;
         }
     }
+}
+
+static void hash_portable(const struct md5lanes_text *texts, size_t count, unsigned char (*digests)[16])
+{
+    hash_all(texts, count, digests);
+}
+
+#ifdef __x86_64__
+static __attribute__((target("avx2"))) void hash_avx2(const struct md5lanes_text *texts, size_t count, unsigned char (*digests)[16])
+{
+    hash_all(texts, count, digests);
+}
+
+static __attribute__((target("avx512f,avx512bw"))) void hash_avx512(const struct md5lanes_text *texts, size_t count, unsigned char (*digests)[16])
+{
+    hash_all(texts, count, digests);
+}
+#else
+#define hash_avx2 hash_portable
+#define hash_avx512 hash_portable
+#endif
+
+static void (*hash_here)(const struct md5lanes_text *texts, size_t count, unsigned char (*digests)[16]);
+
+void md5lanes_use(enum vectors most)
+{
+    enum vectors here = vectors_here();
+
+    if (here > most)
+        here = most;
+    hash_here = here == VECTORS_AVX512 ? hash_avx512 : here == VECTORS_AVX2 ? hash_avx2 : hash_portable;
+}
+
+void md5lanes(const struct md5lanes_text *texts, size_t count, unsigned char (*digests)[16])
+{
+    if (!hash_here)
+        md5lanes_use(VECTORS_BEST);
+    hash_here(texts, count, digests);
 }

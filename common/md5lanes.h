@@ -1,5 +1,5 @@
 /*
- * md5lanes: MD5 (RFC 1321) of up to eight texts at once, for the unique ids of large maildrops: a crypto library does
+ * md5lanes: MD5 (RFC 1321) of up to sixteen texts at once, for the unique ids of large maildrops: a crypto library does
  * one at a time, and that was 40 % of a scan. Everything else hashes through digest; a test holds the two together. Not
  * for secrets: it wipes nothing.
  */
@@ -8,7 +8,9 @@
 
 #include <stddef.h>
 
-#define MD5LANES_MAX 8
+#include "common/vectors.h"
+
+#define MD5LANES_MAX 16
 #define MD5LANES_PADDING 72 /* bytes after each text that are overwritten */
 
 struct md5lanes_text {
@@ -18,5 +20,8 @@ struct md5lanes_text {
 
 /* Hashes texts[0..count), count 1 .. MD5LANES_MAX. */
 void md5lanes(const struct md5lanes_text *texts, size_t count, unsigned char (*digests)[16]);
+
+/* For tests: the best code that may be used, if the machine has it. */
+void md5lanes_use(enum vectors most);
 
 #endif

@@ -44,6 +44,15 @@ void *mem_bytes(size_t n)
     return p;
 }
 
+void *mem_pages(size_t n)
+{
+    void *p;
+
+    if (posix_memalign(&p, MEM_PAGE, n ? n : 1) != 0)
+        mem_exhausted(n, 1);
+    return p;
+}
+
 void *mem_resize(void *p, size_t n, size_t size)
 {
     void *q = reallocarray(p, n ? n : 1, size ? size : 1);

@@ -101,6 +101,13 @@ struct masks {
     uint64_t lf, cr, nul, f;
 };
 
+/* What most groups of text are judged by. */
+struct few_masks {
+    uint64_t lf, f, control; /* control: LF, CR, NUL and some others that text seldom has */
+};
+
+#define CONTROL_MAX 13 /* CR */
+
 INLINE AVX2 uint64_t avx2_mask(__m256i low, __m256i high, char c)
 {
     __m256i want = _mm256_set1_epi8(c);
@@ -119,6 +126,17 @@ INLINE AVX2 struct masks avx2_masks(const char *p)
                            .cr = avx2_mask(low, high, '\r'),
                            .nul = avx2_mask(low, high, '\0'),
                            .f = avx2_mask(low, high, 'F') };
+}
+
+INLINE AVX2 struct few_masks avx2_few(const char *p)
+{
+    __m256i low = _mm256_loadu_si256((const __m256i *)(const void *)p);
+    __m256i high = _mm256_loadu_si256((const __m256i *)(const void *)(p + 32));
+    __m256i most = _mm256_set1_epi8(CONTROL_MAX);
+    uint32_t l = (uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(_mm256_min_epu8(low, most), low));
+    uint32_t h = (uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(_mm256_min_epu8(high, most), high));
+
+    return (struct few_masks){ .lf = avx2_mask(low, high, '\n'), .f = avx2_mask(low, high, 'F'), .control = l | (uint64_t)h << 32 };
 }
 
 /* Copies a group; returns where its LFs are. */
@@ -180,6 +198,15 @@ INLINE AVX512 struct masks avx512_masks(const char *p)
                            .f = _mm512_cmpeq_epi8_mask(all, _mm512_set1_epi8('F')) };
 }
 
+INLINE AVX512 struct few_masks avx512_few(const char *p)
+{
+    __m512i all = _mm512_loadu_si512(p);
+
+    return (struct few_masks){ .lf = _mm512_cmpeq_epi8_mask(all, _mm512_set1_epi8('\n')),
+                               .f = _mm512_cmpeq_epi8_mask(all, _mm512_set1_epi8('F')),
+                               .control = _mm512_cmple_epu8_mask(all, _mm512_set1_epi8(CONTROL_MAX)) };
+}
+
 /* Reads one group into the counts; bits above the valid ones are zero in all masks. Returns the bit of the first
    candidate, or 0. */
 INLINE uint64_t scan_group(struct lines_scan *s, struct masks m)
@@ -212,18 +239,50 @@ INLINE uint64_t scan_group(struct lines_scan *s, struct masks m)
     return 0;
 }
 
-INLINE size_t find(struct lines_scan *scan, const char *text, size_t n, struct masks (*masks_of)(const char *p))
+/* Reads groups without CR, NUL and any candidate: most of all text. Returns the bytes of those before the first other one. */
+INLINE size_t skip_plain(struct lines_scan *s, const char *text, size_t n, struct few_masks (*few_of)(const char *p))
+{
+    uint64_t line_start = s->line_start, after_empty = s->after_empty, lf = 0;
+    size_t i = 0;
+
+    if (s->cr)
+        return 0;
+    for (; n - i >= GROUP; i += GROUP) {
+        struct few_masks m = few_of(text + i);
+        uint64_t empties = m.lf & (m.lf << 1 | line_start);
+        uint64_t after = empties << 1 | after_empty;
+
+        /* One branch: empty lines are too many to be guessed by the processor. */
+        if (__builtin_expect(((m.control ^ m.lf) | (after & m.f)) != 0, 0))
+            break;
+        lf += (unsigned)__builtin_popcountll(m.lf);
+        line_start = m.lf >> (GROUP - 1);
+        after_empty = empties >> (GROUP - 1);
+    }
+    s->lf += lf;
+    s->line_start = line_start;
+    s->after_empty = after_empty;
+    return i;
+}
+
+INLINE size_t find(struct lines_scan *scan, const char *text, size_t n, struct masks (*masks_of)(const char *p),
+                   struct few_masks (*few_of)(const char *p))
 {
     struct lines_scan s = *scan; /* a copy that can live in registers */
     size_t i = 0;
 
-    for (; n - i >= GROUP; i += GROUP) {
-        uint64_t found = scan_group(&s, masks_of(text + i));
+    for (;;) {
+        uint64_t found;
 
+        i += skip_plain(&s, text + i, n - i, few_of);
+        if (n - i < GROUP)
+            break;
+        found = scan_group(&s, masks_of(text + i));
         if (__builtin_expect(found != 0, 0)) {
             *scan = s;
             return i + (unsigned)__builtin_ctzll(found);
         }
+        i += GROUP;
     }
     *scan = s;
     return i + portable_find(scan, text + i, n - i);
@@ -231,42 +290,18 @@ INLINE size_t find(struct lines_scan *scan, const char *text, size_t n, struct m
 
 static AVX2 size_t avx2_find(struct lines_scan *scan, const char *text, size_t n)
 {
-    return find(scan, text, n, avx2_masks);
+    return find(scan, text, n, avx2_masks, avx2_few);
 }
 
 static AVX512 size_t avx512_find(struct lines_scan *scan, const char *text, size_t n)
 {
-    return find(scan, text, n, avx512_masks);
+    return find(scan, text, n, avx512_masks, avx512_few);
 }
 
-/* The C library asked the processor already; the compiler's own question would be asked at each start of the program, and in a virtual machine each CPUID
-   goes to the hypervisor: 0.1 ms in all. */
-#if __has_include(<sys/platform/x86.h>)
-#include <sys/platform/x86.h>
-
-static enum lines_code best(void)
-{
-    if (!CPU_FEATURE_ACTIVE(AVX2) || !CPU_FEATURE_ACTIVE(POPCNT) || !CPU_FEATURE_ACTIVE(BMI1))
-        return LINES_PORTABLE;
-    return CPU_FEATURE_ACTIVE(AVX512F) && CPU_FEATURE_ACTIVE(AVX512BW) ? LINES_AVX512 : LINES_AVX2;
-}
-#else
-static enum lines_code best(void)
-{
-    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("popcnt") || !__builtin_cpu_supports("bmi"))
-        return LINES_PORTABLE;
-    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") ? LINES_AVX512 : LINES_AVX2;
-}
-#endif
 #else
 #define avx2_find portable_find
 #define avx512_find portable_find
 #define avx2_to_wire portable_to_wire
-
-static enum lines_code best(void)
-{
-    return LINES_PORTABLE;
-}
 #endif
 
 /* ---- choice. AVX-512 gains nothing for lines_to_wire, and neither does an expansion without branches (AVX-512 VBMI2):
@@ -276,16 +311,16 @@ static const struct {
     find_fn *find;
     to_wire_fn *to_wire;
 } codes[] = {
-    [LINES_PORTABLE] = { portable_find, portable_to_wire },
-    [LINES_AVX2] = { avx2_find, avx2_to_wire },
-    [LINES_AVX512] = { avx512_find, avx2_to_wire },
+    [VECTORS_NONE] = { portable_find, portable_to_wire },
+    [VECTORS_AVX2] = { avx2_find, avx2_to_wire },
+    [VECTORS_AVX512] = { avx512_find, avx2_to_wire },
 };
 static find_fn *find_here;
 static to_wire_fn *to_wire_here;
 
-void lines_use(enum lines_code most)
+void lines_use(enum vectors most)
 {
-    enum lines_code code = best();
+    enum vectors code = vectors_here();
 
     if (code > most)
         code = most;
@@ -296,13 +331,13 @@ void lines_use(enum lines_code most)
 size_t lines_find(struct lines_scan *scan, const char *text, size_t n)
 {
     if (__builtin_expect(!find_here, 0))
-        lines_use(LINES_BEST);
+        lines_use(VECTORS_BEST);
     return find_here(scan, text, n);
 }
 
 void lines_to_wire(struct lines_wire *wire, const char **in, const char *end, char **out, const char *out_end)
 {
     if (__builtin_expect(!to_wire_here, 0))
-        lines_use(LINES_BEST);
+        lines_use(VECTORS_BEST);
     to_wire_here(wire, in, end, out, out_end);
 }

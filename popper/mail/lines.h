@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/vectors.h"
+
 /* Text comes in pieces cut anywhere; the flags say what the piece before ended with. */
 struct lines_scan {
     uint64_t lf;          /* line ends so far */
@@ -48,7 +50,6 @@ struct lines_wire {
 void lines_to_wire(struct lines_wire *wire, const char **in, const char *end, char **out, const char *out_end);
 
 /* For tests: the best code that may be used, if the machine has it. */
-enum lines_code { LINES_PORTABLE, LINES_AVX2, LINES_AVX512, LINES_BEST = LINES_AVX512 };
-void lines_use(enum lines_code most);
+void lines_use(enum vectors most);
 
 #endif

@@ -9,17 +9,24 @@
 #include "common/mem.h"
 #include "mail/filecalls.h"
 
+/* Where in the room the byte at this offset of the file is to lie. */
+static char *place_of(const struct scanwindow *w, uint64_t offset)
+{
+    return w->room + offset % MEM_PAGE;
+}
+
 void scanwindow_open(struct scanwindow *w, int fd, uint64_t start, uint64_t end, size_t block, size_t ahead,
                      struct strbuf *why)
 {
     *w = (struct scanwindow){ .fd = fd, .base = start, .end = end, .block = block, .why = why };
-    w->buf = mem_bytes(block + ahead);
+    w->room = mem_pages(MEM_PAGE + block + ahead);
+    w->buf = place_of(w, start);
 }
 
 void scanwindow_close(struct scanwindow *w)
 {
-    mem_free(w->buf);
-    w->buf = NULL;
+    mem_free(w->room);
+    w->room = w->buf = NULL;
 }
 
 /* A file that cannot be read ends there, as far as its user is concerned. */
@@ -43,8 +50,9 @@ bool scanwindow_more(struct scanwindow *w, size_t n)
 
         if (now == 0)
             return false;
-        memmove(w->buf, w->buf + w->pos, scanwindow_left(w));
+        memmove(place_of(w, w->base + w->pos), w->buf + w->pos, scanwindow_left(w));
         w->base += w->pos;
+        w->buf = place_of(w, w->base);
         w->len -= w->pos;
         w->pos = 0;
         got = filecalls_read(w->fd, w->buf + w->len, now, (off_t)(w->base + w->len));

@@ -1,6 +1,7 @@
 /*
  * scanwindow: what the scanner sees of a file: a buffer of fixed size through which its bytes pass once, from start to
- * end. It reads and nothing else.
+ * end. It reads and nothing else. Bytes lie at addresses that equal their offsets in the file modulo the page size
+ * (mem_pages says why).
  */
 #ifndef MAIL_SCANWINDOW_H
 #define MAIL_SCANWINDOW_H
@@ -15,6 +16,7 @@ struct scanwindow {
     int fd;
     uint64_t end;            /* offset in the file where it is to end */
     uint64_t base;           /* offset in the file of buf[0] */
+    char *room;              /* what buf points into, at the start of a page */
     char *buf;
     size_t pos, len, block;  /* buf[pos..len) is what was read and not used yet; the user moves pos */
     bool failed;             /* it could not be read up to `end`, which is now where it ended; why is set */

@@ -110,7 +110,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     enum mboxscan_result result;
 
     log_set_sink(no_log, NULL);
-    lines_use((enum lines_code)((dice >> 12 & 15) % (LINES_BEST + 1)));
+    lines_use((enum vectors)((dice >> 12 & 15) % (VECTORS_BEST + 1)));
     msgsend_set_block(dice >> 11 & 1 ? 16 + (dice >> 24 & 63) : 0);
     memfile_use((const char *)data, size);
     mboxmodel_make(&model, (const char *)data, size);

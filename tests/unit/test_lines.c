@@ -92,8 +92,8 @@ START_TEST(scanning_agrees)
         size_t n = make_text(text);
 
         scan_slowly(&slow, text, n);
-        for (int code = LINES_PORTABLE; code <= LINES_BEST; code++) {
-            lines_use((enum lines_code)code);
+        for (int code = VECTORS_NONE; code <= VECTORS_BEST; code++) {
+            lines_use((enum vectors)code);
             scan_text(&fast, text, n, TEXT);
             check_same(&slow, &fast);
             scan_text(&fast, text, n, 1 + rnd(200));
@@ -154,8 +154,8 @@ START_TEST(conversion_agrees)
         uint64_t stuffed;
         size_t length = wire_slowly(text, n, want, &stuffed);
 
-        for (int code = LINES_PORTABLE; code <= LINES_BEST; code++) {
-            lines_use((enum lines_code)code);
+        for (int code = VECTORS_NONE; code <= VECTORS_BEST; code++) {
+            lines_use((enum vectors)code);
             ck_assert_uint_eq(wire_text(text, n, got, &wire), length);
             ck_assert_mem_eq(got, want, length);
             ck_assert_uint_eq(wire.stuffed, stuffed);

@@ -342,7 +342,7 @@ START_TEST(random_files_agree_with_the_model)
 
         seed = which * 2654435761u;
         n = make_file(file, sizeof file);
-        lines_use((enum lines_code)(which % (LINES_BEST + 1)));
+        lines_use((enum vectors)(which % (VECTORS_BEST + 1)));
         check_file(file, n, which);
     }
 }
