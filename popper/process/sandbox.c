@@ -99,7 +99,6 @@ int sandbox_enter(enum sandbox_role role, enum sandbox_mode mode, struct strbuf 
 {
     const char *name = roles[role].name;
 
-    tzset(); /* the log's stamps must not open the zone file later */
     if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || limits_enter(role) < 0)
         return strbuf_fail(why, "cannot limit the %s process: %s", name, strerror(errno));
     if (mode == SANDBOX_MODE_OFF)

@@ -26,7 +26,7 @@ static int expire_days(const struct settings *settings)
     return settings->announce_expire;
 }
 
-/* Our time of day as RFC 5322 writes it. sandbox_enter has read the zone. */
+/* Our time of day as RFC 5322 writes it. log_open has read the zone. */
 static void add_local_time(struct outbuf *out)
 {
     time_t now = time(NULL);
