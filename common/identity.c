@@ -20,7 +20,6 @@
 
 #include "common/mem.h"
 
-#define GROUPS_ROOM 64 /* enough for nearly everybody */
 #define KEEP ((gid_t)-1) /* setres*id: leave this one as it is */
 
 struct groups {
@@ -51,8 +50,8 @@ static void groups_free(struct groups *g)
 /* The groups of name in the group database and gid; only gid when name is NULL. */
 static int groups_of(const char *name, gid_t gid, struct groups *g_r, struct strbuf *why)
 {
-    int room = GROUPS_ROOM;
-    int max = GROUPS_ROOM;
+    int room = IDENTITY_GROUPS_MAX;
+    int max = IDENTITY_GROUPS_MAX;
 
     g_r->n = 1;
     g_r->list = mem_new((size_t)room, sizeof *g_r->list);
@@ -77,13 +76,20 @@ static int groups_of(const char *name, gid_t gid, struct groups *g_r, struct str
     return -1;
 }
 
+void identity_look_up(const char *name, gid_t gid, struct identity_groups *groups_r)
+{
+    groups_r->n = IDENTITY_GROUPS_MAX;
+    if (getgrouplist(name, gid, groups_r->list, &groups_r->n) < 0)
+        groups_r->n = 0;
+}
+
 static int groups_current(struct groups *g_r, struct strbuf *why)
 {
     int n;
 
-    g_r->list = mem_new(GROUPS_ROOM, sizeof *g_r->list);
-    g_r->n = getgroups(GROUPS_ROOM, g_r->list);
-    if (g_r->n < 0 && errno == EINVAL && (n = getgroups(0, NULL)) > GROUPS_ROOM) {
+    g_r->list = mem_new(IDENTITY_GROUPS_MAX, sizeof *g_r->list);
+    g_r->n = getgroups(IDENTITY_GROUPS_MAX, g_r->list);
+    if (g_r->n < 0 && errno == EINVAL && (n = getgroups(0, NULL)) > IDENTITY_GROUPS_MAX) {
         g_r->list = mem_resize(g_r->list, (size_t)n, sizeof *g_r->list);
         g_r->n = getgroups(n, g_r->list);
     }
@@ -184,7 +190,18 @@ static int become(const struct groups *g, uid_t uid, gid_t gid, gid_t saved_gid,
     return prove_no_way_back(why);
 }
 
-static int become_from_root(const char *name, uid_t uid, gid_t gid, gid_t extra_gid, struct strbuf *why)
+/* As groups_of, where somebody may have asked already. */
+static int groups_from(const struct identity_groups *known, const char *name, gid_t gid, struct groups *g_r, struct strbuf *why)
+{
+    if (!known || known->n <= 0)
+        return groups_of(name, gid, g_r, why);
+    g_r->n = known->n;
+    g_r->list = mem_new((size_t)known->n, sizeof *g_r->list);
+    memcpy(g_r->list, known->list, (size_t)known->n * sizeof *g_r->list);
+    return 0;
+}
+
+static int become_from_root(const struct identity_groups *known, const char *name, uid_t uid, gid_t gid, gid_t extra_gid, struct strbuf *why)
 {
     struct groups g;
     int result;
@@ -192,7 +209,7 @@ static int become_from_root(const char *name, uid_t uid, gid_t gid, gid_t extra_
     if (uid == 0 || uid == (uid_t)-1 || gid == (gid_t)-1 || extra_gid == 0)
         return strbuf_fail(why, "uid %ld, gid %ld, extra gid %ld are not for this", (long)uid, (long)gid,
                            (long)extra_gid);
-    if (groups_of(name, gid, &g, why) < 0)
+    if (groups_from(known, name, gid, &g, why) < 0)
         return -1;
     result = become(&g, uid, gid, extra_gid == IDENTITY_NO_GID ? gid : extra_gid, why);
     groups_free(&g);
@@ -205,10 +222,15 @@ static int become_from_root(const char *name, uid_t uid, gid_t gid, gid_t extra_
 
 int identity_become(const char *name, uid_t uid, gid_t gid, gid_t extra_gid, struct strbuf *why)
 {
+    return identity_become_in(NULL, name, uid, gid, extra_gid, why);
+}
+
+int identity_become_in(const struct identity_groups *known, const char *name, uid_t uid, gid_t gid, gid_t extra_gid, struct strbuf *why)
+{
     int result;
 
     if (geteuid() == 0)
-        result = become_from_root(name, uid, gid, extra_gid, why);
+        result = become_from_root(known, name, uid, gid, extra_gid, why);
     else
         result = prove_uids(uid, why);
     if (result == 0 && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)

@@ -17,6 +17,7 @@
 #include <sys/types.h>
 
 #include "common/apopdb.h"
+#include "common/identity.h"
 #include "common/strbuf.h"
 #include "settings/options.h"
 
@@ -29,6 +30,7 @@ struct auth_user {
     uid_t uid;                     /* never 0 */
     gid_t gid;
     char home[AUTH_HOME_MAX];      /* absolute */
+    struct identity_groups groups; /* when they were looked up: not before a login is granted */
     bool is_virtual;               /* from a passwd-file: no supplementary groups are looked up */
     bool no_mime;                  /* he added AUTH_NO_MIME to his name */
 };

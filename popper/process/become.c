@@ -10,7 +10,9 @@ int become_user(const struct settings *settings, const struct auth_user *user, s
 {
     gid_t spool_gid = identity_privileged() ? places_spool_gid(settings, user) : IDENTITY_NO_GID;
 
-    if (identity_become(user->is_virtual ? NULL : user->name, user->uid, user->gid, spool_gid, why) < 0)
+    const struct identity_groups *groups = user->is_virtual ? NULL : &user->groups;
+
+    if (identity_become_in(groups, user->is_virtual ? NULL : user->name, user->uid, user->gid, spool_gid, why) < 0)
         return -1;
     /* The probe: an ACL may let him in without. */
     return spool_gid == IDENTITY_NO_GID || !places_writable(settings) ? 0 : identity_forget_gid(why);

@@ -34,6 +34,8 @@
 #define REASON_MAX 300
 #define CHECKER_VERDICT 1
 
+static pid_t leaving; /* one that has answered: killed, and not waited for yet */
+
 /* ---- the child */
 
 static void send_verdict(int end, enum auth_verdict verdict, const struct auth_user *user, const struct strbuf *reason,
@@ -54,6 +56,9 @@ static void send_verdict(int end, enum auth_verdict verdict, const struct auth_u
         privmsg_put_number(&m, user->is_virtual);
         privmsg_put_number(&m, stays);
         privmsg_put_number(&m, user->no_mime);
+        privmsg_put_number(&m, (uint64_t)user->groups.n);
+        for (int i = 0; i < user->groups.n; i++)
+            privmsg_put_number(&m, user->groups.list[i]);
     }
     privmsg_send(end, &m);
     privmsg_free(&m);
@@ -129,6 +134,9 @@ static _Noreturn void check(const struct settings *settings, const struct auth_a
         verdict = find_record(settings, attempt, wanted, &user, &sasl, &reason);
     else
         verdict = auth_check(settings, &here, &user, &reason);
+    /* Here, so that the name service is asked in no process that stays. */
+    if (verdict == AUTH_GRANTED && !user.is_virtual && identity_privileged())
+        identity_look_up(user.name, user.gid, &user.groups);
     send_verdict(end, verdict, &user, &reason, &sasl, pamlink_holds_session());
     if (pamlink_holds_session())
         hold_session(attempt, end, life);
@@ -154,6 +162,20 @@ static bool is_sane(const struct settings *settings, const struct auth_user *use
 
     return auth_canonical_name(settings, user->name, name) && strcmp(name, user->name) == 0 && uid > 0 &&
            uid < (uid_t)-1 && gid < (gid_t)-1 && user->home[0] == '/';
+}
+
+/* No more than fit, whatever is said. */
+static void take_groups(struct privmsg *m, struct identity_groups *groups_r)
+{
+    uint64_t n = privmsg_get_number(m);
+
+    m->bad = m->bad || n > IDENTITY_GROUPS_MAX;
+    for (uint64_t i = 0; i < n && !m->bad; i++) {
+        uint64_t gid = privmsg_get_number(m);
+
+        m->bad = m->bad || gid >= (gid_t)-1;
+        groups_r->list[groups_r->n++] = (gid_t)gid;
+    }
 }
 
 /* A verdict that is not to grant anything. */
@@ -185,6 +207,7 @@ static enum auth_verdict read_verdict(const struct settings *settings, struct pr
     user_r->is_virtual = privmsg_get_number(m) == 1;
     *stays_r = privmsg_get_number(m) == 1;
     user_r->no_mime = privmsg_get_number(m) == 1;
+    take_groups(m, &user_r->groups);
     user_r->uid = (uid_t)uid;
     user_r->gid = (gid_t)gid;
     if (!privmsg_complete(m) || !is_sane(settings, user_r, uid, gid)) {
@@ -288,6 +311,7 @@ static enum auth_verdict run(const struct settings *settings, const struct auth_
     bool answered, stays = false;
     pid_t child;
 
+    checker_finish();
     *sasl_r = (struct auth_sasl){ .refusal = AUTH_UNAVAILABLE, .closed = true };
     strbuf_reset(reason);
     *session_r = -1;
@@ -302,12 +326,23 @@ static enum auth_verdict run(const struct settings *settings, const struct auth_
         *session_r = life[1];
         return verdict;
     }
+    if (verdict == AUTH_GRANTED && !wanted && life[1] < 0) {
+        child_dismiss(child);
+        leaving = child;
+        return verdict;
+    }
     close_end(life[1]);
     /* One that has opened a PAM session sees that nobody waits, and closes it. */
     status = child_reap(child, answered || life[1] >= 0);
     if (verdict == AUTH_UNAVAILABLE && reason->len == 0)
         explain_end(status, reason);
     return verdict;
+}
+
+void checker_finish(void)
+{
+    child_gone(leaving);
+    leaving = 0;
 }
 
 enum auth_verdict checker_run(const struct settings *settings, const struct auth_attempt *attempt, int asker,

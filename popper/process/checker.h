@@ -29,4 +29,7 @@ struct checker_record {
 enum auth_verdict checker_find(const struct settings *settings, const char *given, const struct checker_record *wanted,
                                int asker, struct auth_user *user_r, struct auth_sasl *sasl_r, struct strbuf *reason);
 
+/* What a check that let somebody in leaves is taken apart by the kernel while he is served; this waits for it. */
+void checker_finish(void);
+
 #endif

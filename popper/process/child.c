@@ -48,6 +48,20 @@ int child_wait(int end, int asker, int timeout_ms)
     }
 }
 
+void child_dismiss(pid_t pid)
+{
+    kill(pid, SIGKILL);
+}
+
+int child_gone(pid_t pid)
+{
+    int status = 0;
+
+    while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
+        continue;
+    return status;
+}
+
 int child_reap(pid_t pid, bool about_to_end)
 {
     int status = 0;
@@ -55,10 +69,8 @@ int child_reap(pid_t pid, bool about_to_end)
     if (about_to_end && waitpid(pid, &status, WNOHANG) == pid)
         return status;
     if (!about_to_end || !ends_soon(pid))
-        kill(pid, SIGKILL);
-    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-        continue;
-    return status;
+        child_dismiss(pid);
+    return child_gone(pid);
 }
 
 void child_fresh_signals(void)

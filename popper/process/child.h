@@ -14,6 +14,11 @@
    is gone for certain. */
 int child_reap(pid_t pid, bool about_to_end);
 
+/* The same in two halves, for one that has nothing more to say: it is killed now and waited for later, so that the kernel
+   takes it apart while we go on. child_gone: 0 (nobody) is allowed. */
+void child_dismiss(pid_t pid);
+int child_gone(pid_t pid);
+
 /* Waits until `end` has something to read or was closed: 1; 0 as soon as the other side of `asker` (-1: nobody) is gone;
    -1 after timeout_ms or when poll(2) fails (errno; ETIMEDOUT). Goes on after EINTR. */
 int child_wait(int end, int asker, int timeout_ms);

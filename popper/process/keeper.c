@@ -179,9 +179,10 @@ static bool be_the_user(struct keeper *k, struct strbuf *why)
     /* Before the rights to become somebody else are gone. */
     if (bulldb_start(&k->bulldb, k->start->settings, k->start->user->name, why) < 0)
         k->no_bulldb = mem_strdup(why->data);
-    if (!become(k->start, why))
+    if (!become(k->start, why)) {
+        k->settings = settings_clone(k->start->settings);
         return false;
-    settings_free(&k->settings);
+    }
     k->settings = keeper_options_read(k->start->settings, k->start->user);
     places_make_hash_dirs(k->settings, k->start->user);
     return true;
@@ -234,7 +235,6 @@ static struct keeper keeper_of(const struct keeper_start *start)
 {
     return (struct keeper){
         .start = start,
-        .settings = settings_clone(start->settings),
         .end = -1,
         .bulldb = { .end = -1 },
         .mangler = MANGLER_INIT,
@@ -318,6 +318,7 @@ int keeper_run(const struct keeper_start *start)
         status = prepare(&k, &why);
     }
     session = session_start_of(&k, status, &why);
+    child_gone(start->preauth); /* nobody else reads from the client any more */
     if (run_child(&k, session_main, &session, "session") == 0)
         recover_after_death(&k);
     close_all(&k);

@@ -33,6 +33,7 @@
 #include "auth/auth_secrets.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "process/checker.h"
 #include "process/child.h"
 #include "process/keeper.h"
 #include "process/kpop.h"
@@ -187,7 +188,7 @@ static bool reap_preauth(struct monitor *mon, enum monitor_next next)
 {
     struct strbuf text = STRBUF_INIT(STRBUF_WHY_MAX);
     int status = child_reap(mon->preauth_pid, next == NEXT_GONE);
-    bool well = next == NEXT_KEEPER || (next == NEXT_GONE && WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    bool well = next == NEXT_GONE && WIFEXITED(status) && WEXITSTATUS(status) == 0;
 
     close(mon->preauth);
     if (sandbox_killed(status, SANDBOX_PREAUTH, &text))
@@ -230,9 +231,11 @@ static int become_keeper(struct monitor *mon)
     struct strbuf list = STRBUF_INIT(SASL_LIST_MAX);
     struct keeper_start start = {
         .settings = mon->settings, .peer = &mon->peer, .host = mon->host, .user = &mon->user, .unread = mon->unread,
-        .unread_count = mon->unread_count, .auth_ns = mon->auth_ns, .relay = &mon->relay,
+        .unread_count = mon->unread_count, .auth_ns = mon->auth_ns, .relay = &mon->relay, .preauth = mon->preauth_pid,
     };
 
+    child_dismiss(mon->preauth_pid);
+    close(mon->preauth);
     monitor_sasl_list(mon->settings, &mon->peer, &mon->relay, mon->stamp[0] != '\0', &list);
     start.sasl = list.data;
     return keeper_run(&start);
@@ -301,9 +304,10 @@ int monitor_run(const struct settings *settings)
     next = serve_all(&mon);
     resolver_stop(&mon.resolver);
     monitor_sasl_stop(&mon.sasl);
-    well = reap_preauth(&mon, next);
+    checker_finish();
     if (next == NEXT_KEEPER)
         return become_keeper(&mon);
+    well = reap_preauth(&mon, next);
     end_tls(&mon);
     well = well && !mon.relay.failed;
     log_write(LOG_DEBUG, "(v%s) Ending request from \"%s\" at (%s) %s", PACKAGE_VERSION,

@@ -137,6 +137,27 @@ static void has_the_groups_of_the_name(void)
     must_be_ids(USER, GROUP, MAIL);
 }
 
+/* No file says so: who was looked up before is not looked up again. */
+static void has_the_groups_that_are_known(void)
+{
+    const struct identity_groups known = { .list = { GROUP, OTHER }, .n = 2 };
+    gid_t groups[10];
+
+    must(identity_become_in(&known, "no such user", USER, GROUP, IDENTITY_NO_GID, &why) == 0);
+    must(getgroups(10, groups) == 2);
+    must((groups[0] == GROUP && groups[1] == OTHER) || (groups[0] == OTHER && groups[1] == GROUP));
+}
+
+static void looks_up_groups(void)
+{
+    struct identity_groups found;
+
+    if (!private_group_file())
+        _exit(77);
+    identity_look_up("fred", GROUP, &found);
+    must(found.n == 2 && found.list[0] == GROUP && found.list[1] == OTHER);
+}
+
 static char spool[] = "/tmp/test_identity.XXXXXX";
 
 static bool can_create(const char *name)
@@ -285,6 +306,8 @@ static const struct {
     { "kept capabilities are cleared", kept_capabilities_are_cleared, true, false, 0 },
     { "refuses root", refuses_root, true, false, 0 },
     { "has the groups of the name", has_the_groups_of_the_name, true, false, 0 },
+    { "has the groups that are known", has_the_groups_that_are_known, true, false, 0 },
+    { "looks up groups", looks_up_groups, true, false, 0 },
     { "holds a group around a call", holds_a_group_around_a_call, true, true, 0 },
     { "without extra gid hold does nothing", without_extra_gid_hold_does_nothing, true, true, 0 },
     { "wears and restores", wears_and_restores, true, true, 0 },

@@ -41,6 +41,7 @@ int keeper_run(const struct keeper_start *start)
 {
     keepers++;
     kept = *start;
+    ck_assert_int_eq(waitpid(start->preauth, NULL, 0), start->preauth); /* the only child there may be */
     memcpy(kept_unread, start->unread, start->unread_count);
     return 42;
 }
@@ -116,6 +117,9 @@ enum auth_verdict auth_check(const struct settings *settings, const struct auth_
     *user_r = (struct auth_user){ .uid = strcmp(password, "root") == 0 ? 0 : 64001, .gid = 64002, .is_virtual = true };
     strcpy(user_r->name, strcmp(password, "path") == 0 ? "../etc/passwd" : given);
     strcpy(user_r->home, strcmp(password, "relative") == 0 ? "home" : "/home/alice");
+    user_r->groups = (struct identity_groups){ .list = { 64002, strcmp(password, "nogroup") == 0 ? (gid_t)-1 : 64005 }, .n = 2 };
+    if (strcmp(password, "crowd") == 0)
+        user_r->groups.n = IDENTITY_GROUPS_MAX + 1;
     return AUTH_GRANTED;
 }
 
@@ -157,6 +161,8 @@ static const struct {
     { "root", AUTH_UNAVAILABLE, "the process that checks passwords gave a broken answer" },
     { "path", AUTH_UNAVAILABLE, "the process that checks passwords gave a broken answer" },
     { "relative", AUTH_UNAVAILABLE, "the process that checks passwords gave a broken answer" },
+    { "crowd", AUTH_UNAVAILABLE, "the process that checks passwords gave a broken answer" },
+    { "nogroup", AUTH_UNAVAILABLE, "the process that checks passwords gave a broken answer" },
 };
 
 static enum auth_verdict run_check(const struct settings *settings, const char *password, int asker,
@@ -187,7 +193,11 @@ START_TEST(verdicts)
         ck_assert_uint_eq(user.uid, 64001);
         ck_assert_uint_eq(user.gid, 64002);
         ck_assert(user.is_virtual);
+        ck_assert_int_eq(user.groups.n, 2);
+        ck_assert_uint_eq(user.groups.list[0], 64002);
+        ck_assert_uint_eq(user.groups.list[1], 64005);
     }
+    checker_finish();
     ck_assert_int_eq(waitpid(-1, NULL, WNOHANG), -1);
 }
 END_TEST
