@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/prctl.h>
 
 #include "common/log.h"
 #include "common/maillock.h"
@@ -128,6 +129,13 @@ static void let_signals_come(void)
     sigprocmask(SIG_SETMASK, &asking.mask_before, NULL);
 }
 
+/* The keeper's dot lock counts as stale as soon as it is gone: not a byte may be written from then on, also not in UPDATE, where other signals
+   wait. */
+static void die_with_keeper(bool at_once)
+{
+    prctl(PR_SET_PDEATHSIG, at_once ? SIGKILL : SIGTERM);
+}
+
 static enum maillock_result ask_lock(void *context, bool updating, int *drop_r, struct strbuf *why)
 {
     struct privmsg m;
@@ -136,10 +144,12 @@ static enum maillock_result ask_lock(void *context, bool updating, int *drop_r, 
     (void)context;
     if (updating)
         let_signals_wait();
+    die_with_keeper(true);
     privmsg_init(&m, REQUEST_LOCK);
     privmsg_put_number(&m, updating);
     if (request_ask(asking.end, &m) < 0) {
         keeper_lost(why);
+        die_with_keeper(false);
         let_signals_come();
         return MAILLOCK_ERROR;
     }
@@ -151,8 +161,10 @@ static enum maillock_result ask_lock(void *context, bool updating, int *drop_r, 
         m.fd = -1;
     }
     privmsg_free(&m);
-    if (result != MAILLOCK_OK)
+    if (result != MAILLOCK_OK) {
+        die_with_keeper(false);
         let_signals_come();
+    }
     return result;
 }
 
@@ -164,6 +176,7 @@ static void ask_unlock(void *context)
     privmsg_init(&m, REQUEST_UNLOCK);
     request_ask(asking.end, &m);
     privmsg_free(&m);
+    die_with_keeper(false);
     let_signals_come();
 }
 

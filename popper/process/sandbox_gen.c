@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -126,6 +127,8 @@ static void make(const char *name, const int *calls, bool with_files, bool asks,
     add_all(filter, SCMP_ACT_ALLOW, everybody);
     add_all(filter, SCMP_ACT_ALLOW, calls);
     add_limited(filter, with_files, calls == replay_file);
+    if (calls == files) /* how it ends with its keeper (request.c) */
+        must(seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 1, SCMP_A0(SCMP_CMP_EQ, PR_SET_PDEATHSIG)), "prctl");
     if (enforce)
         add_all(filter, SCMP_ACT_KILL_PROCESS, deadly);
     if (enforce && !asks)

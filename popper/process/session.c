@@ -4,7 +4,8 @@
  * Rights of this role: uid, gid and groups of the user, without the keeper's extra gid, in the sandbox: it opens
  * nothing, and holds the client's descriptors, the maildrop, the index, perhaps a leftover temp drop, and one end of a
  * privmsg pair. Names, locks and log are the keeper's. Its signals: SIGURG (another login asks it to go) and SIGTERM,
- * SIGHUP, SIGINT (end without update); all wait during UPDATE. It is killed when its keeper dies.
+ * SIGHUP, SIGINT (end without update); all wait during UPDATE. A keeper's death is SIGTERM,
+ * and while it holds the locks SIGKILL.
  */
 #include "process/session.h"
 
@@ -116,9 +117,8 @@ static void give_up_rights(const struct session_start *start)
     struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
     bool well = identity_forget_gid(&why) == 0;
 
-    /* A session without keeper has no locks, and a dot lock of one that is gone counts as stale: in UPDATE as well, where
-       other signals wait, it ends before the next session can begin. (An order to end comes through the keeper.) */
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    /* A session without keeper has no locks: it ends when the keeper does, in order (but see request.c). */
+    prctl(PR_SET_PDEATHSIG, SIGTERM);
     if (getppid() != start->keeper_pid)
         _exit(MEM_EXIT_STATUS);
     if (well && sandbox_enter(SANDBOX_SESSION, start->settings->sandbox, &why) < 0)

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -129,6 +130,23 @@ START_TEST(ticket_keeps_a_file)
 }
 END_TEST
 
+/* How it ends when its parent does, and nothing else of what prctl can. */
+static int session_parting(void)
+{
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || prctl(PR_SET_PDEATHSIG, SIGTERM) != 0)
+        _exit(1);
+    if (prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) != -1 || errno != ENOSYS)
+        _exit(2);
+    _exit(0);
+}
+
+START_TEST(session_dies_with_its_parent)
+{
+    if (sandbox_built())
+        ck_assert_int_eq(run_in(SANDBOX_SESSION, SANDBOX_MODE_ENFORCE, session_parting), 0);
+}
+END_TEST
+
 static int gssapi_work(void)
 {
     if (try_socket() != -1 || errno != ENOSYS || socket(AF_UNIX, SOCK_STREAM, 0) != -1 || errno != ENOSYS)
@@ -234,6 +252,7 @@ int main(void)
     tcase_add_test(tc, gssapi_asks_no_names);
     tcase_add_test(tc, mangler_opens_nothing);
     tcase_add_test(tc, ticket_keeps_a_file);
+    tcase_add_test(tc, session_dies_with_its_parent);
     tcase_add_test(tc, preauth_writes_only_its_output);
     suite_add_tcase(suite, tc);
     return unit_main(suite);
