@@ -58,8 +58,8 @@ static int run(struct settings *settings, const struct config_action *action, in
         config_list(&text);
         return tell(&text);
     case CONFIG_CHECK:
-        if (settings_verify(settings, &why) < 0)
-            return check_wrong_settings(&why);
+        if (settings_verify_all(settings, check_wrong_setting, NULL) > 0)
+            return check_end();
         return check_run(settings, action->user);
     case CONFIG_RECOVER:
         if (settings_verify(settings, &why) < 0)
@@ -77,19 +77,34 @@ static int run(struct settings *settings, const struct config_action *action, in
     return monitor_run(settings);
 }
 
+/* All that is wrong is said. 0, or the exit status. */
+static int read_for_check(struct settings *settings, int argc, char **argv, struct config_action *action_r)
+{
+    struct config_complaints complaints = { .report = check_wrong_setting };
+    struct strbuf why = STRBUF_INIT(CONFIG_WHY_MAX);
+
+    check_begin();
+    if (config_argv(settings, argc, argv, action_r, &complaints, &why) < 0)
+        check_wrong_setting(NULL, why.data);
+    else if (complaints.count == 0)
+        return 0;
+    return check_end();
+}
+
 int main(int argc, char **argv)
 {
     struct strbuf why = STRBUF_INIT(CONFIG_WHY_MAX);
     struct config_action action;
     struct settings *settings;
+    int status = 0;
     const char *argv0 = argc > 0 && argv[0][0] ? argv[0] : "popper";
 
     startup_clean();
     settings = settings_new();
     log_open(argv0, settings->log_facility);
     if (config_asks_for(argc, argv, CONFIG_CHECK))
-        check_begin();
-    if (config_argv(settings, argc, argv, &action, &why) < 0)
-        return config_asks_for(argc, argv, CONFIG_CHECK) ? check_wrong_settings(&why) : complain(why.data);
-    return run(settings, &action, argc, argv, argv0);
+        status = read_for_check(settings, argc, argv, &action);
+    else if (config_argv(settings, argc, argv, &action, NULL, &why) < 0)
+        status = complain(why.data);
+    return status != 0 ? status : run(settings, &action, argc, argv, argv0);
 }

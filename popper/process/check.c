@@ -114,9 +114,14 @@ void check_begin(void)
     log_set_sink(take_record, NULL);
 }
 
-int check_wrong_settings(const struct strbuf *why)
+void check_wrong_setting(void *context, const char *text)
 {
-    check_say(CHECK_ERROR, "%s", why->data);
+    (void)context;
+    check_say(CHECK_ERROR, "%s", text);
+}
+
+int check_end(void)
+{
     check_say(CHECK_ERROR, "until that is mended popper serves nobody; nothing else was looked at");
     return tally->worst;
 }

@@ -21,7 +21,10 @@ void check_begin(void);
 /* user: whose maildrop and login are looked at, too; NULL nobody's. The exit status. */
 int check_run(const struct settings *settings, const char *user);
 
-/* The command line or a configuration file is wrong: nothing else can be looked at. The exit status. */
-int check_wrong_settings(const struct strbuf *why);
+/* Something is wrong on the command line or in a configuration file. The context is not looked at. */
+void check_wrong_setting(void *context, const char *text);
+
+/* Then nothing else can be looked at: says so. The exit status. */
+int check_end(void);
 
 #endif

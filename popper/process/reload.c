@@ -36,7 +36,7 @@ static struct settings *read_all(const struct reload *r, struct strbuf *why)
     struct settings *settings = settings_new();
     struct config_action action;
 
-    if (config_argv(settings, r->argc, r->argv, &action, why) == 0 && settings_verify(settings, why) == 0)
+    if (config_argv(settings, r->argc, r->argv, &action, NULL, why) == 0 && settings_verify(settings, why) == 0)
         return settings;
     settings_free(&settings);
     return NULL;

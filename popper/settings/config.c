@@ -14,6 +14,7 @@
 
 #include "common/log.h"
 #include "common/mem.h"
+#include "common/nearest.h"
 
 #define SHOWN 80 /* bytes of a wrong word that an error repeats */
 
@@ -21,9 +22,9 @@
 struct run {
     struct settings *settings;
     enum option_source source;
-    config_report *report; /* NULL: the first error ends it */
+    settings_report *report; /* NULL: the first error ends it */
     void *context;
-    size_t bad;
+    size_t bad, bad_max;
     int files;
     bool placed; /* the error in hand already begins with its place */
 };
@@ -120,15 +121,15 @@ static int fail_word(struct strbuf *why, const char *before, const char *word, s
 
 static int fail_option(const struct run *run, const char *name, size_t n, struct strbuf *why)
 {
-    const char *comma = "";
+    struct nearest nearest;
 
-    fail_word(why, "unknown option ", name, n, "; the options are ");
-    for (size_t i = 0; i < OPTION_COUNT; i++) {
-        if (!options_allowed(option_rows[i].restriction, run->source))
-            continue;
-        strbuf_addf(why, "%s%s", comma, option_rows[i].name);
-        comma = ", ";
-    }
+    nearest_begin(&nearest, name, n);
+    for (size_t i = 0; i < OPTION_COUNT; i++)
+        if (options_allowed(option_rows[i].restriction, run->source))
+            nearest_offer(&nearest, option_rows[i].name);
+    fail_word(why, "unknown option ", name, n, "");
+    if (!nearest_say(&nearest, "", why))
+        strbuf_adds(why, "; `popper -h` lists them all");
     return -1;
 }
 
@@ -254,9 +255,9 @@ static bool bad_line(struct run *run, const char *where, struct strbuf *why)
         return false;
     run->bad++;
     run->report(run->context, why->data);
-    if (run->bad < CONFIG_BAD_MAX)
+    if (run->bad < run->bad_max)
         return true;
-    run->report(run->context, "too many bad lines: the rest of the option file is not read");
+    run->report(run->context, "too many bad lines: the rest is not read");
     return false;
 }
 
@@ -276,7 +277,7 @@ static int read_lines(struct run *run, int fd, const char *shown, struct strbuf 
             result = run->report == NULL ? -1 : 0;
             break;
         }
-        if (run->bad >= CONFIG_BAD_MAX)
+        if (run->report != NULL && run->bad >= run->bad_max)
             break;
     }
     if (kind == LINE_ERROR)
@@ -322,18 +323,32 @@ static int read_path(struct run *run, const char *path, struct strbuf *why)
     return result;
 }
 
-int config_file(struct settings *s, const char *path, enum option_source source, const char *where, struct strbuf *why)
+int config_file(struct settings *s, const char *path, enum option_source source, const char *where, struct config_complaints *complaints,
+                struct strbuf *why)
 {
     struct run run = {.settings = s, .source = source};
+    int result;
 
     if (settings_set(s, &option_rows[OPTION_config_file], path, source, where, why) < 0)
         return -1;
-    return read_path(&run, path, why);
+    if (complaints == NULL)
+        return read_path(&run, path, why);
+    run.report = complaints->report;
+    run.context = complaints->context;
+    run.bad = complaints->count;
+    run.bad_max = CONFIG_COMPLAINTS_MAX;
+    result = run.bad < run.bad_max ? read_path(&run, path, why) : 0;
+    if (result < 0) {
+        run.bad++;
+        run.report(run.context, why->data);
+    }
+    complaints->count = run.bad;
+    return 0;
 }
 
-size_t config_fd(struct settings *s, int fd, const char *shown, enum option_source source, config_report *report, void *context)
+size_t config_fd(struct settings *s, int fd, const char *shown, enum option_source source, settings_report *report, void *context)
 {
-    struct run run = {.settings = s, .source = source, .report = report, .context = context, .files = 1};
+    struct run run = {.settings = s, .source = source, .report = report, .context = context, .bad_max = CONFIG_BAD_MAX, .files = 1};
     struct strbuf why = STRBUF_INIT(CONFIG_WHY_MAX);
 
     if (read_lines(&run, fd, shown, &why) < 0) {

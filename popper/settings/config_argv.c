@@ -28,6 +28,7 @@ struct walk {
     char **argv;
     int next; /* index of the argument after the one in hand */
     struct config_action *action;
+    struct config_complaints *complaints;
 };
 
 /* `before "word" after` */
@@ -143,7 +144,7 @@ static int set_by_switch(struct walk *w, const struct option_row *row, const cha
     if (*p == 'e')
         return set_extensions(w->settings, value, why);
     if (*p == 'f')
-        return config_file(w->settings, value, OPTION_FILE, where, why);
+        return config_file(w->settings, value, OPTION_FILE, where, w->complaints, why);
     if (row->kind == KIND_MNEM && row->choices[0].digit >= 0)
         return settings_set_digit(w->settings, row, value, where, why);
     return settings_set(w->settings, row, value, OPTION_SWITCH, where, why);
@@ -211,9 +212,10 @@ static int do_argument(struct walk *w, struct strbuf *why)
     return do_switches(w, argument, why);
 }
 
-int config_argv(struct settings *s, int argc, char **argv, struct config_action *action_r, struct strbuf *why)
+int config_argv(struct settings *s, int argc, char **argv, struct config_action *action_r, struct config_complaints *complaints,
+                struct strbuf *why)
 {
-    struct walk w = {.settings = s, .argc = argc, .argv = argv, .next = 1, .action = action_r};
+    struct walk w = {.settings = s, .argc = argc, .argv = argv, .next = 1, .action = action_r, .complaints = complaints};
 
     *action_r = (struct config_action){.task = CONFIG_SERVE, .addresses = argv + 1};
     s->log_at_once = !only_tells(argc, argv);

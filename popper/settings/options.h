@@ -178,4 +178,8 @@ void settings_show(const struct settings *s, const struct option_row *row, size_
    sources are read, and again after those of a user. 0, or -1 and why. */
 int settings_verify(struct settings *s, struct strbuf *why);
 
+/* The same, and says all that is wrong: how much that was. text: one sentence, with file and line where they are known. */
+typedef void settings_report(void *context, const char *text);
+size_t settings_verify_all(struct settings *s, settings_report *report, void *context);
+
 #endif

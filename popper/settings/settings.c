@@ -11,7 +11,6 @@
 #include <strings.h>
 
 #include "common/log.h"
-#include "common/maillock.h"
 #include "common/mem.h"
 
 #define SHOWN 80 /* bytes of a wrong word that an error repeats */
@@ -446,28 +445,4 @@ void settings_show(const struct settings *s, const struct option_row *row, size_
         show_text(n < list->count ? list->item[n] : "", out);
         break;
     }
-}
-
-int settings_verify(struct settings *s, struct strbuf *why)
-{
-    if (s->mail_locks == NULL)
-        return strbuf_fail(why, "mail-locks names no lock; it must name at least one of dotlock, fcntl and flock");
-    if (maillock_parse(s->mail_locks, &s->mail_lock_mask, why) < 0)
-        return -1;
-    if (s->spool_dir == NULL && s->home_dir_mail == NULL)
-        return strbuf_fail(why, "neither spool-dir nor home-dir-mail is set, so there are no maildrops");
-    if (s->temp_name == NULL || s->cache_name == NULL)
-        return strbuf_fail(why, "%s is empty; it must name a file, with %%s for the user", s->temp_name == NULL ? "temp-name" : "cache-name");
-    if (strcmp(s->temp_name, s->cache_name) == 0)
-        return strbuf_fail(why, "temp-name and cache-name are the same, \"%s\"", s->temp_name);
-    if (s->tls_support != TLS_SUPPORT_NONE && s->tls_server_cert_file.count == 0)
-        return strbuf_fail(why, "tls-support is on, but tls-server-cert-file does not say where the certificate is");
-    if (s->tls_private_key_file.count > s->tls_server_cert_file.count)
-        return strbuf_fail(why, "tls-private-key-file names more files than tls-server-cert-file; the n-th key belongs to "
-                           "the n-th certificate");
-    if (s->old_style_uid && s->origin[OPTION_uidl_format].source == OPTION_DEFAULT)
-        s->uidl_format = UIDL_MD5;
-    if (s->auto_delete && s->origin[OPTION_announce_expire].source == OPTION_DEFAULT)
-        s->announce_expire = 0;
-    return 0;
 }

@@ -120,8 +120,20 @@ def open_session(site):
 def wrong_settings(site):
     with open(site.conf, "a", encoding="ascii") as conf:
         conf.write("set timeot = 5\n")
-    found = site.finds("error", r"conf:6: unknown option \"timeot\"|nobody")
+    found = site.finds("error", r"conf:6: unknown option \"timeot\"; did you mean timeout\?|nobody")
     equal("lines", len(found), 2)
+    inner = site.dir / "inner.conf"
+    inner.write_text("set shy = perhaps\n")
+    with open(site.conf, "a", encoding="ascii") as conf:
+        conf.write(f"set spool-dir = {site.spool}\nset config-file = {inner}\nsat timing\nset config-file = {inner}.not\n")
+    found = site.check()
+    equal("all of it", [text.split(":")[:2] for _, text in found[:-1]],
+          [[str(site.conf), "6"], [str(inner), "1"], [str(site.conf), "9"], [str(site.conf), "10"]])
+    equal("each is an error, and the end", [level for level, _ in found], ["error"] * 5)
+    assert "serves nobody; nothing else was looked at" in found[-1][1], found[-1]
+    site.set("mail-locks = \"\"", "cache-name = .%s.pop")
+    found = site.check()
+    equal("what does not go together", [text.split(": ")[0] for _, text in found[:-1]], [f"{site.conf}:6", f"{site.conf}:7"])
     site.set("temp-name = .%s.x", "cache-name = .%s.x")
     site.finds("error", r"temp-name and cache-name are the same|nobody")
     site.conf.unlink()

@@ -495,11 +495,11 @@ END_TEST
 static const struct {
     const char *name, *value, *error;
 } bad_combinations[] = {
-    {"mail-locks", "", "mail-locks names no lock"},
-    {"spool-dir", "", "neither spool-dir nor home-dir-mail is set"},
-    {"temp-name", "", "temp-name is empty"},
-    {"cache-name", "", "cache-name is empty"},
-    {"cache-name", ".%s.pop", "temp-name and cache-name are the same"},
+    {"mail-locks", "", "f:1: mail-locks names no lock"},
+    {"spool-dir", "", "f:1: neither spool-dir nor home-dir-mail is set"},
+    {"temp-name", "", "f:1: temp-name is empty"},
+    {"cache-name", "", "f:1: cache-name is empty"},
+    {"cache-name", ".%s.pop", "f:1: temp-name and cache-name are the same"},
 };
 
 START_TEST(verify_refuses_what_cannot_work)
@@ -522,7 +522,26 @@ START_TEST(verify_looks_at_certificates_and_keys)
     ck_assert_int_eq(settings_verify(settings, &why), 0);
     ck_assert_int_eq(set("tls-private-key-file", "/k2"), 0);
     ck_assert_int_eq(settings_verify(settings, &why), -1);
-    ck_assert_msg(strncmp(why.data, "tls-private-key-file names more files", 37) == 0, "%s", why.data);
+    ck_assert_msg(strncmp(why.data, "f:1: tls-private-key-file names more files", 42) == 0, "%s", why.data);
+}
+END_TEST
+
+static void keep_report(void *context, const char *text)
+{
+    strbuf_addf(context, "%s\n", text);
+}
+
+START_TEST(verify_says_all_and_where)
+{
+    struct strbuf said = STRBUF_INIT(1000);
+
+    ck_assert_int_eq(settings_set(settings, row_of("mail-locks"), "", OPTION_FILE, "conf:3", &why), 0);
+    ck_assert_int_eq(settings_set(settings, row_of("cache-name"), ".%s.pop", OPTION_FILE, "conf:5", &why), 0);
+    ck_assert_int_eq(settings_set(settings, row_of("auto-delete"), "1", OPTION_FILE, "conf:6", &why), 0);
+    ck_assert_uint_eq(settings_verify_all(settings, keep_report, &said), 2);
+    ck_assert_str_eq(said.data, "conf:3: mail-locks names no lock; it must name at least one of dotlock, fcntl and flock\n"
+                                "conf:5: temp-name and cache-name are the same, \".%s.pop\"\n");
+    strbuf_free(&said);
 }
 END_TEST
 
@@ -569,6 +588,7 @@ int main(void)
     tcase_add_test(tc, verify_accepts_defaults_and_parses_locks);
     tcase_add_loop_test(tc, verify_refuses_what_cannot_work, 0, N(bad_combinations));
     tcase_add_test(tc, verify_looks_at_certificates_and_keys);
+    tcase_add_test(tc, verify_says_all_and_where);
     tcase_add_test(tc, verify_derives_defaults_from_others);
     suite_add_tcase(suite, tc);
     return unit_main(suite);
