@@ -441,8 +441,8 @@ int main(int argc, char **argv)
 
     if (setuid_begin(&job.ids, &why) < 0)
         return complain_why(FORBIDDEN, &why);
-    if (!popauth_args_read(&job, argc, argv)) {
-        fputs(popauth_usage, stderr);
+    if (!popauth_args_read(&job, argc, argv, &why)) {
+        fprintf(stderr, "popauth: %s\n%s", why.data, popauth_usage);
         status = USAGE;
     } else if (job.task == TASK_HELP) {
         status = fputs(popauth_usage, stdout) < 0 ? USAGE : DONE;

@@ -5,8 +5,12 @@
 
 #include <string.h>
 
+#include "common/log.h"
 #include "common/mem.h"
+#include "common/nearest.h"
 #include "settings/defaults.h"
+
+#define SHOWN 80 /* bytes of a word */
 
 const char popauth_usage[] =
     "usage: popauth [-scram]                          change your own secret\n"
@@ -77,7 +81,7 @@ static bool read_task(struct job *job, int argc, char **argv, int *i)
     } else if (strcmp(name, "list") == 0) {
         choose(job, TASK_LIST);
         job->user = argument(argc, argv, i);
-        job->list_all = job->user && strcmp(job->user, "ALL") == 0;
+        job->list_all = job->user && strcmp(job->user, "ALL");
     } else if (strcmp(name, "delete") == 0) {
         choose(job, TASK_DELETE);
         return (job->user = argument(argc, argv, i)) != NULL;
@@ -93,12 +97,65 @@ static bool read_task(struct job *job, int argc, char **argv, int *i)
     return true;
 }
 
-bool popauth_args_read(struct job *job, int argc, char **argv)
+/* ---- what is wrong */
+
+static const char *const names[] = { "debug", "safe", "scram", "trace", "file", "help", "version", "init", "list", "delete", "user" };
+
+static bool refuse(struct strbuf *why, const char *text)
+{
+    strbuf_fail(why, "%s", text);
+    return false;
+}
+
+/* An option that is none, or that lacks its argument. */
+static bool say_option(const char *word, struct strbuf *why)
+{
+    static const char *const wants[][2] = { { "trace", "a FILE" }, { "file", "a FILE" }, { "delete", "a USER" }, { "user", "a USER" } };
+    const char *name = option_name(word);
+    struct nearest nearest;
+
+    for (size_t i = 0; i < sizeof wants / sizeof *wants; i++)
+        if (strcmp(name, wants[i][0]) == 0) {
+            strbuf_fail(why, "-%s wants %s behind it", name, wants[i][1]);
+            return false;
+        }
+    strbuf_fail(why, "unknown option \"");
+    log_escape(why, word, strlen(word), SHOWN);
+    strbuf_addc(why, '"');
+    nearest_begin(&nearest, name, strlen(name));
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        nearest_offer(&nearest, names[i]);
+    nearest_say(&nearest, "-", why);
+    return false;
+}
+
+/* The word at i was not understood. Behind -user USER it may be (the rest of) a secret, which is shown to nobody. */
+static bool say_word(const struct job *job, char **argv, int i, struct strbuf *why)
+{
+    const char *word = argv[i];
+
+    if (job->task == TASK_CHANGE && job->user && (argv[i - 1] == job->user || job->password))
+        return refuse(why, "what follows -user USER is no option, and no secret: that must be one word, which does not begin with -");
+    if (word[0] == '-' && word[1])
+        return say_option(word, why);
+    strbuf_fail(why, "\"");
+    log_escape(why, word, strlen(word), SHOWN);
+    strbuf_adds(why, "\" belongs to nothing; options begin with -");
+    return false;
+}
+
+bool popauth_args_read(struct job *job, int argc, char **argv, struct strbuf *why)
 {
     int i;
 
     for (i = 1; i < argc; i++)
         if (!read_option(job, argc, argv, &i) && !read_task(job, argc, argv, &i))
-            return false;
-    return job->tasks <= 1 && (!job->safe || job->task == TASK_INIT) && (!job->scram || job->task == TASK_CHANGE);
+            return say_word(job, argv, i, why);
+    if (job->tasks > 1)
+        return refuse(why, "only one of -user, -delete, -list, -init, -help and -version can be done at a time");
+    if (job->safe && job->task != TASK_INIT)
+        return refuse(why, "-safe goes with -init");
+    if (job->scram && job->task != TASK_CHANGE)
+        return refuse(why, "-scram goes only with a new secret");
+    return true;
 }

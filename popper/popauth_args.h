@@ -32,7 +32,8 @@ struct job {
 
 extern const char popauth_usage[];
 
-/* Fills task and what belongs to it. The secret is overwritten in argv. False: it is to be told how popauth is used. */
-bool popauth_args_read(struct job *job, int argc, char **argv);
+/* Fills task and what belongs to it. The secret is overwritten in argv. False and why: it is to be told how popauth is used; a word
+   that may be a secret is not in it. */
+bool popauth_args_read(struct job *job, int argc, char **argv, struct strbuf *why);
 
 #endif

@@ -139,11 +139,23 @@ def has_its_help_and_version(here):
 
 
 def tells_how_it_is_used(here):
-    for args in (["-nonsense"], ["word"], ["-delete"], ["-user"], ["-trace"], ["-file"], ["-init", "-list"], ["-list", "-delete", "bob"], ["-safe"],
-                 ["-list", "-safe"], ["-init", "-scram"], ["-user", "a", "b", "c"], ["-user", "-scram"], ["-list", "ALL", "more"], [""]):
+    one = "only one of -user, -delete, -list, -init, -help and -version"
+    secret = "what follows -user USER is no option, and no secret"
+    for args, said in ((["-nonsense"], 'unknown option "-nonsense"\n'), (["-usr", "bob"], 'unknown option "-usr"; did you mean -user?\n'),
+                       (["-lits"], "did you mean -list?"), (["--vers"], "did you mean -version?"), (["word"], '"word" belongs to nothing; options begin with -\n'),
+                       (["-delete"], "-delete wants a USER behind it"), (["-user"], "-user wants a USER"), (["-trace"], "-trace wants a FILE"),
+                       (["-file"], "-file wants a FILE"), (["--file", "-list"], "-file wants a FILE"), (["-init", "-list"], one),
+                       (["-list", "-delete", "bob"], one), (["-safe"], "-safe goes with -init"), (["-list", "-safe"], "-safe goes with -init"),
+                       (["-init", "-scram"], "-scram goes only with a new secret"), (["-user", "a", "b", "c"], secret), (["-user", "a", "-s3cret"], secret),
+                       (["-user", "a", "s3cret", "-debug", "more"], secret), (["-user", "-scram"], "-user wants a USER"),
+                       (["-list", "ALL", "more"], '"more" belongs to nothing'), ([""], '"" belongs to nothing'), (["-"], '"-" belongs to nothing'),
+                       (["-\x1b[2J"], 'unknown option "-\\x1b[2J"')):
         status, out, err = run(*args)
         equal(f"status of {args}", status, USAGE)
-        assert err.startswith("usage: popauth") and out == "", f"{args}: {out!r} {err!r}"
+        first, usage = err.split("\n", 1)
+        assert first.startswith("popauth: ") and said in first + "\n", f"{args}: {err!r} instead of {said!r}"
+        assert usage.startswith("usage: popauth") and out == "", f"{args}: {out!r} {err!r}"
+        assert "s3cret" not in err, f"{args}: {err!r}"
     done = subprocess.run([], executable=str(POPAUTH), input=b"", capture_output=True, timeout=60)
     assert done.returncode in (FORBIDDEN, UNKNOWN_USER, NO_DATABASE, BAD_SECRET), done
 
