@@ -34,8 +34,8 @@ with warnings.catch_warnings():
 HASH = crypt.crypt(PASSWORD, "$6$rounds=1000$popbench$")
 YESCRYPT = crypt.crypt(PASSWORD, "$y$j9T$F5Jx5fExrKuPp53xLKQ..1$")
 
-# What the packages' maintainer scripts would make.
-SYSTEM_USERS = [("popa3d", 64001), ("solid-pop3d", 64002), ("dovecot", 64003), ("dovenull", 64004)]
+# What the packages' maintainer scripts would make: name, uid, gid (solid-pop3d's user is in group mail, and without him it does not answer).
+SYSTEM_USERS = [("popa3d", 64001, 64001), ("spop3d", 64002, MAIL_GID), ("dovecot", 64003, 64003), ("dovenull", 64004, 64004)]
 SPOP3D = """<Global>
 	MailDropName "/var/mail/%s"
 	MailDropType mailbox
@@ -81,12 +81,12 @@ class Site:
         today = int(time.time() // 86400)
         passwd = lines_of("/etc/passwd")
         shadow = []
-        passwd += [f"{name}:x:{uid}:{uid}::/nonexistent:/usr/sbin/nologin\n" for name, uid in SYSTEM_USERS]
+        passwd += [f"{name}:x:{uid}:{gid}::/nonexistent:/usr/sbin/nologin\n" for name, uid, gid in SYSTEM_USERS]
         for uid, (name, how) in enumerate(self.users(), FIRST_UID):
             passwd.append(f"{name}:x:{uid}:{uid}::{self.home(name)}:/bin/sh\n")
             shadow.append(f"{name}:{how}:{today}:0:99999:7:::\n")
         group = lines_of("/etc/group")
-        group += [f"{name}:x:{uid}:\n" for name, uid in SYSTEM_USERS]
+        group += [f"{name}:x:{gid}:\n" for name, _, gid in SYSTEM_USERS if gid != MAIL_GID]
         group += [f"{name}:x:{uid}:\n" for uid, (name, _) in enumerate(self.users(), FIRST_UID)]
         for name, text in (("passwd", "".join(passwd)), ("shadow", "".join(shadow)), ("group", "".join(group)),
                            ("nsswitch.conf", "passwd: files\ngroup: files\nshadow: files\nhosts: files\n"),
