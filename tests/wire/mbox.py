@@ -2,6 +2,7 @@
 
 The reader follows mbox(5) and the facts page, sections 5.2 and 5.3. It is for tests: clear, slow, and sure of its input.
 """
+import functools
 import hashlib
 import re
 
@@ -42,8 +43,10 @@ def message(number, lines=0):
     return text.encode() + b"\n"
 
 
+# A session that reads a thousand messages asks about the same maildrop for each.
+@functools.lru_cache(16)
 def split(maildrop):
-    """The messages of a maildrop as [(From_ line, text)], both as stored; text includes the separating empty line."""
+    """The messages of a maildrop as ((From_ line, text), ...), both as stored; text includes the separating empty line."""
     messages = []
     previous = b""
     for line in maildrop.splitlines(keepends=True) if b"\r" not in maildrop and b"\v" not in maildrop and b"\f" not in maildrop \
@@ -55,7 +58,7 @@ def split(maildrop):
         else:
             messages[-1][1] += line
         previous = line
-    return [tuple(m) for m in messages]
+    return tuple(tuple(m) for m in messages)
 
 
 def on_the_wire(text, body_lines=None):
