@@ -27,7 +27,8 @@ END
 configure() {
     rm -rf "$work/build"
     mkdir "$work/build"
-    (cd "$work/build" && "$tree/configure" "$@") >"$work/said" 2>&1
+    # What the system has is looked for once.
+    (cd "$work/build" && "$tree/configure" --cache-file="$work/cache" "$@") >"$work/said" 2>&1
 }
 # The table of options of what was configured, in $work/table.
 table() {

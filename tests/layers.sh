@@ -12,7 +12,10 @@ trap 'exit 1' HUP INT TERM
 # shellcheck disable=SC2016 # awk programs
 strip='
 function put(c) { code = code c; bare = bare c }
-BEGIN { out_code = base "/code/" name; out_bare = base "/bare/" name; printf "" > out_code; printf "" > out_bare }
+FNR == 1 {
+    if (out_code != "") { close(out_code); close(out_bare) }
+    out_code = base "/code/" FILENAME; out_bare = base "/bare/" FILENAME; comment = 0
+}
 {
     n = length($0); code = ""; bare = ""; quote = ""
     for (i = 1; i <= n; i++) {
@@ -32,10 +35,9 @@ BEGIN { out_code = base "/code/" name; out_bare = base "/bare/" name; printf "" 
 }'
 files=$(find common popper -name '*.[ch]' 2>/dev/null | LC_ALL=C sort)
 [ -n "$files" ] || { echo "Bail out! no sources in $tree"; exit 1; }
-for f in $files; do
-    mkdir -p "$work/code/${f%/*}" "$work/bare/${f%/*}"
-    LC_ALL=C awk -v base="$work" -v name="$f" "$strip" "$f"
-done
+find common popper -type d 2>/dev/null | while read -r room; do mkdir -p "$work/code/$room" "$work/bare/$room"; done
+# shellcheck disable=SC2086 # a list of words
+LC_ALL=C awk -v base="$work" "$strip" $files
 
 count=0
 failed=0
@@ -148,6 +150,7 @@ function flush_statement() {
         print FILENAME ":" first ":" text
     text = ""
 }
+FNR == 1 { depth = 0; text = ""; continued = 0 }
 /^[ \t]*#/ || continued { continued = ($0 ~ /\\$/); next }
 {
     n = length($0)
@@ -160,9 +163,8 @@ function flush_statement() {
     }
     if (text != "") text = text " "
 }'
-(cd "$work/bare" && for f in $files; do
-    case $f in *.c) LC_ALL=C awk "$prototypes" "$f" ;; esac
-done) >"$work/found"
+# shellcheck disable=SC2046 # a list of words
+(cd "$work/bare" && LC_ALL=C awk "$prototypes" $(printf '%s\n' "$files" | grep '\.c$')) >"$work/found"
 rule 'no prototypes in .c files'
 
 echo "1..$count"

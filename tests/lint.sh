@@ -38,6 +38,12 @@ places=$(sed -n 's/^\(TIRPC\|MANGLE\|KRB5\)_CFLAGS = //p' "$here/Makefile" 2>/de
 # shellcheck disable=SC2046,SC2086 # a list of files, words
 judge 'clang has nothing to warn about' clang -fsyntax-only -std=gnu11 -Wall -Wextra -Werror -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DHAVE_CONFIG_H \
     -I"$here" -I"$here/popper" -I. -Ipopper $places $(find common popper -name '*.c' ! -name sandbox_gen.c $absent | LC_ALL=C sort)
+# The others look at the sources alone: not again at those of an archive that were looked at before.
+if [ "${POPPER_TESTS:-}" = short ]; then
+    echo "1..$count"
+    [ "$failed" -eq 0 ]
+    exit
+fi
 judge 'cppcheck has nothing to say' cppcheck -q -j2 --enable=warning,performance,portability --std=c11 --inline-suppr --suppress=missingIncludeSystem \
     -I"$here" -I. -Ipopper common popper
 judge 'shellcheck has nothing to say' shellcheck quickstart .ci/run tests/*.sh tests/bench/*.sh

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 """tls.py: TLS as clients and administrators meet it: STLS and alternate-port, certificates and keys that are wrong, names, tickets, clients that misbehave,
-the relay's rights, and the programs of other people. Prints TAP.
+the relay's rights, and the programs of other people (testssl.py has one more). Prints TAP.
 
 tls.py [PART OF A NAME] runs some of it; POPPER_TESTS=long makes the large message larger than 2 GB. Certificates are made by openssl; nothing but loopback
 is used. Under CI, as root, nothing is skipped.
@@ -8,7 +8,6 @@ is used. Under CI, as root, nothing is skipped.
 import contextlib
 import hashlib
 import itertools
-import json
 import os
 import pathlib
 import re
@@ -30,7 +29,6 @@ from tlsclient import HOST, TlsEnd, make_certificate  # noqa: E402
 from world import STAMP, hash_of  # noqa: E402
 
 ROOT = os.getuid() == 0
-STRICT = os.environ.get("CI") == "true"
 LONG = os.environ.get("POPPER_TESTS") == "long"
 POPPER = pathlib.Path(os.environ.get("POPPER", "popper/popper")).absolute()
 UID = 64001 if ROOT else os.getuid()
@@ -1270,43 +1268,13 @@ def s_client(site):
     both_ways(site, visit)
 
 
-# What a host with a certificate of its own making cannot have, and what tells nothing about the server.
-TRUST = re.compile(r"cert_(chain_of_trust|caRecord|certificatePolicies|trust|notRevoked|crl|ocsp|mustStaple|expiration|validityPeriod)|"
-                   r"OCSP|DNS_CAA|overall_grade|grade_cap|final_score|scanTime|cert_commonName|cert_subjectAltName|cert_extlife|"
-                   r"cert_revocation|intermediate_cert|certificate_transparency|engine_problem")
-
-
-def testssl_finds(site, port, *words):
-    out = site.dir / "testssl.json"
-    out.unlink(missing_ok=True)
-    subprocess.run([program("testssl"), "--quiet", "--color", "0", "--nodns", "none", "--ip", "127.0.0.1", "--jsonfile", str(out), "--warnings", "off",
-                    "--openssl-timeout", "10", *words, f"{HOST}:{port}"],
-                   stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=1200, cwd=site.dir)
-    findings = json.loads(out.read_text())
-    assert len(findings) > 50, f"testssl did not finish: {findings}"
-    return findings
-
-
-def testssl(site):
-    """Nothing of medium severity or worse but for the certificate, which nobody issued."""
-    need(STRICT or LONG or "testssl" in sys.argv[1:], "takes minutes: run by CI, POPPER_TESTS=long, or by name")
-    for support, words in (("alternate-port", ()), ("stls", ("-t", "pop3"))):
-        site.set(tls_support=support)
-        with site.listen() as port:
-            findings = testssl_finds(site, port, *words)
-        if keep := os.environ.get("POPPER_TESTSSL_OUT"):
-            pathlib.Path(f"{keep}-{support}.json").write_text(json.dumps(findings, indent=1))
-        bad = [f for f in findings if f["severity"] in ("MEDIUM", "HIGH", "CRITICAL", "WARN", "FATAL") and not TRUST.match(f["id"])]
-        assert not bad, f"{support}: {json.dumps(bad, indent=1)}"
-
-
 CASES = [stls, alternate_port, off, no_library_where_no_tls_is, injected_plain_text_is_dropped, user_is_forgotten, clear_text_password_tls,
          clear_text_password_local, commands_behind_the_handshake, half_close, hang_up_before_tls, hang_up_inside,
          not_tls, client_without_trust, old_versions, ciphers, library_options, silent_client, handshake_drop_by_drop,
          wrong_files, modes_and_owners, unreadable, wrong_at_the_alternate_port, expiry, chains, several_certificates, alpn, tickets, standalone, module_missing,
          client_that_stops_reading, slow_reader, flood_of_commands, vanished_before_it_got_all, last_bytes_not_taken, large_message, large_message_in_clear, *([large_message_from_the_beginning] if LONG else []),
          relay_has_no_rights, relay_forgets, relay_killed, session_killed, terminated, takeover,
-         curl, fetchmail, mpop, s_client, testssl]
+         curl, fetchmail, mpop, s_client]
 
 
 def play(number, case, shared):
@@ -1333,7 +1301,7 @@ def play(number, case, shared):
         sys.stdout.flush()
 
 
-def main():
+def main(cases):
     if os.environ.get("POPPER_TESTS") == "short":
         print("1..0 # SKIP the short form runs no system tests")
         return 0
@@ -1344,7 +1312,7 @@ def main():
         print("1..0 # SKIP no openssl here to make certificates")
         return 0
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    cases = [c for c in CASES if all(word in c.__name__ for word in sys.argv[1:])]
+    cases = [c for c in cases if all(word in c.__name__ for word in sys.argv[1:])]
     print(f"1..{len(cases)}", flush=True)
     with tempfile.TemporaryDirectory(prefix="popper-tls.") as directory:
         os.chmod(directory, 0o755)
@@ -1353,4 +1321,4 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(CASES))
