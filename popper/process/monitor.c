@@ -2,7 +2,7 @@
  * monitor: see monitor.h.
  *
  * What may run as root, completely: main.c, process/startup.c, process/systemd.c, in standalone mode
- * process/standalone.c, listener.c, visitors.c, background.c, reload.c and ticketkeys.c, process/supervised.c,
+ * process/standalone.c, pool.c, listener.c, visitors.c, background.c, reload.c and ticketkeys.c, process/supervised.c,
  * process/monitor.c, process/monitor_login.c, process/proxyreader.c and resolver.c up to their privsep,
  * process/checker.c with what auth_check calls (auth/auth.c, auth/auth_passwd.c, auth/auth_sasl.c, auth/auth_secrets.c,
  * auth/policy.c, auth/pamlink.c with the module popper-pam.so, libpam and the modules of the site, libcrypt, libgdbm,
@@ -201,11 +201,12 @@ static bool reap_preauth(struct monitor *mon, enum monitor_next next)
     return well;
 }
 
-static bool start_preauth(struct monitor *mon)
+/* door: see preauth.h. */
+static bool start_preauth(struct monitor *mon, int door)
 {
     struct preauth_start start = {
         .settings = mon->settings, .peer = &mon->peer, .host = mon->host, .stamp = mon->stamp,
-        .tls = mon->relay.pid > 0, .monitor_pid = getpid(),
+        .tls = mon->relay.pid > 0, .door = door, .monitor_pid = getpid(),
     };
     int ends[2];
 
@@ -268,49 +269,99 @@ static void end_tls(struct monitor *mon)
     tlsrelay_finish(&mon->relay, mon->settings, &mon->peer);
 }
 
-int monitor_run(const struct settings *settings)
+static void begin(struct monitor *mon, const struct settings *settings)
 {
-    struct monitor mon = {
-        .settings = settings, .started = netio_now(), .session = -1, .relay = TLSRELAY_NONE, .sasl = MONITOR_SASL_NONE
-    };
+    mon->settings = settings;
+    mon->session = -1;
+    mon->relay = (struct tlsrelay)TLSRELAY_NONE;
+    mon->sasl = (struct monitor_sasl)MONITOR_SASL_NONE;
+    if (gethostname(mon->host, sizeof mon->host - 1) < 0 || !mon->host[0])
+        strcpy(mon->host, "localhost");
+}
+
+/* From the client's first moment to the end. */
+static int serve_client(struct monitor *mon)
+{
+    const struct settings *settings = mon->settings;
     enum monitor_next next;
     bool well;
 
-    peer_of_descriptor(&mon.peer, 0);
-    if (gethostname(mon.host, sizeof mon.host - 1) < 0 || !mon.host[0])
-        strcpy(mon.host, "localhost");
-    if (!proxyreader_run(settings, &mon.peer))
+    mon->started = netio_now();
+    if (!proxyreader_run(settings, &mon->peer))
         return 0;
     if (settings->proxy_networks.count > 0)
-        supervised_peer(mon.peer.ip);
-    resolver_start(&mon.resolver, settings, &mon.peer);
-    log_write(LOG_DEBUG, "(v%s) Servicing request from \"%s\" at %s", PACKAGE_VERSION, mon.peer.host, mon.peer.ip);
-    if (auth_secrets_offered(settings) && !settings->kerberos)
-        auth_secrets_stamp(mon.host, mon.stamp);
-    if (!begin_with_tls(&mon))
+        supervised_peer(mon->peer.ip);
+    resolver_start(&mon->resolver, settings, &mon->peer);
+    log_write(LOG_DEBUG, "(v%s) Servicing request from \"%s\" at %s", PACKAGE_VERSION, mon->peer.host, mon->peer.ip);
+    if (!begin_with_tls(mon))
         return MEM_EXIT_STATUS;
-    if (settings->kerberos && !kpop_run(settings, &mon.peer, &mon.ticket)) {
-        resolver_stop(&mon.resolver);
-        end_tls(&mon);
+    if (settings->kerberos && !kpop_run(settings, &mon->peer, &mon->ticket)) {
+        resolver_stop(&mon->resolver);
+        end_tls(mon);
         return 0;
     }
-    if (!start_preauth(&mon))
+    if (mon->preauth_pid <= 0 && !start_preauth(mon, -1))
         return MEM_EXIT_STATUS;
-    monitor_permit(&mon, REQUEST_LOG);
-    monitor_permit(&mon, REQUEST_BINDING);
-    monitor_login_open(&mon);
+    monitor_permit(mon, REQUEST_LOG);
+    monitor_permit(mon, REQUEST_BINDING);
+    monitor_login_open(mon);
     if (settings->tls_support == TLS_SUPPORT_STLS)
-        monitor_permit(&mon, REQUEST_STLS);
-    next = serve_all(&mon);
-    resolver_stop(&mon.resolver);
-    monitor_sasl_stop(&mon.sasl);
+        monitor_permit(mon, REQUEST_STLS);
+    next = serve_all(mon);
+    resolver_stop(&mon->resolver);
+    monitor_sasl_stop(&mon->sasl);
     checker_finish();
     if (next == NEXT_KEEPER)
-        return become_keeper(&mon);
-    well = reap_preauth(&mon, next);
-    end_tls(&mon);
-    well = well && !mon.relay.failed;
+        return become_keeper(mon);
+    well = reap_preauth(mon, next);
+    end_tls(mon);
+    well = well && !mon->relay.failed;
     log_write(LOG_DEBUG, "(v%s) Ending request from \"%s\" at (%s) %s", PACKAGE_VERSION,
-              mon.granted ? mon.user.name : "", mon.peer.host, mon.peer.ip);
+              mon->granted ? mon->user.name : "", mon->peer.host, mon->peer.ip);
     return well ? 0 : MEM_EXIT_STATUS;
+}
+
+int monitor_run(const struct settings *settings)
+{
+    struct monitor mon = { .preauth = -1 };
+
+    begin(&mon, settings);
+    peer_of_descriptor(&mon.peer, 0);
+    if (auth_secrets_offered(settings) && !settings->kerberos)
+        auth_secrets_stamp(mon.host, mon.stamp);
+    return serve_client(&mon);
+}
+
+/* ---- before there is a client */
+
+bool monitor_preauth_ahead(const struct settings *settings)
+{
+    return settings->proxy_networks.count == 0 && settings->tls_support != TLS_SUPPORT_ALTERNATE_PORT &&
+           !settings->kerberos;
+}
+
+int monitor_run_ahead(struct settings *settings, int supervisor, int door)
+{
+    struct monitor mon = { .preauth = -1 };
+    struct supervised_client client;
+
+    begin(&mon, settings);
+    if (!settings->kerberos)
+        auth_secrets_stamp(mon.host, mon.stamp);
+    if (door >= 0) {
+        if (!start_preauth(&mon, door))
+            return MEM_EXIT_STATUS;
+        close(door);
+    }
+    supervised_enter(supervisor);
+    if (supervised_take(supervisor, &client) == 0)
+        return 0;
+    if (dup2(client.fd, 0) < 0 || dup2(client.fd, 1) < 0)
+        return MEM_EXIT_STATUS;
+    close(client.fd);
+    mon.peer = client.peer;
+    settings->failure_delay = client.delay;
+    if (!client.secrets)
+        mon.stamp[0] = '\0';
+    return serve_client(&mon);
 }

@@ -3,7 +3,8 @@
  *
  * Rights of this role: none. Started by root it becomes the privsep user (configure --with-privsep-user), locked into
  * an empty directory (--with-privsep-path), in the sandbox; it holds the client's descriptors and one end of a privmsg
- * pair, nothing else. It cannot open, signal or connect to anything, and whatever it says to the monitor is checked
+ * pair, nothing else; in standalone mode, where it may be made before there is a client, also the door at which he comes,
+ * from which it reads one message of our own and which it closes then. It cannot open, signal or connect to anything, and whatever it says to the monitor is checked
  * there. Without root it keeps the uid, in the same sandbox.
  */
 #include "process/preauth.h"
@@ -16,6 +17,7 @@
 #include "common/mem.h"
 #include "process/privsep.h"
 #include "process/request.h"
+#include "process/supervised.h"
 #include "process/ticketkeys.h"
 #include "protocol/cmd_auth.h"
 #include "wire/netio.h"
@@ -188,8 +190,32 @@ static void hand_over(const struct preauth_start *start, const struct netio *io)
     privmsg_free(&m);
 }
 
-_Noreturn void preauth_main(const struct preauth_start *start)
+/* Who takes the place of nobody in start and on descriptors 0 and 1. */
+static void await_client(struct preauth_start *start, struct settings *settings, struct peer *peer)
 {
+    struct supervised_client client;
+
+    if (supervised_take(start->door, &client) == 0)
+        _exit(0);
+    if (dup2(client.fd, 0) < 0 || dup2(client.fd, 1) < 0)
+        _exit(MEM_EXIT_STATUS);
+    close(client.fd);
+    close(start->door);
+    *settings = *start->settings;
+    settings->failure_delay = client.delay;
+    *peer = client.peer;
+    start->settings = settings;
+    start->peer = peer;
+    if (!client.secrets)
+        start->stamp = NULL;
+}
+
+_Noreturn void preauth_main(const struct preauth_start *given)
+{
+    struct preauth_start here = *given;
+    const struct preauth_start *start = &here;
+    struct settings settings;
+    struct peer peer;
     struct preauth p = {
         .start = start, .plain = -1,
         .asks = { .context = &p, .password = ask_password, .apop = ask_apop, .prepare_tls = prepare_tls,
@@ -202,8 +228,10 @@ _Noreturn void preauth_main(const struct preauth_start *start)
     request_log_through(start->monitor);
     log_close();
     ticketkeys_forget();
-    file_close_others(3, &start->monitor, 1);
+    file_close_others(3, (const int[]){ start->monitor, start->door }, start->door >= 0 ? 2 : 1);
     give_up_rights(start);
+    if (start->door >= 0)
+        await_client(&here, &settings, &peer);
     io = netio_new(0, 1, COMMAND_LINE_MAX, OUTPUT_BYTES);
     netio_tune_socket(io);
     end = cmd_auth_serve(io, start->settings, start->peer, start->host, start->stamp, &p.asks);

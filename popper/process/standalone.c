@@ -2,7 +2,7 @@
  * standalone: see standalone.h.
  *
  * Rights of this role: those it was started with. It reads no byte from a client: it accepts, and hands the connection
- * to a process of its own (monitor_run), which says over `supervised` when it wants to check a password and when
+ * to a process of its own (pool, monitor), which says over `supervised` when it wants to check a password and when
  * somebody has logged in. Signals: HUP reads the configuration again, after a child has found it good; TERM and INT
  * stop accepting and wait for the sessions, the second one ends them, the third one waits for nobody.
  */
@@ -20,12 +20,12 @@
 
 #include <config.h>
 
-#include "common/file.h"
+#include "auth/auth_secrets.h"
 #include "common/log.h"
 #include "common/mem.h"
 #include "process/background.h"
 #include "process/listener.h"
-#include "process/monitor.h"
+#include "process/pool.h"
 #include "process/reload.h"
 #include "process/startup.h"
 #include "process/supervised.h"
@@ -47,9 +47,9 @@ struct standalone {
     const struct standalone_start *start;
     struct listeners listeners;
     struct visitors visitors;
+    struct pool pool;
     struct reload reload;
     sigset_t awake;              /* the mask while waiting */
-    struct rlimit descriptors;   /* as it was: what children get */
     unsigned ends;               /* SIGTERMs obeyed */
     size_t processors;           /* counted when the configuration is read: asking costs three system calls */
     int64_t pause_until;
@@ -86,24 +86,6 @@ static void handle_signals(struct standalone *st)
         sigaction(signals[i], &action, NULL);
     }
     sigprocmask(SIG_BLOCK, &ours, &st->awake);
-}
-
-/* ---- the child */
-
-static int serve(struct standalone *st, int client, int end, int delay)
-{
-    int keep[4] = { end };
-    size_t count = 1 + log_descriptors(keep + 1);
-
-    if (dup2(client, 0) < 0 || dup2(client, 1) < 0)
-        return MEM_EXIT_STATUS;
-    startup_signals();
-    setrlimit(RLIMIT_NOFILE, &st->descriptors);
-    file_sanitize_descriptors(3, keep, count);
-    log_open(st->start->argv0, st->settings->log_facility);
-    supervised_enter(end);
-    st->settings->failure_delay = delay;
-    return monitor_run(st->settings);
 }
 
 /* ---- whom to serve */
@@ -167,47 +149,38 @@ static const char *obstacle(struct standalone *st, const char *source)
 }
 
 /* True in the child, with its exit status. */
-static bool start_session(struct standalone *st, int client, const struct peer *peer, const char *source, int *status_r)
+static bool start_session(struct standalone *st, const struct supervised_client *client, const char *source, int *status_r)
 {
-    int delay = visitors_delay(&st->visitors, source, st->settings->failure_delay, netio_now());
-    int ends[2];
     pid_t pid;
+    int end;
 
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0) {
-        refuse(st, client, peer->ip, strerror(errno));
-        return false;
-    }
-    ticketkeys_renew();
-    pid = fork();
-    if (pid == 0) {
-        *status_r = serve(st, client, ends[1], delay);
-        return true;
-    }
-    close(ends[1]);
+    /* Who waits knows the keys of its time. */
+    if (ticketkeys_renew())
+        pool_empty(&st->pool);
+    pid = pool_serve(&st->pool, st->settings, client, &end, status_r);
     if (pid > 0)
-        visitors_add(&st->visitors, pid, ends[0], source);
-    else {
-        refuse(st, client, peer->ip, "refused: fork failed");
-        close(ends[0]);
+        visitors_add(&st->visitors, pid, end, source);
+    else if (pid < 0) {
+        refuse(st, client->fd, client->peer.ip, "refused: fork failed");
         st->pause_until = netio_now() + PAUSE_NS;
     }
-    return false;
+    return pid == 0;
 }
 
 static bool take_client(struct standalone *st, int client, int *status_r)
 {
-    char source[VISITORS_SOURCE_MAX];
+    struct supervised_client who = { .fd = client, .secrets = auth_secrets_offered(st->settings) };
+    char source[VISITORS_SOURCE_MAX] = "";
     const char *reason;
-    struct peer peer;
 
-    peer_of_descriptor(&peer, client);
-    source[0] = '\0';
-    if (!proxyheader_expected(&st->settings->proxy_networks, &peer))
-        visitors_source(peer.ip, source);
+    peer_of_descriptor(&who.peer, client);
+    if (!proxyheader_expected(&st->settings->proxy_networks, &who.peer))
+        visitors_source(who.peer.ip, source);
+    who.delay = visitors_delay(&st->visitors, source, st->settings->failure_delay, netio_now());
     reason = obstacle(st, source);
     if (!reason)
-        return start_session(st, client, &peer, source, status_r);
-    refuse(st, client, peer.ip, reason);
+        return start_session(st, &who, source, status_r);
+    refuse(st, client, who.peer.ip, reason);
     return false;
 }
 
@@ -305,8 +278,13 @@ static void reap(struct standalone *st)
     while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
         struct visitor *who = visitors_of_pid(&st->visitors, pid);
 
-        if (!who)
+        if (!who) {
+            if (pool_forget(&st->pool, pid, netio_now()))
+                log_write(LOG_WARNING, "a process that waited for a client has ended (%s %d); another one will take its place",
+                          WIFSIGNALED(status) ? "signal" : "exit status",
+                          WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
             continue;
+        }
         if (WIFSIGNALED(status) && !who->ending)
             log_write(LOG_ERR, "the process of the session from %s was killed by signal %d (%s)",
                       who->source[0] ? who->source : "unknown", WTERMSIG(status), strsignal(WTERMSIG(status)));
@@ -322,6 +300,7 @@ static void obey_end(struct standalone *st)
     st->ends++;
     if (st->ends == 1) {
         listeners_close(&st->listeners);
+        pool_empty(&st->pool);
         systemd_notify("STOPPING=1\nSTATUS=waiting for %zu sessions", st->visitors.count);
         log_write(LOG_NOTICE, "(v%s) no more clients are served; %zu sessions go on until they end, or until the next SIGTERM",
                   PACKAGE_VERSION, st->visitors.count);
@@ -366,8 +345,10 @@ static void count_processors(struct standalone *st)
 static void obey_reload(struct standalone *st)
 {
     count_processors(st);
-    if (reload_do(&st->reload, &st->settings))
+    if (reload_do(&st->reload, &st->settings)) {
         ticketkeys_renew();
+        pool_empty(&st->pool);
+    }
 }
 
 static void obey_signals(struct standalone *st)
@@ -391,12 +372,17 @@ static bool wait_once(struct standalone *st, int *status_r)
     size_t room = st->listeners.count + st->visitors.count, listening = st->listeners.count, n;
     struct pollfd *p = mem_new(room + 1, sizeof *p);
     pid_t *pids = mem_new(room + 1, sizeof *pids);
-    const struct timespec pause = { .tv_sec = 1 };
-    bool child = false;
+    const struct timespec pause = { .tv_sec = 1 }, none = { .tv_sec = 0 };
+    int64_t now = netio_now();
+    bool child = false, growing = st->ends == 0 && pool_hungry(&st->pool, st->settings, now);
+    bool pausing = now < st->pause_until || now < st->pool.pause_until;
     int ready;
 
     n = fill_polls(st, p, pids);
-    ready = ppoll(p, n, netio_now() < st->pause_until ? &pause : NULL, &st->awake);
+    ready = ppoll(p, n, growing ? &none : pausing ? &pause : NULL, &st->awake);
+    /* Nobody wants anything: time for those who will come. */
+    if (ready == 0 && growing)
+        child = pool_grow(&st->pool, st->settings, now, status_r);
     /* Those who are here first: what they say makes room. */
     for (size_t i = listening; ready > 0 && i < n; i++)
         if (p[i].revents)
@@ -443,12 +429,13 @@ static int listen_everywhere(struct standalone *st, struct strbuf *why)
 /* One descriptor for each client who has not logged in. */
 static void raise_limits(struct standalone *st)
 {
-    rlim_t wanted = (rlim_t)st->settings->max_preauth + SPARE_DESCRIPTORS + LISTENERS_MAX;
+    rlim_t wanted = (rlim_t)st->settings->max_preauth + SPARE_DESCRIPTORS + LISTENERS_MAX +
+                    POOL_MAX * POOL_DESCRIPTORS;
     struct rlimit more;
 
-    if (getrlimit(RLIMIT_NOFILE, &st->descriptors) < 0)
+    if (getrlimit(RLIMIT_NOFILE, &st->pool.descriptors) < 0)
         return;
-    more = st->descriptors;
+    more = st->pool.descriptors;
     if (more.rlim_cur < wanted)
         more.rlim_cur = more.rlim_max < wanted ? more.rlim_max : wanted;
     setrlimit(RLIMIT_NOFILE, &more);
@@ -471,7 +458,7 @@ static int complain(const char *text)
 
 int standalone_run(struct settings *settings, const struct standalone_start *start)
 {
-    struct standalone st = { .settings = settings, .start = start };
+    struct standalone st = { .settings = settings, .start = start, .pool = { .argv0 = start->argv0 } };
     struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
     int ready = -1;
 
@@ -490,6 +477,7 @@ int standalone_run(struct settings *settings, const struct standalone_start *sta
         return MEM_EXIT_STATUS;
     raise_limits(&st);
     count_processors(&st);
+    ticketkeys_renew();
     handle_signals(&st);
     announce(&st);
     background_ready(ready);

@@ -10,8 +10,59 @@
 #include <unistd.h>
 
 #include "wire/netio.h"
+#include "wire/privmsg.h"
+
+#define CLIENT 1 /* the only type of message */
 
 static int supervisor = -1;
+
+int supervised_give(int end, const struct supervised_client *client)
+{
+    struct privmsg m;
+    int result;
+
+    privmsg_init(&m, CLIENT);
+    privmsg_put_number(&m, (uint64_t)client->delay);
+    privmsg_put_number(&m, client->secrets);
+    privmsg_put_bytes(&m, &client->peer, sizeof client->peer);
+    privmsg_put_fd(&m, client->fd);
+    result = privmsg_send(end, &m);
+    m.fd = -1;
+    privmsg_free(&m);
+    return result;
+}
+
+static bool take(struct privmsg *m, struct supervised_client *client_r)
+{
+    const char *peer;
+    size_t n;
+
+    client_r->delay = (int)privmsg_get_number(m);
+    client_r->secrets = privmsg_get_number(m) != 0;
+    peer = privmsg_get_bytes(m, sizeof client_r->peer, &n);
+    if (!privmsg_complete(m) || m->type != CLIENT || m->fd < 0 || n != sizeof client_r->peer)
+        return false;
+    memcpy(&client_r->peer, peer, n);
+    client_r->fd = m->fd;
+    m->fd = -1;
+    return true;
+}
+
+int supervised_take(int end, struct supervised_client *client_r)
+{
+    struct privmsg m;
+    bool taken;
+    int got;
+
+    do
+        got = privmsg_receive(end, &m, -1);
+    while (got < 0 && errno == EINTR);
+    if (got <= 0)
+        return 0;
+    taken = take(&m, client_r);
+    privmsg_free(&m);
+    return taken;
+}
 
 void supervised_enter(int end)
 {

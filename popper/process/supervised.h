@@ -2,11 +2,16 @@
  * supervised: what the monitor of one session and the standalone process that made it say to each other, over a
  * SOCK_SEQPACKET pair: one byte a message, and an address after SUPERVISED_PEER. Without standalone mode all of it does
  * nothing. No client's byte travels here but the address that a listed proxy named, in our own words.
+ *
+ * A monitor that was made before its client is told of him first, over the same pair, by a privmsg; so is the process
+ * that will speak to him, over a pair of its own, its door, at which nothing else is ever said.
  */
 #ifndef PROCESS_SUPERVISED_H
 #define PROCESS_SUPERVISED_H
 
 #include <stdbool.h>
+
+#include "wire/peer.h"
 
 enum supervised_word {
     SUPERVISED_CHECK = 'C',   /* may I check a password? */
@@ -19,6 +24,19 @@ enum supervised_word {
 
 #define SUPERVISED_WAIT_MS 20000
 #define SUPERVISED_MESSAGE_MAX 80
+
+/* A client for a process that waits for one. */
+struct supervised_client {
+    int fd;           /* his connection */
+    int delay;        /* failure-delay for him, seconds */
+    bool secrets;     /* there is a database of secrets now: APOP may be offered */
+    struct peer peer;
+};
+
+/* The standalone process gives, and keeps its own descriptor; 0, or -1: nobody takes him there. The other side waits
+   without a limit: 1, and owns the descriptor; 0: the standalone process wants it no longer, or is gone. */
+int supervised_give(int end, const struct supervised_client *client);
+int supervised_take(int end, struct supervised_client *client_r);
 
 /* In the fresh child: its end of the pair. */
 void supervised_enter(int end);

@@ -18,15 +18,16 @@ static unsigned char keys[KEPT][TLS_TICKET_KEY];
 static size_t count;
 static int64_t made;
 
-void ticketkeys_renew(void)
+bool ticketkeys_renew(void)
 {
     if (count > 0 && netio_now() - made < LIFE)
-        return;
+        return false;
     made = netio_now();
     memmove(keys[1], keys[0], sizeof keys - TLS_TICKET_KEY);
     digest_random(keys[0], TLS_TICKET_KEY);
     if (count < KEPT)
         count++;
+    return true;
 }
 
 void ticketkeys_forget(void)

@@ -9,11 +9,12 @@
 #ifndef PROCESS_TICKETKEYS_H
 #define PROCESS_TICKETKEYS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* To be called before each session is started: sees to it that there is a key that is not old. The keys before it still
-   open tickets for a while. */
-void ticketkeys_renew(void);
+   open tickets for a while. True: there is a new one. */
+bool ticketkeys_renew(void);
 
 /* Wipes them all: in children that start no relay, and at the end. */
 void ticketkeys_forget(void);

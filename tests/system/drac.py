@@ -83,7 +83,7 @@ def quickly(times, what):
 
 
 def site(*settings):
-    return Server("set debug", *(settings or ("set drac-host = 127.0.0.1",)))
+    return Server("set debug", "set prefork = 0", *(settings or ("set drac-host = 127.0.0.1",)))
 
 
 def a_login_is_told():

@@ -79,7 +79,7 @@ def closed_without_greeting():
 
 
 def the_reader_has_no_rights():
-    with Server("set proxy-networks = 127.0.0.0/30") as server:
+    with Server("set proxy-networks = 127.0.0.0/30", "set prefork = 0") as server:
         server.start()
         client = Client(server.port, greet=False)
         processes = wait_until("two processes", lambda: d if len(d := descendants(server.process.pid)) == 2 else None)

@@ -138,7 +138,7 @@ def a_silent_name_server():
 
 
 def who_asks_is_nobody():
-    with site() as server:
+    with site("set prefork = 0") as server:
         server.start()
         client = server.client(source="127.0.0.24")
         wait_until("no process but the server and its monitor is root",

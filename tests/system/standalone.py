@@ -271,7 +271,7 @@ def slow_users(server, count):
 
 def checks_wait_for_their_turn():
     # option: max-password-checks
-    with Server("set max-password-checks = 1") as server:
+    with Server("set max-password-checks = 1", "set prefork = 0") as server:
         slow_users(server, 4)
         server.start()
         checks_at_the_same_time(server, [server.client(source=f"127.0.0.{20 + n}") for n in range(4)], 1)
@@ -282,7 +282,7 @@ def a_check_for_each_processor():
     processors = os.sysconf("SC_NPROCESSORS_ONLN")
     if processors > 64:
         raise Skip("too many processors to keep them all busy")
-    with Server() as server:
+    with Server("set prefork = 0") as server:
         slow_users(server, processors + 2)
         server.start()
         checks_at_the_same_time(server, [server.client(source=f"127.0.0.{20 + n}") for n in range(processors + 2)], processors)
