@@ -25,6 +25,7 @@ static void follow(struct maildrop *d, int fd)
 {
     log_write(LOG_NOTICE, "another program has %s the maildrop %s since this session opened it",
               d->drop < 0 ? "made" : fd < 0 ? "removed" : "put a new file in place of", d->shown);
+    msgwindow_forget(&d->window);
     if (d->ours_to_close)
         close(d->drop);
     d->drop = fd;
@@ -285,6 +286,7 @@ enum maildrop_status maildrop_open(struct maildrop **drop_r, const struct maildr
     d->drop = files->drop;
     d->index = settings->index ? files->index : -1;
     d->leftover = d->temp = -1;
+    d->window = (struct msgwindow)MSGWINDOW_INIT;
     d->shown = files->shown;
     d->settings = settings;
     d->host = host;
@@ -382,14 +384,38 @@ static enum maildrop_status make_temp_drop(struct maildrop *d, struct strbuf *wh
     return MAILDROP_OK;
 }
 
-enum maildrop_status maildrop_ready(struct maildrop *d, struct strbuf *why)
+/* How far a window onto M or its copy may read ahead. A list in doubt is compared with what is there message by message. */
+static uint64_t ahead_of(const struct maildrop *d, const struct message *m)
+{
+    return m->source == MSGSRC_DROP && !maildrop_in_doubt(d) ? d->mark.size : 0;
+}
+
+/* After M was read: without its locks the bytes are right only if M is still so. */
+static enum maildrop_status still_unchanged(struct maildrop *d, struct strbuf *why)
+{
+    if (maildrop_unchanged(d))
+        return MAILDROP_OK;
+    msgwindow_forget(&d->window);
+    return changed(d, why);
+}
+
+/* Server mode: what is read before M is looked at needs no second look after it was sent. */
+static enum maildrop_status view_drop(struct maildrop *d, const struct message *m, uint64_t body_lines, struct strbuf *why)
+{
+    if (m && m->source == MSGSRC_DROP
+        && msgsend_prepare(&d->window, d->drop, ahead_of(d, m), m, body_lines, why) != 0)
+        return MAILDROP_TEMP;
+    return still_unchanged(d, why);
+}
+
+enum maildrop_status maildrop_ready(struct maildrop *d, const struct message *m, uint64_t body_lines, struct strbuf *why)
 {
     enum maildrop_status status;
 
     if (d->temp >= 0 || d->count == 0)
         return MAILDROP_OK;
     if (d->server_mode)
-        return maildrop_unchanged(d) ? MAILDROP_OK : changed(d, why);
+        return view_drop(d, m, body_lines, why);
     status = maildrop_lock(d, false, why);
     if (status != MAILDROP_OK)
         return status;
@@ -411,17 +437,17 @@ enum maildrop_status maildrop_send(struct maildrop *d, const struct message *m, 
                                    struct strbuf *why)
 {
     int fd = text_of(d, m);
+    unsigned reads = d->window.reads;
 
+    if (fd != d->window.fd)
+        msgwindow_forget(&d->window);
     if (!maildrop_as_listed(d, fd, m)) {
         disown_list(d);
         return changed(d, why);
     }
-    if (msgsend_message(fd, m, msglist_uid(&d->list, m), body_lines, out, NULL, why) != 0)
+    if (msgsend_message(&d->window, fd, ahead_of(d, m), m, msglist_uid(&d->list, m), body_lines, out, NULL, why) != 0)
         return MAILDROP_TEMP;
-    /* What was just read from M unlocked is right only if M is still so. */
-    if (fd == d->drop && !maildrop_unchanged(d))
-        return changed(d, why);
-    return MAILDROP_OK;
+    return fd == d->drop && d->window.reads != reads ? still_unchanged(d, why) : MAILDROP_OK;
 }
 
 /* ---- the end */
@@ -439,8 +465,10 @@ static void store_index(struct maildrop *d)
 
 void maildrop_drop_copy(struct maildrop *d)
 {
-    if (d->temp >= 0)
+    if (d->temp >= 0) {
+        msgwindow_forget(&d->window);
         close(d->temp);
+    }
     d->temp = -1;
 }
 
@@ -455,6 +483,7 @@ void maildrop_close(struct maildrop **drop)
     maildrop_drop_copy(d);
     if (d->ours_to_close)
         close(d->drop);
+    msgwindow_free(&d->window);
     msglist_free(&d->list);
     mem_free(d);
 }

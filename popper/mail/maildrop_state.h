@@ -8,6 +8,7 @@
 #include "mail/dropmark.h"
 #include "mail/maildrop.h"
 #include "mail/mboxscan.h"
+#include "mail/msgwindow.h"
 
 struct maildrop {
     int drop;                     /* M, or -1; closed by us only when ours_to_close */
@@ -30,6 +31,7 @@ struct maildrop {
     uint64_t leftover_size;
     struct bulletins bulletins;
     bool server_mode;             /* texts come from M itself */
+    struct msgwindow window;      /* onto what is sent. Of M it holds nothing that was not found unchanged after it was read */
     bool store;                   /* this session learned what the index does not know */
 };
 

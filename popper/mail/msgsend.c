@@ -1,78 +1,61 @@
 /*
- * msgsend: see msgsend.h. A window of the file is read at a time; a message that fits is read at once and in its exact
- * length. What is sent of it goes straight from the window into the output's own buffer. It remembers the last three
- * bytes sent, because the rules about empty lines need them. It changes no file and no flag of the message.
+ * msgsend: see msgsend.h. A window of the file is read at a time; a message that fits is read at once and in its exact length, or, when it follows the
+ * one that was sent before, together with those that follow it. What is sent of it goes straight from the window into the output's own buffer. It
+ * remembers the last three bytes sent, because the rules about empty lines need them. It changes no file and no flag of the message.
  */
 #include "mail/msgsend.h"
 
-#include <errno.h>
 #include <string.h>
 
-#include "mail/filecalls.h"
 #include "mail/headerfield.h"
 #include "mail/lines.h"
 
-#define BLOCK_MAX (256 * 1024)
 #define LINE_GUESS 100 /* bytes to read for each body line that TOP wants */
 
 struct send {
+    struct msgwindow *window;
     int fd;
+    uint64_t ahead;           /* how far the window may read */
     const struct message *m;
     const char *uid;
     struct outbuf *out;
     struct strbuf *why;
     uint64_t body, end;       /* file offsets: end of the header, end of what may be sent (padding taken off) */
     uint64_t plan;            /* how far it makes sense to read at first */
-    uint64_t window;          /* file offset of window_bytes[0] */
-    size_t in_window;
     uint64_t at;              /* file offset of the next byte to send */
     struct lines_wire wire;
     uint32_t tail;            /* the last three bytes sent of the part at hand, which is preceded by a line end */
 };
 
-static char window_bytes[BLOCK_MAX + LINES_SLACK];
-static size_t block_size = BLOCK_MAX;
+static size_t block_size = MSGWINDOW_MAX;
 
 void msgsend_set_block(size_t block)
 {
-    block_size = block ? block : BLOCK_MAX;
+    block_size = block ? block : MSGWINDOW_MAX;
 }
 
 /* ---- the window */
 
-static int fill(struct send *s, uint64_t from, size_t n)
+/* The first bytes of what is planned, as many as a window holds. */
+static int fill(struct send *s, uint64_t from, uint64_t to)
 {
-    ssize_t got = filecalls_read(s->fd, window_bytes, n, (off_t)from);
-
-    s->window = from;
-    s->in_window = 0;
-    if (got == (ssize_t)n) {
-        s->in_window = n;
-        return 0;
-    }
-    if (got < 0)
-        return strbuf_fail(s->why, "reading a message at offset %llu: %s", (unsigned long long)from, strerror(errno));
-    return strbuf_fail(s->why, "a message ends at offset %llu where it should be longer: another program cut the file",
-                       (unsigned long long)(from + (size_t)got));
+    return msgwindow_read(s->window, s->fd, from, to - from < block_size ? (size_t)(to - from) : block_size, s->ahead, s->why);
 }
 
 /* The bytes in view from `at` on, up to `limit`; at least `least` of them unless the limit is nearer. NULL when they
    cannot be read. */
 static char *view(struct send *s, uint64_t limit, size_t least, size_t *n_r)
 {
-    uint64_t seen = s->window + s->in_window;
+    uint64_t seen;
 
     if (limit - s->at < least)
         least = (size_t)(limit - s->at);
-    if (s->at < s->window || s->at + least > seen || s->at >= seen) {
-        uint64_t to = s->at + least <= s->plan ? s->plan : s->end;
-
-        if (fill(s, s->at, to - s->at < block_size ? (size_t)(to - s->at) : block_size) < 0)
-            return NULL;
-        seen = s->window + s->in_window;
-    }
+    if (!msgwindow_holds(s->window, s->fd, s->at, s->at + (least > 0 ? least : 1))
+        && fill(s, s->at, s->at + least <= s->plan ? s->plan : s->end) < 0)
+        return NULL;
+    seen = s->window->start + s->window->n;
     *n_r = (size_t)((seen < limit ? seen : limit) - s->at);
-    return window_bytes + (s->at - s->window);
+    return msgwindow_at(s->window, s->at);
 }
 
 /* ---- output */
@@ -262,14 +245,16 @@ static int take_padding_off(struct send *s)
 
     while (end > start) {
         size_t n = end - start < block_size ? (size_t)(end - start) : block_size;
+        const char *bytes;
 
-        if (fill(s, end - n, n) < 0)
+        if (!msgwindow_holds(s->window, s->fd, end - n, end) && fill(s, end - n, end) < 0)
             return -1;
-        while (n > 0 && window_bytes[n - 1] == '\0') {
+        bytes = msgwindow_at(s->window, end - n);
+        while (n > 0 && bytes[n - 1] == '\0') {
             n--;
             end--;
         }
-        if (n > 0 && window_bytes[n - 1] != '\n')
+        if (n > 0 && bytes[n - 1] != '\n')
             return 0;
         if (n > 0)
             break;
@@ -286,20 +271,42 @@ static uint64_t reading_plan(const struct send *s, uint64_t body_lines)
     return s->body + body_lines * LINE_GUESS;
 }
 
-int msgsend_message(int fd, const struct message *m, const char *uid, uint64_t body_lines, struct outbuf *out,
+static struct send send_of(struct msgwindow *window, int fd, uint64_t ahead, const struct message *m, uint64_t body_lines, struct strbuf *why)
+{
+    struct send s = { .window = window, .fd = fd, .m = m, .why = why, .wire = { .line_start = true }, .at = m->offset + m->from_len,
+                      .body = m->offset + msglist_header_len(m), .end = m->offset + m->length };
+
+    /* One that does not follow the last one says nothing about what comes next. */
+    if (window->fd == fd && window->next == m->offset && body_lines == MSGSEND_ALL)
+        s.ahead = ahead;
+    s.plan = reading_plan(&s, body_lines);
+    return s;
+}
+
+int msgsend_prepare(struct msgwindow *window, int fd, uint64_t ahead, const struct message *m, uint64_t body_lines, struct strbuf *why)
+{
+    struct send s = send_of(window, fd, ahead, m, body_lines, why);
+    uint64_t first = s.plan - s.at < block_size ? s.plan : s.at + block_size;
+
+    return s.at >= s.plan || msgwindow_holds(window, fd, s.at, first) ? 0 : fill(&s, s.at, s.plan);
+}
+
+int msgsend_message(struct msgwindow *window, int fd, uint64_t ahead, const struct message *m, const char *uid, uint64_t body_lines, struct outbuf *out,
                     uint64_t *octets_r, struct strbuf *why)
 {
-    struct send s = { .fd = fd, .m = m, .uid = uid, .out = out, .why = why, .wire = { .line_start = true },
-                      .at = m->offset + m->from_len, .body = m->offset + msglist_header_len(m),
-                      .end = m->offset + m->length };
+    struct send s = send_of(window, fd, ahead, m, body_lines, why);
     uint64_t before = out->total;
 
+    s.uid = uid;
+    s.out = out;
     if (m->flags & MSG_NULS && take_padding_off(&s) < 0)
         return -1;
-    s.plan = reading_plan(&s, body_lines);
     if (send_header(&s) < 0 || send_body(&s, body_lines) < 0)
         return -1;
     if (octets_r)
         *octets_r = out->total - before - s.wire.stuffed;
+    if (m->flags & MSG_NULS)
+        msgwindow_forget(window); /* put wrote into it */
+    window->next = m->offset + m->length;
     return 0;
 }

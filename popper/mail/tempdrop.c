@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/fskind.h"
 #include "common/mem.h"
 #include "mail/filecalls.h"
 #include "mail/refind.h"
@@ -14,13 +15,21 @@
 
 #define BLOCK 16384
 
+/* Blocks that are there before the bytes come cost less than those that are found one by one. Where they would be shared with M none are wanted. */
+static int reserve(int fd, uint64_t n)
+{
+    if (!fskind_copies_plainly(fd) || filecalls->reserve(fd, 0, (off_t)n) == 0 || (errno != ENOSPC && errno != EDQUOT))
+        return 0;
+    return -1;
+}
+
 int tempdrop_copy(int drop_fd, uint64_t n, const struct mailhost *host, struct strbuf *why)
 {
     int fd = host->open(host->context, MAILFILE_TEMPDROP, MAILOPEN_NEW, why);
 
     if (fd < 0)
         return -1;
-    if (filecalls_copy(drop_fd, 0, fd, 0, n) != 0) {
+    if (reserve(fd, n) != 0 || filecalls_copy(drop_fd, 0, fd, 0, n) != 0) {
         int error = errno;
 
         close(fd);

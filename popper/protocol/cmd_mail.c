@@ -75,7 +75,7 @@ static enum command_event run_list(void *state, const struct command *command, s
 
     if (cmd_mangle_modifier(t, command, 0, 1, LIST_USAGE, &arguments, answer) != COMMAND_OK)
         return COMMAND_ERR;
-    if (t->mangle && transaction_ready(t, answer) != COMMAND_OK)
+    if (t->mangle && transaction_ready(t, NULL, 0, answer) != COMMAND_OK)
         return COMMAND_ERR_END;
     if (arguments == 0) {
         msglist_totals(t->list, &count, &octets, &hidden);
@@ -158,10 +158,10 @@ static enum command_event run_last(void *state, const struct command *command, s
 
 /* ---- RETR TOP */
 
-enum command_event transaction_ready(struct transaction *t, struct answer *answer)
+enum command_event transaction_ready(struct transaction *t, const struct message *m, uint64_t body_lines, struct answer *answer)
 {
     struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
-    enum maildrop_status status = maildrop_ready(t->drop, &why);
+    enum maildrop_status status = maildrop_ready(t->drop, m, body_lines, &why);
 
     if (status == MAILDROP_OK)
         return COMMAND_OK;
@@ -210,7 +210,7 @@ static enum command_event run_retr(void *state, const struct command *command, s
     m = find_plain(t, command, &t->number, answer);
     if (!m)
         return COMMAND_ERR;
-    if (transaction_ready(t, answer) != COMMAND_OK)
+    if (transaction_ready(t, m, MSGSEND_ALL, answer) != COMMAND_OK)
         return COMMAND_ERR_END;
     if (wants_text(t))
         return cmd_mangle_run(t, t->number, answer);
@@ -234,11 +234,13 @@ static enum command_event run_top(void *state, const struct command *command, st
 {
     struct transaction *t = state;
     struct strbuf shown = STRBUF_INIT(COMMAND_SHOWN_MAX * 4 + 3);
+    const struct message *m;
     size_t arguments;
 
     if (cmd_mangle_modifier(t, command, 2, 2, TOP_USAGE, &arguments, answer) != COMMAND_OK)
         return COMMAND_ERR;
-    if (!find_plain(t, command, &t->number, answer))
+    m = find_plain(t, command, &t->number, answer);
+    if (!m)
         return COMMAND_ERR;
     if (!command_number(command->args[1], &t->lines)) {
         log_escape(&shown, command->args[1], strlen(command->args[1]), COMMAND_SHOWN_MAX);
@@ -246,7 +248,7 @@ static enum command_event run_top(void *state, const struct command *command, st
         strbuf_free(&shown);
         return COMMAND_ERR;
     }
-    if (transaction_ready(t, answer) != COMMAND_OK)
+    if (transaction_ready(t, m, t->lines, answer) != COMMAND_OK)
         return COMMAND_ERR_END;
     if (wants_text(t))
         return cmd_mangle_run(t, t->number, answer);

@@ -153,12 +153,16 @@ enum command_event cmd_mangle_run(struct transaction *t, uint64_t number, struct
 static int send_result(const struct transaction *t, uint64_t lines, struct outbuf *out, uint64_t *octets_r, struct strbuf *why)
 {
     struct message m = { .header_len = (uint32_t)t->mangled_header };
+    struct msgwindow window = MSGWINDOW_INIT;
     struct stat st;
+    int result;
 
     if (fstat(t->mangled, &st) != 0)
         return strbuf_fail(why, "%s", strerror(errno));
     m.length = (uint64_t)st.st_size;
-    return msgsend_message(t->mangled, &m, "", lines, out, octets_r, why);
+    result = msgsend_message(&window, t->mangled, 0, &m, "", lines, out, octets_r, why);
+    msgwindow_free(&window);
+    return result;
 }
 
 enum command_event cmd_mangle_send(struct transaction *t, uint64_t lines, struct outbuf *out)

@@ -43,7 +43,7 @@ static enum command_event run_list(struct transaction *t, const struct command *
         return command_fail(answer, REPLY_NONE, "The second argument of XTND XLST must be the name of a header.");
     if (command->count == 3 && !transaction_find(t, command->args[2], &transaction_plain_wording, &t->number, answer))
         return COMMAND_ERR;
-    if (transaction_ready(t, answer) != COMMAND_OK)
+    if (transaction_ready(t, NULL, 0, answer) != COMMAND_OK)
         return COMMAND_ERR_END;
     command_say(answer, "xtnd extension accepted");
     return COMMAND_OK_BODY;
@@ -225,7 +225,7 @@ enum command_event cmd_xtnd_run_euidl(void *state, const struct command *command
 
     if (command->count > 0 && !transaction_find(t, command->args[0], &transaction_uidl_wording, &number, answer))
         return COMMAND_ERR;
-    if (transaction_ready(t, answer) != COMMAND_OK)
+    if (transaction_ready(t, NULL, 0, answer) != COMMAND_OK)
         return COMMAND_ERR_END;
     if (command->count == 0) {
         command_say(answer, "uidl command accepted.");

@@ -66,8 +66,9 @@ extern const struct transaction_wording transaction_uidl_wording;
 struct message *transaction_find(const struct transaction *t, const char *text, const struct transaction_wording *wording, uint64_t *number_r,
                                  struct answer *answer);
 
-/* To be called before the +OK: the text must be there. Not COMMAND_OK: the answer says why, and the session ends. */
-enum command_event transaction_ready(struct transaction *t, struct answer *answer);
+/* To be called before the +OK: the text must be there, of which message and how many lines of its body (as maildrop_ready). Not COMMAND_OK: the answer
+   says why, and the session ends. */
+enum command_event transaction_ready(struct transaction *t, const struct message *m, uint64_t body_lines, struct answer *answer);
 
 /* A message broke off while it was sent: logged, no UPDATE. Returns COMMAND_CLOSE. */
 enum command_event transaction_broke(struct transaction *t, uint64_t number, const struct strbuf *why);

@@ -69,8 +69,9 @@ static int drop_bytes(void *context, const char *bytes, size_t n)
     return 0;
 }
 
-static void send_all(int fd, const struct msglist *list, uint64_t body_lines)
+static void send_all(int fd, uint64_t ahead, const struct msglist *list, uint64_t body_lines)
 {
+    struct msgwindow window = MSGWINDOW_INIT;
     struct outbuf out;
     uint64_t octets;
 
@@ -78,12 +79,13 @@ static void send_all(int fd, const struct msglist *list, uint64_t body_lines)
     for (size_t i = 0; i < list->count; i++) {
         const struct message *m = &list->messages[i];
 
-        if (msgsend_message(fd, m, msglist_uid(list, m), body_lines, &out, &octets, &why) < 0 ||
+        if (msgsend_message(&window, fd, ahead, m, msglist_uid(list, m), body_lines, &out, &octets, &why) < 0 ||
             (body_lines && octets != m->octets)) {
             fprintf(stderr, "scanbench: message %zu: %s\n", i + 1, why.data);
             exit(1);
         }
     }
+    msgwindow_free(&window);
     outbuf_free(&out);
 }
 
@@ -102,9 +104,9 @@ static void one_round(int fd, uint64_t size, int round, uint64_t *messages_r, ui
     t[3] = now();
     uidl_resolve_duplicates(&list, 0);
     t[4] = now();
-    send_all(fd, &list, MSGSEND_ALL);
+    send_all(fd, size, &list, MSGSEND_ALL);
     t[5] = now();
-    send_all(fd, &list, 0);
+    send_all(fd, size, &list, 0);
     t[6] = now();
     for (int kind = 0; kind < KINDS; kind++)
         seconds[kind][round] = t[kind + 1] - t[kind];

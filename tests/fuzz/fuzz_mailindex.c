@@ -162,6 +162,7 @@ static void check_list(const struct msglist *list, uint64_t size)
 {
     uint64_t end = list->count > 0 ? list->messages[0].offset : size;
     struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
+    struct msgwindow window = MSGWINDOW_INIT;
     struct outbuf out;
 
     outbuf_init(&out, 4096, discard, NULL);
@@ -174,8 +175,9 @@ static void check_list(const struct msglist *list, uint64_t size)
         FUZZ_REQUIRE((m->flags & (MSG_DELETED | MSG_RETRIEVED | MSG_TOUCHED)) == 0 && m->source == MSGSRC_DROP,
                      "message %zu", i);
         end += m->length;
-        msgsend_message(DROP, m, id, i % 2 ? 3 : MSGSEND_ALL, &out, NULL, &why);
+        msgsend_message(&window, DROP, i % 3 ? UINT64_MAX : 0, m, id, i % 2 ? 3 : MSGSEND_ALL, &out, NULL, &why);
     }
+    msgwindow_free(&window);
     FUZZ_REQUIRE(end == size, "ends at %llu", (unsigned long long)end);
     outbuf_free(&out);
     strbuf_free(&why);

@@ -65,6 +65,8 @@ static void check_same(const struct msglist *a, const struct msglist *b, size_t 
     }
 }
 
+static struct msgwindow window = MSGWINDOW_INIT;
+
 static void check_ids(struct msglist *list)
 {
     uidl_resolve_duplicates(list, 0);
@@ -77,7 +79,7 @@ static void check_ids(struct msglist *list)
     }
 }
 
-static void check_sent(const struct msglist *list, size_t i, struct model *model, const char *file)
+static void check_sent(const struct msglist *list, size_t i, uint64_t ahead, struct model *model, const char *file)
 {
     const struct message *m = &list->messages[i];
     const struct model_message *want = &model->messages[i];
@@ -91,7 +93,7 @@ static void check_sent(const struct msglist *list, size_t i, struct model *model
     FUZZ_REQUIRE(m->octets == want->octets, "message %zu, model %zu", i, want->octets);
     strbuf_reset(&sent);
     outbuf_init(&out, 256, keep, NULL);
-    FUZZ_REQUIRE(msgsend_message(3, m, id, MSGSEND_ALL, &out, &octets, &why) == 0, "%s", why.data);
+    FUZZ_REQUIRE(msgsend_message(&window, 3, ahead, m, id, MSGSEND_ALL, &out, &octets, &why) == 0, "%s", why.data);
     outbuf_flush(&out);
     outbuf_free(&out);
     unstuff();
@@ -110,9 +112,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     enum mboxscan_result result;
 
     log_set_sink(no_log, NULL);
-    lines_use((enum vectors)((dice >> 12 & 15) % (VECTORS_BEST + 1)));
+    lines_use((enum vectors)((dice >> 40 & 15) % (VECTORS_BEST + 1)));
     msgsend_set_block(dice >> 11 & 1 ? 16 + (dice >> 24 & 63) : 0);
     memfile_use((const char *)data, size);
+    msgwindow_forget(&window);
     mboxmodel_make(&model, (const char *)data, size);
     result = scan(&list, size, 0, &rules);
     FUZZ_REQUIRE((result == MBOXSCAN_OK) == model.is_mbox, "%s", why.data);
@@ -122,7 +125,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         check_same(&list, &blocks, block);
         check_ids(&list);
         for (size_t i = 0; i < list.count; i++)
-            check_sent(&list, i, &model, (const char *)data);
+            check_sent(&list, i, dice >> 13 & 1 ? size : 0, &model, (const char *)data);
     }
     msglist_free(&list);
     msglist_free(&blocks);

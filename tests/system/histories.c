@@ -425,7 +425,7 @@ static void retrieve(struct maildrop *drop, uint64_t number, struct strbuf *text
     struct outbuf out;
 
     strbuf_reset(text);
-    if (maildrop_ready(drop, &why) != MAILDROP_OK)
+    if (maildrop_ready(drop, m, MSGSEND_ALL, &why) != MAILDROP_OK)
         fail("message %llu cannot be had: %s", (unsigned long long)number, why.data);
     outbuf_init(&out, 65536, take, text);
     if (maildrop_send(drop, m, MSGSEND_ALL, &out, &why) != MAILDROP_OK || outbuf_flush(&out) != 0)

@@ -35,8 +35,9 @@ struct msglist *maildrop_list(struct maildrop *d)
     return &d->list;
 }
 
-enum maildrop_status maildrop_ready(struct maildrop *d, struct strbuf *why)
+enum maildrop_status maildrop_ready(struct maildrop *d, const struct message *m, uint64_t body_lines, struct strbuf *why)
 {
+    (void)m, (void)body_lines;
     d->readied++;
     if (d->ready != MAILDROP_OK)
         strbuf_fail(why, "not ready");

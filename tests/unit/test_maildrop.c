@@ -207,7 +207,7 @@ static int take(void *context, const char *bytes, size_t n)
 static enum maildrop_status retrieve(uint64_t number)
 {
     struct outbuf out;
-    enum maildrop_status status = maildrop_ready(drop, &why);
+    enum maildrop_status status = maildrop_ready(drop, at(number), MSGSEND_ALL, &why);
 
     strbuf_reset(&sent);
     if (status != MAILDROP_OK)
@@ -532,7 +532,7 @@ START_TEST(server_mode_notices_a_change_while_it_sends)
     put_drop(PARTS(mail(1, "a"), mail(2, "b"), mail(3, "c"), mail(4, "d")));
     login();
     usleep(12000);
-    ck_assert_int_eq(maildrop_ready(drop, &why), MAILDROP_OK);
+    ck_assert_int_eq(maildrop_ready(drop, NULL, 0, &why), MAILDROP_OK);
     outbuf_init(&out, 128, spoil, NULL);
     ck_assert_int_eq(maildrop_send(drop, at(1), MSGSEND_ALL, &out, &why), MAILDROP_TEMP);
     outbuf_free(&out);

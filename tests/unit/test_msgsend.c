@@ -15,6 +15,8 @@
 
 static struct strbuf sent = STRBUF_INIT(1 << 20);
 static struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
+static struct msgwindow window = MSGWINDOW_INIT;
+static uint64_t ahead;
 
 static int keep(void *context, const char *bytes, size_t n)
 {
@@ -32,7 +34,7 @@ static uint64_t send_message(const struct msglist *list, size_t i, uint64_t line
 
     strbuf_reset(&sent);
     outbuf_init(&out, 300, keep, NULL);
-    result = msgsend_message(3, &list->messages[i], msglist_uid(list, &list->messages[i]), lines, &out, &octets, &why);
+    result = msgsend_message(&window, 3, ahead, &list->messages[i], msglist_uid(list, &list->messages[i]), lines, &out, &octets, &why);
     outbuf_flush(&out);
     outbuf_free(&out);
     ck_assert_msg(result == 0, "%s", why.data);
@@ -45,6 +47,7 @@ static void scan(struct msglist *list, const char *file, size_t n, bool edited)
 
     msglist_init(list);
     memfile_use(file, n);
+    msgwindow_forget(&window);
     ck_assert_msg(mboxscan_file(3, 0, n, MSGSRC_DROP, &rules, NULL, list, &why) == MBOXSCAN_OK, "%s", why.data);
 }
 
@@ -158,10 +161,10 @@ START_TEST(a_file_that_was_cut_is_an_error)
     scan(&list, file, sizeof file - 1, false);
     memfile_size -= 3;
     outbuf_init(&out, 300, keep, NULL);
-    ck_assert_int_eq(msgsend_message(3, &list.messages[0], "x", MSGSEND_ALL, &out, &octets, &why), -1);
+    ck_assert_int_eq(msgsend_message(&window, 3, ahead, &list.messages[0], "x", MSGSEND_ALL, &out, &octets, &why), -1);
     ck_assert_ptr_nonnull(strstr(why.data, "another program cut the file"));
     memfile_errno = EIO;
-    ck_assert_int_eq(msgsend_message(3, &list.messages[0], "x", MSGSEND_ALL, &out, &octets, &why), -1);
+    ck_assert_int_eq(msgsend_message(&window, 3, ahead, &list.messages[0], "x", MSGSEND_ALL, &out, &octets, &why), -1);
     ck_assert_ptr_nonnull(strstr(why.data, "Input/output error"));
     outbuf_free(&out);
     msglist_free(&list);
@@ -187,7 +190,7 @@ START_TEST(a_client_that_is_gone_stops_the_reading)
     scan(&list, file, sizeof file, false);
     memfile_use(file, sizeof file);
     outbuf_init(&out, 300, refuse, NULL);
-    ck_assert_int_eq(msgsend_message(3, &list.messages[0], "x", MSGSEND_ALL, &out, NULL, &why), 0);
+    ck_assert_int_eq(msgsend_message(&window, 3, ahead, &list.messages[0], "x", MSGSEND_ALL, &out, NULL, &why), 0);
     ck_assert(out.failed);
     ck_assert_uint_lt(memfile_reads, 5);
     outbuf_free(&out);
@@ -208,14 +211,17 @@ START_TEST(nothing_is_read_in_vain)
     scan(&list, file, sizeof file, false);
     ck_assert_uint_eq(list.count, 2);
     memfile_use(file, sizeof file);
+    msgwindow_forget(&window);
     send_message(&list, 0, MSGSEND_ALL);
     ck_assert_uint_eq(memfile_reads, 1);
     ck_assert_uint_eq(memfile_bytes_read, list.messages[0].length - list.messages[0].from_len);
     memfile_use(file, sizeof file);
+    msgwindow_forget(&window);
     send_message(&list, 0, 0);
     ck_assert_uint_eq(memfile_reads, 1);
     ck_assert_uint_eq(memfile_bytes_read, list.messages[0].header_len - list.messages[0].from_len);
     memfile_use(file, sizeof file);
+    msgwindow_forget(&window);
     send_message(&list, 0, 5);
     ck_assert_uint_eq(memfile_reads, 1);
     ck_assert_uint_lt(memfile_bytes_read, 1000);
@@ -322,6 +328,8 @@ static void check_file(const char *file, size_t n, uint32_t which)
 
     msglist_init(&list);
     memfile_use(file, n);
+    msgwindow_forget(&window);
+    ahead = rnd(2) ? n : 0;
     mboxmodel_make(&model, file, n);
     mboxscan_set_limits(rnd(4) ? 1 + rnd(100) : 0, rnd(8) ? 0 : 40 + rnd(100));
     msgsend_set_block(rnd(4) ? 16 + rnd(100) : 0);
@@ -348,6 +356,106 @@ START_TEST(random_files_agree_with_the_model)
 }
 END_TEST
 
+/* Mails of 100 bytes. */
+#define HUNDRED 100
+static const char *hundreds(size_t count)
+{
+    static char file[100 * HUNDRED];
+
+    for (size_t i = 0; i < count; i++) {
+        int n = snprintf(file + i * HUNDRED, HUNDRED, FROM "A: %zu\n\n", i + 10);
+
+        memset(file + i * HUNDRED + n, 'x', (size_t)(HUNDRED - n - 2));
+        memcpy(file + (i + 1) * HUNDRED - 2, "\n\n", 2);
+    }
+    return file;
+}
+
+START_TEST(messages_that_follow_each_other_are_read_together)
+{
+    const char *file = hundreds(60);
+    struct msglist list;
+
+    msgsend_set_block(0);
+    scan(&list, file, 60 * HUNDRED, false);
+    ck_assert_uint_eq(list.count, 60);
+    memfile_use(file, 60 * HUNDRED);
+    ahead = 50 * HUNDRED;
+    for (size_t i = 0; i < 50; i++) {
+        ck_assert_uint_eq(send_message(&list, i, MSGSEND_ALL), list.messages[i].octets);
+        ck_assert_mem_eq(sent.data + 3, file + i * HUNDRED + sizeof FROM - 1 + 3, 2);
+    }
+    ck_assert_uint_eq(memfile_reads, 2); /* the first one says nothing about a second */
+    ck_assert_uint_eq(memfile_bytes_read, 50 * HUNDRED - 2 * (sizeof FROM - 1));
+    send_message(&list, 50, MSGSEND_ALL); /* beyond `ahead` */
+    ck_assert_uint_eq(memfile_reads, 3);
+    send_message(&list, 20, MSGSEND_ALL); /* not the next one */
+    ck_assert_uint_eq(memfile_bytes_read, 52 * HUNDRED - 4 * (sizeof FROM - 1));
+    for (size_t i = 21; i < 40; i++)
+        send_message(&list, i, 0); /* headers are far apart in most files */
+    ck_assert_uint_eq(memfile_reads, 4 + 19);
+    ahead = 0;
+    msglist_free(&list);
+}
+END_TEST
+
+START_TEST(what_cannot_be_read_ahead_is_no_error)
+{
+    const char *file = hundreds(10);
+    struct msglist list;
+
+    msgsend_set_block(0);
+    scan(&list, file, 10 * HUNDRED, false);
+    memfile_use(file, 4 * HUNDRED + 50);
+    ahead = 10 * HUNDRED;
+    for (size_t i = 0; i < 4; i++)
+        ck_assert_uint_eq(send_message(&list, i, MSGSEND_ALL), list.messages[i].octets);
+    ck_assert_int_eq(msgsend_prepare(&window, 3, ahead, &list.messages[4], MSGSEND_ALL, &why), -1);
+    ck_assert_ptr_nonnull(strstr(why.data, "ends at offset 450"));
+    ahead = 0;
+    msglist_free(&list);
+}
+END_TEST
+
+START_TEST(what_was_prepared_is_not_read_again)
+{
+    const char *file = hundreds(3);
+    struct msglist list;
+
+    msgsend_set_block(0);
+    scan(&list, file, 3 * HUNDRED, false);
+    memfile_use(file, 3 * HUNDRED);
+    for (size_t i = 0; i < 3; i++) {
+        ck_assert_int_eq(msgsend_prepare(&window, 3, 0, &list.messages[i], i, &why), 0);
+        ck_assert_uint_eq(memfile_reads, i + 1);
+        send_message(&list, i, i);
+        ck_assert_uint_eq(memfile_reads, i + 1);
+    }
+    msglist_free(&list);
+}
+END_TEST
+
+/* NULs become blanks in the window: what is in it then is not what stands in the file. */
+START_TEST(the_same_message_with_nuls_twice)
+{
+    static const char file[] = FROM "A: \0b\n\nc\0\n\n\0\0" FROM "A: b\n\nd\n";
+    struct msglist list;
+
+    msgsend_set_block(0);
+    scan(&list, file, sizeof file - 1, false);
+    ahead = sizeof file - 1;
+    for (int i = 0; i < 3; i++) {
+        ck_assert_uint_eq(send_message(&list, 0, MSGSEND_ALL), list.messages[0].octets);
+        ck_assert_str_eq(sent.data, "A:  b\r\n\r\nc \r\n");
+        send_message(&list, 1, MSGSEND_ALL);
+        ck_assert_str_eq(sent.data, "A: b\r\n\r\nd\r\n");
+        ck_assert_int_eq(msgwindow_holds(&window, 3, 0, 1), 0);
+    }
+    ahead = 0;
+    msglist_free(&list);
+}
+END_TEST
+
 static void no_log(void *context, int priority, const char *text, size_t length)
 {
     (void)context;
@@ -367,6 +475,10 @@ int main(void)
     tcase_add_test(tc, a_file_that_was_cut_is_an_error);
     tcase_add_test(tc, a_client_that_is_gone_stops_the_reading);
     tcase_add_test(tc, nothing_is_read_in_vain);
+    tcase_add_test(tc, messages_that_follow_each_other_are_read_together);
+    tcase_add_test(tc, what_cannot_be_read_ahead_is_no_error);
+    tcase_add_test(tc, what_was_prepared_is_not_read_again);
+    tcase_add_test(tc, the_same_message_with_nuls_twice);
     tcase_add_test(tc, random_files_agree_with_the_model);
     suite_add_tcase(suite, tc);
     return unit_main(suite);
