@@ -104,13 +104,15 @@ bool check_locks(const struct settings *s, int dir, const char *shown)
 
 /* ---- one directory */
 
-enum role { ROLE_SPOOL, ROLE_TEMP, ROLE_INDEX };
+enum role { ROLE_SPOOL, ROLE_TEMP, ROLE_INDEX, ROLES };
 
 struct directory {
     enum role role;
     const char *option;
-    const char *path;
-    int fd;
+    const char *path; /* NULL: not set */
+    int fd, error;    /* fd -1: errno of opening it */
+    struct stat st;
+    bool shut;        /* users can make no files there */
 };
 
 static void check_room(const struct directory *d)
@@ -160,50 +162,76 @@ static bool users_can_write(const struct settings *s, const struct stat *st)
     return (st->st_mode & S_IWGRP) && st->st_gid == places_spool_gid(s, &somebody);
 }
 
-static void check_mode(const struct settings *s, const struct directory *d)
+/* Whether sessions find no place for their lock, which index or temp drop carry. Where they are is decided by places.c. */
+static bool no_lock(const struct settings *s, const struct directory d[ROLES])
 {
-    static const char *const then[] = { "no dot locks, no index, no new maildrops: logins will fail",
-                                        "sessions read the maildrop itself instead of a copy",
-                                        "no index: each login reads all of the maildrop",
-                                        "no index and no lock of sessions: logins will fail" };
-    bool index_too = d->role == ROLE_TEMP && (!s->index || (!s->cache_dir && !s->home_dir_misc)), fatal;
-    struct stat st;
+    bool beside = s->home_dir_misc ? false : d[ROLE_SPOOL].shut;
+    bool temp_shut = s->temp_dir ? d[ROLE_TEMP].shut : beside;
+    bool index_shut = s->cache_dir ? d[ROLE_INDEX].shut : temp_shut;
 
-    if (fstat(d->fd, &st) < 0)
-        return;
-    if ((st.st_mode & S_IWOTH) && !(st.st_mode & S_ISVTX))
-        check_say(CHECK_ERROR, "%s %s: everybody can remove everybody's files (mode %04o); chmod 1777 %s", d->option, d->path,
-                  (unsigned)(st.st_mode & 07777), d->path);
-    else if (!users_can_write(s, &st)) {
-        fatal = index_too || (d->role == ROLE_SPOOL && (s->mail_lock_mask & MAILLOCK_DOTLOCK));
-        check_say(fatal ? CHECK_ERROR : CHECK_WARNING,
-                  "%s %s: users cannot make files there (mode %04o, group %ld): %s. Mode 1777 lets them, or 2775 and a group "
-                  "such as mail", d->option, d->path, (unsigned)(st.st_mode & 07777), (long)st.st_gid, then[index_too ? ROLE_INDEX + 1 : d->role]);
-    }
+    return temp_shut && (index_shut || !s->index);
 }
 
-/* 0, or -1: there is nothing more to look at. */
-static int open_directory(struct directory *d)
+/* What goes wrong because this one is shut. */
+static const char *loss(const struct settings *s, const struct directory d[ROLES], enum role role, bool *fatal_r)
 {
+    bool sessions = role != ROLE_SPOOL || (!s->temp_dir && !s->home_dir_misc); /* have files of theirs there */
+
+    *fatal_r = true;
+    if (role == ROLE_SPOOL && (s->mail_lock_mask & MAILLOCK_DOTLOCK))
+        return "no dot locks: logins will fail";
+    if (sessions && no_lock(s, d))
+        return "no index and no lock of sessions: logins will fail";
+    *fatal_r = false;
+    if (role == ROLE_SPOOL && sessions)
+        return "no journal: a QUIT that deletes other than the last messages will fail; and sessions send mail from the maildrop itself "
+               "instead of a copy";
+    if (role == ROLE_SPOOL)
+        return "no journal: a QUIT that deletes other than the last messages will fail";
+    return role == ROLE_TEMP ? "sessions send mail from the maildrop itself instead of a copy" : "no index: each login reads all of the maildrop";
+}
+
+static void look(const struct settings *s, struct directory *d)
+{
+    if (!d->path)
+        return;
     d->fd = open(d->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (d->fd < 0 && errno == EACCES)
         d->fd = open(d->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (d->fd >= 0)
-        return 0;
-    check_say(CHECK_ERROR, "%s %s: %s%s", d->option, d->path, strerror(errno),
-              errno == ENOENT ? "; make it with mode 1777, or 2775 and a group such as mail" : "");
-    return -1;
+    d->error = errno;
+    d->shut = d->fd < 0 || (fstat(d->fd, &d->st) == 0 && !users_can_write(s, &d->st));
 }
 
-static void check_directory(const struct settings *s, struct directory *d)
+static void say_mode(const struct settings *s, const struct directory d[ROLES], enum role role)
 {
-    if (open_directory(d) < 0)
+    const struct directory *here = &d[role];
+    unsigned mode = (unsigned)(here->st.st_mode & 07777);
+    bool fatal;
+    const char *then = loss(s, d, role, &fatal);
+
+    if (here->fd < 0)
+        check_say(CHECK_ERROR, "%s %s: %s: %s%s", here->option, here->path, strerror(here->error), then,
+                  here->error == ENOENT ? "; make it with mode 1777, or 2775 and a group such as mail" : "");
+    else if ((mode & S_IWOTH) && !(mode & S_ISVTX))
+        check_say(CHECK_ERROR, "%s %s: everybody can remove everybody's files (mode %04o); chmod 1777 %s", here->option, here->path, mode,
+                  here->path);
+    else if (here->shut)
+        check_say(fatal ? CHECK_ERROR : CHECK_WARNING,
+                  "%s %s: users cannot make files there (mode %04o, group %ld): %s. Mode 1777 lets them, or 2775 and a group "
+                  "such as mail", here->option, here->path, mode, (long)here->st.st_gid, then);
+}
+
+static void check_directory(const struct settings *s, const struct directory d[ROLES], enum role role)
+{
+    if (!d[role].path)
         return;
-    check_mode(s, d);
-    check_room(d);
-    check_kind(s, d);
-    if (d->role == ROLE_SPOOL)
-        check_locks(s, d->fd, d->path);
+    say_mode(s, d, role);
+    if (d[role].fd < 0)
+        return;
+    check_room(&d[role]);
+    check_kind(s, &d[role]);
+    if (role == ROLE_SPOOL)
+        check_locks(s, d[role].fd, d[role].path);
 }
 
 /* ---- copies that cost nothing */
@@ -228,24 +256,20 @@ static void check_reflinks(const struct settings *s, const struct directory *spo
 void check_directories(struct check *c)
 {
     const struct settings *s = c->settings;
-    struct directory spool = { .role = ROLE_SPOOL, .option = "spool-dir", .path = s->spool_dir, .fd = -1 };
-    struct directory temp = { .role = ROLE_TEMP, .option = "temp-dir", .path = s->temp_dir, .fd = -1 };
-    struct directory index = { .role = ROLE_INDEX, .option = "cache-dir", .path = s->cache_dir, .fd = -1 };
-    const struct directory *copies = &spool;
+    struct directory d[ROLES] = { { .role = ROLE_SPOOL, .option = "spool-dir", .path = s->spool_dir, .fd = -1 },
+                                  { .role = ROLE_TEMP, .option = "temp-dir", .path = s->temp_dir, .fd = -1 },
+                                  { .role = ROLE_INDEX, .option = "cache-dir", .path = s->cache_dir, .fd = -1 } };
+    const struct directory *spool = &d[ROLE_SPOOL], *copies = &d[s->temp_dir ? ROLE_TEMP : ROLE_SPOOL];
 
-    if (s->spool_dir)
-        check_directory(s, &spool);
-    if (s->temp_dir) {
-        check_directory(s, &temp);
-        copies = &temp;
-    }
-    if (s->cache_dir)
-        check_directory(s, &index);
-    if (!s->server_mode && !s->home_dir_misc && spool.fd >= 0 && copies->fd >= 0)
-        check_reflinks(s, &spool, copies);
+    for (enum role role = 0; role < ROLES; role++)
+        look(s, &d[role]);
+    for (enum role role = 0; role < ROLES; role++)
+        check_directory(s, d, role);
+    c->no_temp_dir = d[ROLE_TEMP].fd < 0 ? s->temp_dir : NULL;
+    if (!s->server_mode && !s->home_dir_misc && spool->fd >= 0 && copies->fd >= 0)
+        check_reflinks(s, spool, copies);
     if (s->home_dir_mail)
         check_say(CHECK_OK, "home-dir-mail: maildrops are in the homes; name a user to look at one");
-    close(spool.fd);
-    close(temp.fd);
-    close(index.fd);
+    for (enum role role = 0; role < ROLES; role++)
+        close(d[role].fd);
 }

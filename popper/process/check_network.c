@@ -51,6 +51,9 @@ void check_privsep(struct check *c)
     }
     if (privsep_look(&uid, &jail, &why) < 0)
         check_say(CHECK_ERROR, "%s", why.data);
+    else if (why.len)
+        check_say(CHECK_OK, "%s, so processes that meet clients (uid %ld) are locked into %s, where nothing can be made either; to mend it: "
+                  "popper's make install, or an empty directory of root's with mode 755", why.data, (long)uid, jail);
     else
         check_say(CHECK_OK, "processes that meet clients have uid %ld and are locked into %s", (long)uid, jail);
     strbuf_free(&why);

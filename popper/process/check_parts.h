@@ -18,6 +18,7 @@ struct check {
     char host[256];          /* our name */
     struct auth_user user;   /* when the account of `given` was found */
     bool user_found;
+    const char *no_temp_dir; /* temp-dir, when it was said that it cannot be opened and what that means; or NULL */
 };
 
 /* Says one finding. Control characters are escaped. */

@@ -206,7 +206,8 @@ static void look_at_drop(struct check *c, const struct settings *s, struct keepe
     strbuf_free(&why);
 }
 
-static void check_places(const struct settings *s, const struct places *p)
+/* said: check_directories has spoken about temp-dir. */
+static void check_places(const struct settings *s, const struct places *p, bool said)
 {
     const struct place *drop = &p->file[MAILFILE_DROP], *temp = &p->file[MAILFILE_TEMPDROP];
 
@@ -214,10 +215,10 @@ static void check_places(const struct settings *s, const struct places *p)
         check_say(CHECK_ERROR, "%s: the directory cannot be opened: %s", drop->shown, strerror(drop->error));
     else
         check_locks(s, drop->dir, drop->shown);
-    if (temp->dir < 0 && !s->server_mode)
-        check_say(CHECK_WARNING, "%s: the directory cannot be opened: %s; sessions read the maildrop itself", temp->shown,
+    if (temp->dir < 0 && !s->server_mode && !said)
+        check_say(CHECK_WARNING, "%s: the directory cannot be opened: %s; sessions send mail from the maildrop itself", temp->shown,
                   strerror(temp->error));
-    if (p->index.dir < 0 && s->index)
+    if (p->index.dir < 0 && s->index && !(said && !s->cache_dir))
         check_say(CHECK_WARNING, "%s: the directory cannot be opened: %s; no index", p->index.shown,
                   strerror(p->index.error));
 }
@@ -229,6 +230,7 @@ static void look_as_user(struct check *c)
     struct bulldb db = { .end = -1 };
     struct settings *own;
     struct keeper_files f;
+    bool said;
 
     if (bulldb_start(&db, c->settings, c->user.name, &why) < 0)
         check_say(c->settings->bulldb_nonfatal ? CHECK_WARNING : CHECK_ERROR, "bulletins: %s", why.data);
@@ -237,13 +239,14 @@ static void look_as_user(struct check *c)
         return;
     }
     own = keeper_options_read(c->settings, &c->user);
+    said = c->no_temp_dir && own->temp_dir && strcmp(own->temp_dir, c->no_temp_dir) == 0;
     if (keeper_files_look(&f, own, &c->user, &why) != MAILDROP_OK)
         check_say(CHECK_ERROR, "%s", why.data);
     else {
         check_session(&f.places.index, f.open.index);
         check_beside(&f.places);
-        check_places(own, &f.places);
-        if (!keeper_lock_possible(&f, own))
+        check_places(own, &f.places, said);
+        if (!keeper_lock_possible(&f, own) && !(said && (!own->index || !own->cache_dir)))
             check_say(CHECK_ERROR, "%s cannot have a session: neither %s nor %s can be made, and one of them carries its lock; make the "
                       "directory with mode 1777, or 2775 and a group such as mail", c->user.name, f.places.index.shown,
                       f.places.file[MAILFILE_TEMPDROP].shown);

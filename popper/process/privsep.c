@@ -113,6 +113,10 @@ int privsep_look(uid_t *uid_r, const char **jail_r, struct strbuf *why)
 
     find_privsep_user(uid_r, &gid);
     *jail_r = find_jail();
+    strbuf_reset(why);
+    if (strcmp(*jail_r, PRIVSEP_PATH) != 0)
+        strbuf_fail(why, PRIVSEP_PATH " %s", access(PRIVSEP_PATH, F_OK) == 0 ? "is not a directory of root's in which nobody else can make files"
+                                                                             : "is missing");
     if (access(*jail_r, X_OK) == 0)
         return 0;
     return strbuf_fail(why, "processes that meet clients cannot be locked in: %s: %s; make " PRIVSEP_PATH

@@ -25,8 +25,8 @@ int privsep_enter_with_file(const char *directory, const char *name, enum sandbo
 /* Only the change of uid, for a process that needs files and sockets of everybody (the resolver). 0, or -1 and why. */
 int privsep_become_nobody(struct strbuf *why);
 
-/* Who that user is, and which directory. What the site should mend but can live with is logged. 0; or -1 and why: there
-   is no such directory. */
+/* Who that user is, and which directory. What the site should mend but can live with is logged. 0, and why is empty or says why the
+   directory is not the site's; or -1 and why: there is none. */
 int privsep_look(uid_t *uid_r, const char **jail_r, struct strbuf *why);
 
 #endif

@@ -296,7 +296,7 @@ def spool_missing(site):
     shutil.rmtree(site.spool)
     site.spool.mkdir()
     site.set("spool-dir = /nonexistent/spool")
-    site.finds("error", r"spool-dir /nonexistent/spool: No such file or directory; make it with mode 1777")
+    site.finds("error", r"spool-dir /nonexistent/spool: No such file or directory: no dot locks: logins will fail; make it with mode 1777")
     site.finds("error", r"/nonexistent/spool", "alice")
 
 
@@ -312,7 +312,8 @@ def spool_modes(site):
     site.is_well("alice")
     site.spool.chmod(0o755)
     site.set("mail-locks = fcntl")
-    site.finds("warning", r"users cannot make files|no file can be made|no index|bob cannot have a session", "bob")  # nobody's: only the first
+    site.finds("error", r"users cannot make files there .*: no index and no lock of sessions: logins will fail")
+    site.finds("error", r"users cannot make files|no file can be made|no index|bob cannot have a session", "bob")  # nobody's: only the first
 
 
 def temp_and_cache(site):
@@ -325,11 +326,73 @@ def temp_and_cache(site):
         other.mkdir(mode=0o755)
         other.chmod(0o755)
         site.set(f"temp-dir = {other}", f"cache-dir = {other}")
-        site.finds("warning", r"(temp|cache)-dir .*users cannot make files there")
+        site.finds("error", r"(temp|cache)-dir .*users cannot make files there .*: no index and no lock of sessions: logins will fail")
         found = [text for level, text in site.check("alice") if level == "error"]
         has(found, r"^alice cannot have a session: neither .*/other/\.alice\.cache nor .*/other/\.alice\.pop can be made")
         site.set(f"temp-dir = {other}")
         site.finds("error", r"temp-dir .*users cannot make files there .*: no index and no lock of sessions: logins will fail")
+
+
+def what_is_lost(site):
+    """What is said without a user about directories in which users can make no files is what sessions then meet."""
+    need(ROOT, "not root")
+    shut, good, gone = site.dir / "shut", site.dir / "good", site.dir / "gone"
+    shut.mkdir()
+    shut.chmod(0o755)
+    good.mkdir()
+    good.chmod(0o1777)
+    fine = {"logins will fail": False, "no journal": False, "from the maildrop itself": False, "reads all of the maildrop": False}
+    seen = {phrase: set() for phrase in fine}
+    for spool_mode in (0o1777, 0o755):
+        for config in ([], [f"temp-dir = {shut}"], [f"temp-dir = {gone}"], [f"temp-dir = {good}"], [f"cache-dir = {shut}"], [f"cache-dir = {gone}"],
+                       [f"cache-dir = {good}"], [f"temp-dir = {gone}", f"cache-dir = {good}"], [f"temp-dir = {good}", f"cache-dir = {shut}"],
+                       [f"temp-dir = {shut}", f"cache-dir = {gone}"], [f"temp-dir = {gone}", "home-dir-misc"], [f"temp-dir = {good}", "index = false"],
+                       [f"cache-dir = {good}", "index = false"], ["home-dir-misc"]):
+            site.spool.chmod(spool_mode)
+            site.set("mail-locks = fcntl", *config)
+            said = "\n".join(text for level, text in site.check() if level != "ok")
+            met = dict(fine)
+            site.trace.unlink(missing_ok=True)
+            try:
+                session = site.open()
+                session.body("RETR 1")
+                session.must("DELE 1")
+                met["no journal"] = session.say("QUIT").startswith("-ERR [SYS/TEMP] No mail is lost")
+                session.close()
+                met["from the maildrop itself"] = "are sent from the maildrop itself" in site.log()
+                met["reads all of the maildrop"] = "index = false" not in config and not any(
+                    (d / ".alice.cache").exists() and (d / ".alice.cache").stat().st_size for d in (site.spool, good, site.home("alice")))  # empty: a lock
+            except ConnectionError as refused:
+                assert "a session needs a lock there" in str(refused), refused
+                met["logins will fail"] = True
+            if met["logins will fail"]:
+                said = "logins will fail" if "logins will fail" in said else said
+            for phrase, wanted in met.items():
+                assert (phrase in said) == wanted, f"spool {spool_mode:o}, {config}: {phrase!r} met: {wanted}; said: {said!r}"
+                seen[phrase].add(wanted)
+            for directory in (site.spool, good, site.home("alice")):
+                for path in directory.glob(".alice.*"):
+                    path.unlink()
+            site.fill("alice", MAIL)
+    equal("each was met and not met", [phrase for phrase, both in seen.items() if len(both) != 2], [])
+
+
+def one_thing_about_a_missing_temp_dir(site):
+    for config, then in (((), "no index and no lock of sessions: logins will fail"), ((f"cache-dir = {site.spool}",), "sessions send mail from the maildrop itself")):
+        site.set(f"temp-dir = {site.dir}/gone", *config)
+        found = [f for f in site.check("alice") if f[0] != "ok"]
+        equal("findings", len(found), 1)
+        has([found[0][1]], rf"^temp-dir {site.dir}/gone: No such file or directory: {then}.*; make it with mode 1777")
+
+
+def jail(site):
+    """/var/empty, in a /var of our own."""
+    need(ROOT, "not root")
+    for script, said in (("true", r"^/var/empty is missing, so processes that meet clients \(uid \d+\) are locked into /proc/self/fdinfo, where nothing"),
+                         ("mkdir -m 755 /var/empty", r"^processes that meet clients have uid \d+ and are locked into /var/empty$"),
+                         ("mkdir -m 777 /var/empty; chmod 777 /var/empty", r"^/var/empty is not a directory of root's in which nobody else can make files, so"),
+                         ("mkdir -m 755 /var/empty; chown 64001 /var/empty", r"^/var/empty is not a directory of root's in which nobody else can make files, so")):
+        has(site.is_well(wrapper=mounted(f"mount -t tmpfs -o mode=755 var /var && {script}")), said)
 
 
 def locks(site):
@@ -365,7 +428,7 @@ def privsep(site):
     passwd = site.dir / "etc-passwd"
     passwd.write_text("root:x:0:0::/root:/bin/sh\n")
     site.finds("warning", r"there is no user .* in /etc/passwd for the processes that meet clients", wrapper=mounted(f"mount --bind {passwd} /etc/passwd"))
-    has(site.is_well(), r"processes that meet clients have uid \d+ and are locked into /")
+    has(site.is_well(), r"processes that meet clients (have uid \d+ and|\(uid \d+\)) are locked into /")
 
 
 def system_users(site):
@@ -691,7 +754,8 @@ def run(case):
 
 
 CASES = [well, sample, index_states, open_session, wrong_settings, obsolete_word, config_modes, nested_config, user_files, trace_file, mail_command, secrets,
-         clear_text, bulletins, bulletin_database, new_bulletins, spool_missing, spool_modes, temp_and_cache, locks, file_systems, privsep, system_users,
+         clear_text, bulletins, bulletin_database, new_bulletins, spool_missing, spool_modes, temp_and_cache, what_is_lost,
+         one_thing_about_a_missing_temp_dir, jail, locks, file_systems, privsep, system_users,
          pam, modules, keytab, names, maildrop_kinds, leftovers, journal, rights_over_journal, dot_locks, option_files, home_mail, as_user, resolver, tls, chain]
 
 if __name__ == "__main__":
