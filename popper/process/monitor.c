@@ -77,10 +77,39 @@ static enum monitor_next serve_handover(struct monitor *mon, struct privmsg *m)
     return NEXT_KEEPER;
 }
 
+/* Where no password is taken outside TLS, nearly every client asks for STLS: certificates and keys are loaded while it
+   reads the greeting. Without a process for that it is tried again when the client asks. */
+static void expect_stls(struct monitor *mon)
+{
+    struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
+
+    if (mon->settings->tls_support == TLS_SUPPORT_STLS && mon->settings->clear_text_password == CLEAR_TEXT_TLS)
+        (void)tlsrelay_begin(&mon->early, mon->settings, &mon->peer, &mon->early_plain, &why);
+    strbuf_free(&why);
+}
+
+static void expect_no_stls(struct monitor *mon)
+{
+    if (mon->early.pid > 0)
+        tlsrelay_dismiss(&mon->early, mon->settings, &mon->peer, mon->early_plain);
+}
+
+static int take_relay(struct monitor *mon, bool stls, int *plain_r, struct strbuf *why)
+{
+    if (mon->early.pid <= 0)
+        return tlsrelay_start(&mon->relay, mon->settings, &mon->peer, stls, plain_r, why);
+    mon->relay = mon->early;
+    mon->early = (struct tlsrelay)TLSRELAY_NONE;
+    if (tlsrelay_ready(&mon->relay, mon->settings, &mon->peer, mon->early_plain, why) < 0)
+        return -1;
+    *plain_r = mon->early_plain;
+    return 0;
+}
+
 /* From here on descriptors 0 and 1 are the stream behind the relay. */
 static int start_tls(struct monitor *mon, bool stls, int *plain_r, struct strbuf *why)
 {
-    if (tlsrelay_start(&mon->relay, mon->settings, &mon->peer, stls, plain_r, why) < 0)
+    if (take_relay(mon, stls, plain_r, why) < 0)
         return -1;
     if (dup2(*plain_r, 0) < 0 || dup2(*plain_r, 1) < 0)
         return strbuf_fail(why, "dup2: %s", strerror(errno));
@@ -237,6 +266,7 @@ static int become_keeper(struct monitor *mon)
 
     child_dismiss(mon->preauth_pid);
     close(mon->preauth);
+    expect_no_stls(mon);
     monitor_sasl_list(mon->settings, &mon->peer, &mon->relay, mon->stamp[0] != '\0', &list);
     start.sasl = list.data;
     return keeper_run(&start);
@@ -273,7 +303,7 @@ static void begin(struct monitor *mon, const struct settings *settings)
 {
     mon->settings = settings;
     mon->session = -1;
-    mon->relay = (struct tlsrelay)TLSRELAY_NONE;
+    mon->relay = mon->early = (struct tlsrelay)TLSRELAY_NONE;
     mon->sasl = (struct monitor_sasl)MONITOR_SASL_NONE;
     if (gethostname(mon->host, sizeof mon->host - 1) < 0 || !mon->host[0])
         strcpy(mon->host, "localhost");
@@ -300,8 +330,9 @@ static int serve_client(struct monitor *mon)
         end_tls(mon);
         return 0;
     }
+    expect_stls(mon);
     if (mon->preauth_pid <= 0 && !start_preauth(mon, -1))
-        return MEM_EXIT_STATUS;
+        return MEM_EXIT_STATUS; /* what was started ends with us */
     monitor_permit(mon, REQUEST_LOG);
     monitor_permit(mon, REQUEST_BINDING);
     monitor_login_open(mon);
@@ -314,6 +345,7 @@ static int serve_client(struct monitor *mon)
     if (next == NEXT_KEEPER)
         return become_keeper(mon);
     well = reap_preauth(mon, next);
+    expect_no_stls(mon);
     end_tls(mon);
     well = well && !mon->relay.failed;
     log_write(LOG_DEBUG, "(v%s) Ending request from \"%s\" at (%s) %s", PACKAGE_VERSION,

@@ -35,6 +35,8 @@ struct monitor {
     char unread[NETIO_UNREAD_MAX];
     size_t unread_count;
     struct tlsrelay relay;
+    struct tlsrelay early;  /* one that loads already, for a client that is likely to ask; takes relay's place then */
+    int early_plain;
     struct resolver resolver;
     struct monitor_sasl sasl;
     struct auth_kerberos_client ticket; /* option kerberos: who the client proved to be */

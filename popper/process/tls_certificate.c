@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <openssl/decoder.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
@@ -81,13 +82,50 @@ static int no_passphrase(char *buf, int size, int writing, void *asked)
     return -1;
 }
 
+/* Where the key begins, which may stand behind certificates. */
+static const char *find_key(const struct strbuf *pem)
+{
+    const char *at = strstr(pem->data, "PRIVATE KEY-----");
+
+    while (at && at > pem->data && at[-1] != '\n')
+        at--;
+    return at;
+}
+
+/* A key of the kind that the certificate has. Whoever tells the library the kind spares it most of its decoders, each of
+   which costs at the first key of a process; and each session's relay reads its first. */
+static EVP_PKEY *read_expected_key(const X509 *leaf, const struct strbuf *pem, bool *asked)
+{
+    const EVP_PKEY *public = X509_get0_pubkey(leaf);
+    const char *kind = public ? EVP_PKEY_get0_type_name(public) : NULL, *at = find_key(pem);
+    EVP_PKEY *key = NULL;
+    OSSL_DECODER_CTX *decoder =
+        kind && at ? OSSL_DECODER_CTX_new_for_pkey(&key, "PEM", NULL, kind, EVP_PKEY_KEYPAIR, NULL, NULL) : NULL;
+    BIO *bio = decoder ? BIO_new_mem_buf(at, (int)(pem->len - (size_t)(at - pem->data))) : NULL;
+
+    if (bio && OSSL_DECODER_CTX_set_pem_password_cb(decoder, no_passphrase, asked))
+        (void)OSSL_DECODER_from_bio(decoder, bio);
+    BIO_free(bio);
+    OSSL_DECODER_CTX_free(decoder);
+    return key;
+}
+
+static EVP_PKEY *read_any_key(const struct strbuf *pem, bool *asked)
+{
+    BIO *bio = BIO_new_mem_buf(pem->data, (int)pem->len);
+    EVP_PKEY *key = bio ? PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, asked) : NULL;
+
+    BIO_free(bio);
+    return key;
+}
+
 static int take_key(struct tls_certificate *c, const struct strbuf *pem, const char *path, struct strbuf *why)
 {
     bool asked = false;
-    BIO *bio = BIO_new_mem_buf(pem->data, (int)pem->len);
 
-    c->key = bio ? PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, &asked) : NULL;
-    BIO_free(bio);
+    c->key = read_expected_key(c->leaf, pem, &asked);
+    if (!c->key)
+        c->key = read_any_key(pem, &asked);
     ERR_clear_error();
     if (c->key)
         return 0;

@@ -143,11 +143,11 @@ int tlsrelay_wait_ready(struct tlsrelay *r, struct strbuf *why)
     }
 }
 
-int tlsrelay_start(struct tlsrelay *r, const struct settings *settings, const struct peer *peer, bool stls,
-                   int *plain_r, struct strbuf *why)
+static int start(struct tlsrelay *r, const struct settings *settings, const struct peer *peer, bool stls, int *plain_r,
+                 struct strbuf *why)
 {
     struct tlsrole role = { .settings = settings, .peer = peer, .stls = stls };
-    int ends[2] = { -1, -1 }, plain[2];
+    int ends[2] = { -1, -1 }, plain[2], error;
 
     *r = (struct tlsrelay)TLSRELAY_NONE;
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, plain) < 0)
@@ -158,20 +158,51 @@ int tlsrelay_start(struct tlsrelay *r, const struct settings *settings, const st
         role.monitor = ends[1];
         tlsrole_main(&role);
     }
+    error = errno;
     r->end = ends[0];
     close(plain[1]);
     close(ends[1]);
-    if (r->pid < 0)
-        strbuf_fail(why, "no TLS for %s: no process: %s", peer->ip, strerror(errno));
-    else if (!stls || tlsrelay_wait_ready(r, why) == 0) {
+    if (r->pid > 0) {
         *plain_r = plain[0];
         return 0;
     }
+    strbuf_fail(why, "no TLS for %s: no process: %s", peer->ip, strerror(error));
+    tlsrelay_dismiss(r, settings, peer, plain[0]);
+    return -1;
+}
+
+int tlsrelay_begin(struct tlsrelay *r, const struct settings *settings, const struct peer *peer, int *plain_r,
+                   struct strbuf *why)
+{
+    return start(r, settings, peer, true, plain_r, why);
+}
+
+int tlsrelay_ready(struct tlsrelay *r, const struct settings *settings, const struct peer *peer, int plain,
+                   struct strbuf *why)
+{
+    if (tlsrelay_wait_ready(r, why) == 0)
+        return 0;
+    tlsrelay_dismiss(r, settings, peer, plain);
+    return -1;
+}
+
+int tlsrelay_start(struct tlsrelay *r, const struct settings *settings, const struct peer *peer, bool stls,
+                   int *plain_r, struct strbuf *why)
+{
+    int plain;
+
+    if (start(r, settings, peer, stls, &plain, why) < 0 || (stls && tlsrelay_ready(r, settings, peer, plain, why) < 0))
+        return -1;
+    *plain_r = plain;
+    return 0;
+}
+
+void tlsrelay_dismiss(struct tlsrelay *r, const struct settings *settings, const struct peer *peer, int plain)
+{
     if (r->pid > 0)
         r->dismissed = kill(r->pid, SIGKILL) == 0;
-    close(plain[0]);
+    close(plain);
     tlsrelay_finish(r, settings, peer);
-    return -1;
 }
 
 int tlsrelay_wait(struct tlsrelay *r, int other, int timeout_ms)

@@ -40,7 +40,18 @@ struct tlsrelay {
 int tlsrelay_start(struct tlsrelay *r, const struct settings *settings, const struct peer *peer, bool stls,
                    int *plain_r, struct strbuf *why);
 
-/* Takes what the relay says until it says whether it can work. 0; or -1 and why. tlsrelay_start does that for stls. */
+/* The two halves of tlsrelay_start with stls, for who knows before the client does that it will ask: the first one
+   forks; what the relay says stays unheard until the second one. After the first one's 0 either the second one follows,
+   with its plain, or tlsrelay_dismiss. */
+int tlsrelay_begin(struct tlsrelay *r, const struct settings *settings, const struct peer *peer, int *plain_r,
+                   struct strbuf *why);
+int tlsrelay_ready(struct tlsrelay *r, const struct settings *settings, const struct peer *peer, int plain,
+                   struct strbuf *why);
+
+/* Ends a relay that no client met. For the monitor, who may kill it. */
+void tlsrelay_dismiss(struct tlsrelay *r, const struct settings *settings, const struct peer *peer, int plain);
+
+/* Takes what the relay says until it says whether it can work. 0; or -1 and why. */
 int tlsrelay_wait_ready(struct tlsrelay *r, struct strbuf *why);
 
 /* Waits until `other` has something to read (or was closed) and takes what the relay says meanwhile; everything that

@@ -26,7 +26,7 @@ TESTS = pathlib.Path(os.path.abspath(__file__)).parent.parent
 sys.path.insert(0, str(TESTS / "wire"))
 import mbox  # noqa: E402
 from tlsclient import HOST, TlsEnd, make_certificate  # noqa: E402
-from world import STAMP, hash_of  # noqa: E402
+from world import STAMP, features, hash_of  # noqa: E402
 
 ROOT = os.getuid() == 0
 LONG = os.environ.get("POPPER_TESTS") == "long"
@@ -108,6 +108,11 @@ class Site:
         self.drop.chmod(0o600)
         if ROOT:
             os.chown(self.drop, UID, GID)
+
+    def add_secret(self):
+        self.options["apop-file"] = f"{self.dir}/pop.auth"
+        for words in (["-init"], ["-user", "alice", "tanstaaf"]):
+            subprocess.run([POPPER.parent / "popauth", "-file", f"{self.dir}/pop.auth", *words], check=True, capture_output=True)
 
     def log(self):
         lines = self.trace.read_text(encoding="latin-1").split("\n") if self.trace.exists() else []
@@ -287,12 +292,20 @@ class Session:
         return [int(p) for p in pathlib.Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()]
 
     def relay(self):
-        """The child that has libssl in its memory."""
+        """The child that has the module in its memory."""
         for pid in self.children():
             with contextlib.suppress(FileNotFoundError), open(f"/proc/{pid}/maps", encoding="latin-1") as maps:
-                if "libssl" in maps.read():
+                if "popper-tls.so" in maps.read():
                     return pid
         raise AssertionError("no relay")
+
+    def wait_for_relay(self):
+        end = time.monotonic() + 5
+        while True:
+            with contextlib.suppress(AssertionError):
+                return self.relay()
+            assert time.monotonic() < end, "no relay"
+            time.sleep(.01)
 
 
 def connects(site, bundle, **options):
@@ -420,6 +433,57 @@ def clear_text_password_tls(site):
     s.say("CAPA")
     assert "USER" in s.body(), "USER not announced inside TLS"
     s.login().quit()
+
+
+def expected_stls(site):
+    """Where USER is for TLS only the relay loads before it is asked for; and goes, with no word in the log, when it never is."""
+    site.set(clear_text_password="tls").fill(1)
+    s = site.open()
+    s.hear()
+    early = s.wait_for_relay()
+    starts("USER", s.say("USER alice"), "-ERR [AUTH]")
+    starts("STLS", s.say("STLS"), "+OK")
+    s.begin_tls(site.shared.bundle)
+    equal("relay", s.relay(), early)
+    s.login().quit()
+    equal("exit status", s.process.wait(10), 0)
+    for last in ("QUIT", None):
+        s = site.open()
+        s.hear()
+        s.wait_for_relay()
+        if last:
+            starts(last, s.say(last), "+OK")
+        s.hang_up()
+        equal("exit status of a session without STLS", s.process.wait(10), 0)
+    if "APOP" in features(POPPER):
+        site.add_secret()
+        s = site.open()
+        stamp = re.search("<.*>", s.hear())[0]
+        early = s.wait_for_relay()
+        starts("APOP", s.say("APOP alice " + hashlib.md5(stamp.encode() + b"tanstaaf").hexdigest()), "+OK alice has ")
+        assert not pathlib.Path(f"/proc/{early}").exists(), "the relay outlived the login"
+        s.quit()
+        equal("exit status", s.process.wait(10), 0)
+    site.not_logged("killed|failed|TLS is not possible|left without a word")
+
+
+def expected_stls_refused(site):
+    key = site.dir / "none.key"
+    site.set(clear_text_password="tls", tls_private_key_file=key).fill(1)
+    s = site.open()
+    s.hear()
+    equal("STLS", s.say("STLS"), "-ERR [SYS/PERM] TLS is not possible at the moment; the server's log says why.")
+    starts("second STLS", s.say("STLS"), "-ERR [SYS/PERM]")
+    starts("QUIT", s.say("QUIT"), "+OK")
+    s.process.wait(10)
+    site.logged(rf"^STLS from 127\.0\.0\.1 refused: the private key {key} cannot be opened")
+    site.not_logged("was killed by signal")
+    s = site.open()  # and where it is wrong, who does not ask learns nothing, but the log does
+    s.hear()
+    time.sleep(.2)
+    starts("QUIT", s.say("QUIT"), "+OK")
+    s.process.wait(10)
+    site.logged(rf"^TLS is not possible: the private key {key} cannot be opened")
 
 
 def clear_text_password_local(site):
@@ -1268,7 +1332,7 @@ def s_client(site):
     both_ways(site, visit)
 
 
-CASES = [stls, alternate_port, off, no_library_where_no_tls_is, injected_plain_text_is_dropped, user_is_forgotten, clear_text_password_tls,
+CASES = [stls, alternate_port, off, no_library_where_no_tls_is, injected_plain_text_is_dropped, user_is_forgotten, clear_text_password_tls, expected_stls, expected_stls_refused,
          clear_text_password_local, commands_behind_the_handshake, half_close, hang_up_before_tls, hang_up_inside,
          not_tls, client_without_trust, old_versions, ciphers, library_options, silent_client, handshake_drop_by_drop,
          wrong_files, modes_and_owners, unreadable, wrong_at_the_alternate_port, expiry, chains, several_certificates, alpn, tickets, standalone, module_missing,
