@@ -4,7 +4,7 @@ Each mutant is one source file with one text replaced (the text must be there, s
 and linked before the library, with which the matrix must find a case that goes wrong: in the scenarios named, or else in any.
 Prints TAP. Run in the build directory.
 
-mutants.py [NAME-PART]
+mutants.py [NAME-PART]; POPPER_TESTS=short takes a few, to show that they work from an archive and with other flags.
 """
 import os
 import re
@@ -150,6 +150,8 @@ def main():
         compile_command, link_flags = (shlex.split(line) for line in f.read().splitlines()[:2])
     objects = sorted("tests/crash/" + n for n in os.listdir("tests/crash") if re.fullmatch(r"matrix-.*\.o", n))
     chosen = [m for m in MUTANTS if len(sys.argv) < 2 or sys.argv[1] in m[0]]
+    if os.environ.get("POPPER_TESTS") == "short":
+        chosen = chosen[::11]
     failed = 0
     print("1..%d" % len(chosen), flush=True)
     with tempfile.TemporaryDirectory() as work:
