@@ -81,7 +81,7 @@ static bool read_task(struct job *job, int argc, char **argv, int *i)
     } else if (strcmp(name, "list") == 0) {
         choose(job, TASK_LIST);
         job->user = argument(argc, argv, i);
-        job->list_all = job->user && strcmp(job->user, "ALL");
+        job->list_all = job->user && strcmp(job->user, "ALL") == 0;
     } else if (strcmp(name, "delete") == 0) {
         choose(job, TASK_DELETE);
         return (job->user = argument(argc, argv, i)) != NULL;
