@@ -77,7 +77,8 @@ def visit(server, source="127.0.0.20", send=b"", **options):
 
 
 def quickly(times, what):
-    if max(times) > 0.7:
+    """Nobody waited for it: that would have been three seconds."""
+    if max(times) > 2:
         raise AssertionError(f"{what}: login after {times[0]:.2f} s, end {times[1]:.2f} s later")
     print(f"# {what}: login after {times[0] * 1000:.0f} ms, the end {times[1] * 1000:.0f} ms after QUIT")
 

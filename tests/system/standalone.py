@@ -200,20 +200,27 @@ def a_flood_does_not_lock_out():
         server.wait_for("127.0.0.7: ended before it logged in: max-preauth")
 
 
+def trickle(server):
+    """For how long a client is served that sends a byte now and then."""
+    client, began = server.client(), time.monotonic()
+    for _ in range(40):
+        try:
+            client.socket.sendall(b"N")
+        except OSError:
+            break
+        if not client.is_open():
+            break
+        time.sleep(0.1)
+    return time.monotonic() - began
+
+
 def slow_clients_end():
     with Server("set preauth-timeout = 2") as server:
         server.start()
-        client, began = server.client(), time.monotonic()
-        for _ in range(40):
-            try:
-                client.socket.sendall(b"N")
-            except OSError:
-                break
-            if not client.is_open():
-                break
-            time.sleep(0.1)
-        if time.monotonic() - began > 3.5 or time.monotonic() - began < 1.5:
-            raise AssertionError(f"a client that trickles had {time.monotonic() - began:.1f} s instead of 2")
+        # A busy machine makes single ones longer.
+        had = min(trickle(server) for _ in range(3))
+        if not 1.5 < had < 3.5:
+            raise AssertionError(f"a client that trickles had {had:.1f} s instead of 2")
 
 
 def grandchildren(pid):

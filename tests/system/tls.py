@@ -641,7 +641,7 @@ def silent_client(site):
     begin = time.monotonic()
     while s.socket.recv(100):
         pass
-    assert time.monotonic() - begin < 5, "it took too long"
+    assert time.monotonic() - begin < 30, "it took too long"
     s.process.wait(10)
     site.logged(r"^TLS handshake with client at \S+ \(127\.0\.0\.1\) not finished within 1 seconds$|Timeout \(1 secs\) during nw read from \(null\)")
 
@@ -660,7 +660,7 @@ def handshake_drop_by_drop(site):
                 time.sleep(pause)
                 if session.process.poll() is not None:
                     break
-        assert 0.8 < time.monotonic() - begin < 5, f"it had {time.monotonic() - begin:.1f} s instead of 1"
+        assert 0.8 < time.monotonic() - begin < 30, f"it had {time.monotonic() - begin:.1f} s instead of 1"
 
     s = site.open()
     s.hear()

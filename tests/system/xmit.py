@@ -174,7 +174,7 @@ def without_its_group():
         begin = time.monotonic()
         reply = transmit(session, [b"To: bob@test.invalid"], [b"x"])
         equal("reply", reply, f"-ERR Unable to send message: {desk.agent.program} did not end within 3 seconds and was killed.")
-        assert 2.5 < time.monotonic() - begin < 8, f"it took {time.monotonic() - begin:.1f} s"
+        assert 2.5 < time.monotonic() - begin < 30, f"it took {time.monotonic() - begin:.1f} s"
         left = subprocess.run(["ps", "-o", "stat=,args=", "-u", str(desk.site.users["alice"])], capture_output=True, text=True).stdout
         assert not re.search(r"(?m)^[^Z].*(postdrop|sendmail)", left), f"processes left: {left}"
         session.quit()
