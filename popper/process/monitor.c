@@ -9,7 +9,8 @@
  * the name service), process/monitor_sasl.c, process/preauth.c, process/saslstate.c and process/keeper.c up to their
  * identity_become (process/privsep.c), process/tlsrole.c (and tlstrial.c) with the module popper-tls.so and the TLS library and
  * process/kpop.c and process/saslticket.c with the modules popper-krb5.so and popper-gsasl.so, the Kerberos library and GNU SASL,
- * while they load certificates and keys,
+ * while they load certificates and keys (in standalone mode where each client needs TLS, the module and the library also
+ * in the listener, without certificates and keys),
  * process/k5login.c up to its identity_become, while it loads that module,
  * process/places.c (spool_gid, make_hash_dirs), process/dracteller.c up to its privsep with the module popper-drac.so
  * and libtirpc while they are loaded, protocol/stats.c, settings/, wire/peer.c, wire/privmsg.c, common/. After a login
@@ -83,7 +84,7 @@ static void expect_stls(struct monitor *mon)
 {
     struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
 
-    if (mon->settings->tls_support == TLS_SUPPORT_STLS && mon->settings->clear_text_password == CLEAR_TEXT_TLS)
+    if (mon->settings->tls_support == TLS_SUPPORT_STLS && tlsrelay_expected(mon->settings))
         (void)tlsrelay_begin(&mon->early, mon->settings, &mon->peer, &mon->early_plain, &why);
     strbuf_free(&why);
 }

@@ -31,6 +31,8 @@
 #include "process/supervised.h"
 #include "process/systemd.h"
 #include "process/ticketkeys.h"
+#include "process/tlsrelay.h"
+#include "process/tlsrole.h"
 #include "process/tlstrial.h"
 #include "process/visitors.h"
 #include "wire/netio.h"
@@ -341,12 +343,21 @@ static void count_processors(struct standalone *st)
     st->processors = processors > 0 ? (size_t)processors : 1;
 }
 
+/* Where each client needs TLS the library is loaded and set up here, once. Where not, sessions without TLS would only pay
+   for it, at each fork. */
+static void ready_tls(const struct settings *settings)
+{
+    if (tlsrelay_expected(settings))
+        tlsrole_preload();
+}
+
 /* Certificates are loaded anew for each client anyway; new keys for TLS tickets are as good as a restart. */
 static void obey_reload(struct standalone *st)
 {
     count_processors(st);
     if (reload_do(&st->reload, &st->settings)) {
         ticketkeys_renew();
+        ready_tls(st->settings);
         pool_empty(&st->pool);
     }
 }
@@ -478,6 +489,7 @@ int standalone_run(struct settings *settings, const struct standalone_start *sta
     raise_limits(&st);
     count_processors(&st);
     ticketkeys_renew();
+    ready_tls(settings);
     handle_signals(&st);
     announce(&st);
     background_ready(ready);

@@ -331,6 +331,7 @@ static void facts(struct tls *tls, struct tls_facts *facts_r)
 const struct tls_calls tls_module = {
     .version = PACKAGE_VERSION,
     .settings_size = sizeof(struct settings),
+    .warm = tls_site_warm,
     .open = tls_site_open,
     .close = tls_site_close,
     .examine = tls_site_examine,

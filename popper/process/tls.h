@@ -52,6 +52,9 @@ struct tls_calls {
     const char *version;      /* of the module: must be the program's */
     size_t settings_size;
 
+    /* For a process that others are forked from: does what each of them would have to do first and that concerns no
+       certificate, key or client. Without it tls_open does. Failing is left to that. */
+    void (*warm)(void);
     /* Reads certificates and keys with the rights of the moment and checks them. keys: ticket_keys x TLS_TICKET_KEY
        bytes; 0: no session is resumed unless tls-ticket-key-file says so. What does not keep TLS from working is
        logged. NULL and why (names the file and the remedy) otherwise. */

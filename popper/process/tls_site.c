@@ -277,6 +277,26 @@ static int set_tickets(struct tls_site *site, const struct settings *settings, c
 
 /* ---- all of it */
 
+/* Made ahead; untouched, so that it suits all settings. It holds no secret that we use: tickets are sealed with keys of
+   our own, or not at all. */
+static SSL_CTX *spare;
+
+void tls_site_warm(void)
+{
+    /* Nothing of it is to be taken apart by each process that ends. */
+    if (!spare && OPENSSL_init_ssl(OPENSSL_INIT_NO_ATEXIT, NULL))
+        spare = SSL_CTX_new(TLS_server_method());
+    ERR_clear_error();
+}
+
+static SSL_CTX *take_context(void)
+{
+    SSL_CTX *context = spare;
+
+    spare = NULL;
+    return context ? context : SSL_CTX_new(TLS_server_method());
+}
+
 struct tls_site *tls_site_open(const struct settings *settings, const unsigned char *keys, size_t ticket_keys,
                                struct strbuf *why)
 {
@@ -284,7 +304,7 @@ struct tls_site *tls_site_open(const struct settings *settings, const unsigned c
     struct tls_site *site = mem_new(1, sizeof *site);
 
     strbuf_init(&site->keys, 0);
-    site->context = SSL_CTX_new(TLS_server_method());
+    site->context = take_context();
     if (!site->context) {
         strbuf_fail(why, "the TLS library does not start: %s; is its configuration (openssl.cnf) right?",
                     tls_site_error(&text));

@@ -9,6 +9,8 @@
 
 #include "process/tls.h"
 
+/* tls.h says what each is for. */
+void tls_site_warm(void);
 struct tls_site *tls_site_open(const struct settings *settings, const unsigned char *keys, size_t ticket_keys,
                                struct strbuf *why);
 void tls_site_close(struct tls_site **site);

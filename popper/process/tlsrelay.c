@@ -143,6 +143,12 @@ int tlsrelay_wait_ready(struct tlsrelay *r, struct strbuf *why)
     }
 }
 
+bool tlsrelay_expected(const struct settings *settings)
+{
+    return settings->tls_support == TLS_SUPPORT_ALTERNATE_PORT ||
+           (settings->tls_support == TLS_SUPPORT_STLS && settings->clear_text_password == CLEAR_TEXT_TLS);
+}
+
 static int start(struct tlsrelay *r, const struct settings *settings, const struct peer *peer, bool stls, int *plain_r,
                  struct strbuf *why)
 {

@@ -32,6 +32,9 @@ struct tlsrelay {
 };
 #define TLSRELAY_NONE { .end = -1 }
 
+/* Whether nearly each client will need one: TLS comes first, or no password is taken outside it. */
+bool tlsrelay_expected(const struct settings *settings);
+
 /* Forks the relay for the client on descriptors 0 and 1 (which stay open here, too: the caller puts *plain_r in
    their place, and whoever serves the client uses that). stls: waits until certificates and keys are loaded, and the
    handshake begins only after one byte came in on the plain stream, which says that the client has its +OK;

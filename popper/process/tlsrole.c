@@ -54,18 +54,37 @@ _Noreturn void tlsrole_end(struct tlsrole *r, int status)
     _exit(status);
 }
 
-int tlsrole_load(struct tlsrole *r, struct strbuf *why)
+static const struct tls_calls *find_module(struct strbuf *why)
 {
     const struct tls_calls *calls = module_find(TLS_MODULE_NAME, TLS_MODULE_SYMBOL, why);
+
+    if (!calls)
+        return NULL;
+    if (strcmp(calls->version, PACKAGE_VERSION) == 0 && calls->settings_size == sizeof(struct settings))
+        return calls;
+    strbuf_fail(why, "%s is of another version or build (%s) than popper (" PACKAGE_VERSION "); install both again",
+                TLS_MODULE_NAME, calls->version);
+    return NULL;
+}
+
+void tlsrole_preload(void)
+{
+    struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
+    const struct tls_calls *calls = find_module(&why);
+
+    if (calls)
+        calls->warm();
+    strbuf_free(&why);
+}
+
+int tlsrole_load(struct tlsrole *r, struct strbuf *why)
+{
+    const struct tls_calls *calls = find_module(why);
     const unsigned char *keys;
     size_t key_count;
 
     if (!calls)
         return -1;
-    if (strcmp(calls->version, PACKAGE_VERSION) != 0 || calls->settings_size != sizeof *r->settings)
-        return strbuf_fail(
-            why, "%s is of another version or build (%s) than popper (" PACKAGE_VERSION "); install both again",
-            TLS_MODULE_NAME, calls->version);
     keys = ticketkeys_get(&key_count);
     r->site = calls->open(r->settings, keys, key_count, why);
     if (!r->site)

@@ -51,7 +51,7 @@ class Maildrops:
     def visit(self, server, user, times):
         for _ in range(times):
             time.sleep(RACY_SECONDS)
-            result = talk(server.port, "check", user)
+            result = talk(server.port, "check", user, *server.words())
             if result["errors"]:
                 raise RuntimeError(f"{server.name}: the visit before: {result['first_error']}")
             server.settle()

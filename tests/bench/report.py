@@ -9,7 +9,7 @@ import sys
 
 from cases import CASES, NORMAL, floor_of, normal_extra
 
-OURS = ("popper", "popper-server", "popper-alone")
+OURS = ("popper", "popper-server", "popper-alone", "popper-tls", "popper-alone-tls")
 
 
 def collect(records):

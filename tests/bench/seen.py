@@ -49,10 +49,10 @@ def processes(server):
     return before, after
 
 
-def wait_until_traced(server):
-    status = pathlib.Path(f"/proc/{server.process.pid}/status")
+def wait_until_traced(pids):
+    files = [pathlib.Path(f"/proc/{pid}/status") for pid in pids]
     for _ in range(200):
-        if "TracerPid:\t0\n" not in status.read_text(encoding="ascii"):
+        if all("TracerPid:\t0\n" not in f.read_text(encoding="ascii") for f in files):
             return
         time.sleep(.01)
     raise Refused("strace cannot look at the server")
@@ -62,9 +62,10 @@ def traced(server, scenario, prefix):
     """The system calls of one session, by process: lists of lines of strace."""
     shutil.rmtree(prefix, ignore_errors=True)
     prefix.mkdir(parents=True)
-    tracer = subprocess.Popen(["strace", "-qq", "-ff", "-o", str(prefix / "t"), "-p", str(server.process.pid)], stderr=subprocess.DEVNULL)
-    wait_until_traced(server)
-    result = talk(server.port, scenario, server.user())
+    pids = server.pids()  # by itself, those too that wait for a client
+    tracer = subprocess.Popen(["strace", "-qq", "-ff", "-o", str(prefix / "t"), "-p", ",".join(map(str, pids))], stderr=subprocess.DEVNULL)
+    wait_until_traced(pids)
+    result = talk(server.port, scenario, server.user(), *server.words())
     server.settle()
     time.sleep(.1)
     tracer.terminate()

@@ -22,6 +22,12 @@ TARGETS = [
     {"name": "popper-server", "letter": "b", "kind": "inetd", "bin": POPPER, "state": POPPER_STATE, "ours": True, "set": ["server-mode"]},
     {"name": "popper-alone", "letter": "c", "kind": "alone", "bin": POPPER, "state": POPPER_STATE, "ours": True,
      "set": ["max-sessions-per-address = 1000"]},
+    # As a site that takes no password outside TLS: the server knows before the client says so that there will be TLS. The
+    # same programs as above, so that nobody looks at them once more.
+    {"name": "popper-tls", "letter": "j", "kind": "inetd", "bin": POPPER, "state": POPPER_STATE, "ours": True, "only_tls": True,
+     "set": ["clear-text-password = tls"]},
+    {"name": "popper-alone-tls", "letter": "k", "kind": "alone", "bin": POPPER, "state": POPPER_STATE, "ours": True, "only_tls": True,
+     "set": ["max-sessions-per-address = 1000", "clear-text-password = tls"]},
     {"name": "popa3d", "letter": "d", "kind": "inetd", "bin": "popa3d"},
     {"name": "solid", "letter": "e", "kind": "inetd", "bin": "solid-pop3d"},
     {"name": "mailutils", "letter": "f", "kind": "inetd", "bin": "pop3d", "args": ["--inetd"]},
@@ -97,6 +103,10 @@ class Server:
 
     def user(self, number=1, yescrypt=False):
         return f"bench{'y' if yescrypt else ''}{self.target['letter']}{number:02d}"
+
+    def words(self):
+        """For the load client, where a case does not say."""
+        return ["--tls", "stls"] if self.target.get("only_tls") else []
 
     def user_format(self, yescrypt=False):
         return f"bench{'y' if yescrypt else ''}{self.target['letter']}%02d"

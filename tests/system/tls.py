@@ -962,6 +962,41 @@ def standalone(site):
     assert server.returncode == 1 and f"the private key {site.dir}/none.key cannot be opened" in server.stderr, server
 
 
+def server_random(site, port):
+    """What the server's first handshake message says is random; the session is then left."""
+    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as s:
+        if site.options["tls-support"] == "stls":
+            s.recv(1000)
+            s.sendall(b"STLS\r\n")
+            assert s.recv(1000).startswith(b"+OK")
+        _, hello = TlsEnd(site.shared.bundle).shake_hands(None)
+        s.sendall(hello)
+        answer = b""
+        while len(answer) < 43:
+            answer += s.recv(1000) or b"the server closed".ljust(43)
+    assert answer[0] == 22 and answer[5] == 2, f"no ServerHello: {answer!r}"
+    return answer[11:43]
+
+
+def loaded_by_the_listener(site):
+    """Where each client needs TLS the process that listens has the library, but no key; what sessions call random differs. Elsewhere it has neither."""
+    need(ROOT, "not root: memory cannot be looked at")
+    der = subprocess.run(["openssl", "pkey", "-in", site.shared.key, "-outform", "DER", "-traditional"], capture_output=True, check=True).stdout
+    secret = der[7:39]  # SEC 1: version, then the number
+    assert der[5:7] == b"\x04\x20", "another form of key than this test knows"
+    for support, password, there in (("alternate-port", "default", True), ("stls", "tls", True), ("stls", "default", False)):
+        site.trace.unlink(missing_ok=True)
+        site.set(tls_support=support, clear_text_password=password)
+        with site.standalone() as (server, port):
+            equal(f"{support}, {password}: module in the listener", "popper-tls.so" in pathlib.Path(f"/proc/{server.pid}/maps").read_text(), there)
+            randoms = [server_random(site, port) for _ in range(6)]
+            equal("different ones", len(set(randoms)), 6)
+            found = memory(server.pid)
+            assert secret not in found and secret[::-1] not in found and site.shared.key.read_bytes()[40:80] not in found, "the key is in the memory of the listener"
+        site.logged("ended$")
+        site.not_logged("killed|refused")
+
+
 def module_missing(site):
     (site.dir / "bin").mkdir()
     site.popper = shutil.copy(POPPER, site.dir / "bin")
@@ -1335,7 +1370,7 @@ def s_client(site):
 CASES = [stls, alternate_port, off, no_library_where_no_tls_is, injected_plain_text_is_dropped, user_is_forgotten, clear_text_password_tls, expected_stls, expected_stls_refused,
          clear_text_password_local, commands_behind_the_handshake, half_close, hang_up_before_tls, hang_up_inside,
          not_tls, client_without_trust, old_versions, ciphers, library_options, silent_client, handshake_drop_by_drop,
-         wrong_files, modes_and_owners, unreadable, wrong_at_the_alternate_port, expiry, chains, several_certificates, alpn, tickets, standalone, module_missing,
+         wrong_files, modes_and_owners, unreadable, wrong_at_the_alternate_port, expiry, chains, several_certificates, alpn, tickets, standalone, loaded_by_the_listener, module_missing,
          client_that_stops_reading, slow_reader, flood_of_commands, vanished_before_it_got_all, last_bytes_not_taken, large_message, large_message_in_clear, *([large_message_from_the_beginning] if LONG else []),
          relay_has_no_rights, relay_forgets, relay_killed, session_killed, terminated, takeover,
          curl, fetchmail, mpop, s_client]
