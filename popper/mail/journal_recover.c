@@ -35,31 +35,43 @@ static enum journal_finished fail(const struct mailhost *host, struct strbuf *wh
     return JOURNAL_STOPPED;
 }
 
-/* Nothing behind the last record may ever count. 1: there are only zeros; 0: something else; -1: error. */
-static int rest_is_clean(const struct journal *journal, uint64_t *size_r)
+/* 1: there are only zeros from the last record to the end; 0: something else; -1: error. */
+static int rest_is_clean(const struct journal *journal, uint64_t size)
 {
     unsigned char slot[JOURNAL_SLOT];
     ssize_t got;
     int clean = 1;
 
-    for (*size_r = journal->end; (got = filecalls_read(journal->fd, slot, sizeof slot, (off_t)*size_r)) > 0;
-         *size_r += (uint64_t)got)
+    for (uint64_t at = journal->end; clean == 1 && at < size; at += JOURNAL_SLOT) {
+        got = filecalls_read(journal->fd, slot, sizeof slot, (off_t)at);
+        if (got < 0)
+            return -1;
         for (size_t i = 0; i < (size_t)got; i++)
             clean = clean && slot[i] == 0;
-    return got < 0 ? -1 : clean;
+    }
+    return clean;
 }
 
-/* A short rest is overwritten and not cut off, for its room may be the last that the disk has. */
-static int clear_rest(struct journal *journal)
+/* Nothing behind the last record may ever count. A short rest is overwritten and not cut off, for its room may be the last that the disk has.
+   Of a longer one, which its owner can make as long as he likes without any room, that much stays. */
+static int clear_rest(const struct journal *journal)
 {
     static const unsigned char zeros[JOURNAL_SLOT];
+    struct stat st;
     uint64_t size;
-    int clean = rest_is_clean(journal, &size);
+    int clean;
 
+    if (filecalls->fstat(journal->fd, &st) != 0)
+        return -1;
+    size = (uint64_t)st.st_size;
+    if (size > journal->end + REST_MAX) {
+        size = journal->end + REST_MAX;
+        if (filecalls->ftruncate(journal->fd, (off_t)size) != 0)
+            return -1;
+    }
+    clean = rest_is_clean(journal, size);
     if (clean != 0)
         return clean < 0 ? -1 : 0;
-    if (size - journal->end > REST_MAX)
-        return journal_cut(journal);
     for (uint64_t at = journal->end; at < size; at += JOURNAL_SLOT)
         if (filecalls_write(journal->fd, zeros, size - at < JOURNAL_SLOT ? (size_t)(size - at) : JOURNAL_SLOT,
                             (off_t)at) != 0)

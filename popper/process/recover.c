@@ -8,6 +8,7 @@
 #include "process/recover.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -19,6 +20,8 @@
 #include "process/checker.h"
 #include "process/keeper.h"
 #include "process/recover_names.h"
+
+#define RECOVER_SECONDS 600 /* for one maildrop */
 
 /* How the process that is the user ends: not with 1, which others end with. */
 enum { EXIT_SETTLED = 0, EXIT_NOTHING = 10, EXIT_UNSETTLED = 11 };
@@ -49,11 +52,23 @@ static _Noreturn void settle_as(const struct settings *settings, const struct au
     enum keeper_recovered result;
     int out = dup(1); /* 1 becomes /dev/null on the way */
 
+    /* A user can make a maildrop or journal that takes hours to read: the others, and the start of the host, do not wait for that. */
+    alarm(RECOVER_SECONDS);
     own->takeover_idle = 0; /* nobody's session is ended for this: it settles its journal itself */
     result = keeper_recover(&start, &why);
     if (result == KEEPER_UNSETTLED)
         say(out, user->name, "could not be settled", why.data);
     _exit(result == KEEPER_SETTLED ? EXIT_SETTLED : result == KEEPER_NOTHING ? EXIT_NOTHING : EXIT_UNSETTLED);
+}
+
+static void say_too_long(const char *name)
+{
+    struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
+
+    strbuf_fail(&why, "it took longer than %d seconds; look how large the maildrop and its journal are; the next login goes on", RECOVER_SECONDS);
+    say(1, name, "could not be settled", why.data);
+    log_write(LOG_ERR, "--recover: maildrop of %s: %s", name, why.data);
+    strbuf_free(&why);
 }
 
 /* One of the three. */
@@ -73,6 +88,10 @@ static int run_as(const struct settings *settings, const struct auth_user *user)
     if (WIFEXITED(status) && (WEXITSTATUS(status) == EXIT_SETTLED || WEXITSTATUS(status) == EXIT_NOTHING ||
                               WEXITSTATUS(status) == EXIT_UNSETTLED))
         return WEXITSTATUS(status);
+    if (WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM) {
+        say_too_long(user->name);
+        return EXIT_UNSETTLED;
+    }
     say(1, user->name, "could not be settled", "the process that was to do it ended at once; see the log");
     return EXIT_UNSETTLED;
 }

@@ -176,6 +176,39 @@ def what_cannot_be():
         site.remove()
 
 
+def long_journal():
+    """Its owner can make it as long as he likes: the others, and the start of the host, do not wait until all of it is read."""
+    site = Site(("alice", "bob"))
+    try:
+        for name in site.users:
+            site.fill(name, BEFORE)
+            interrupt(site, name, 3)
+        os.truncate(site.spool / ".alice.journal", 1 << 40)
+        got = site.run("--recover", timeout=60)
+        equal("what it says", (got.stdout, got.returncode), ("alice: settled\nbob: settled\n", 0))
+        check_settled(site, site.drop)
+    finally:
+        site.remove()
+
+
+def time_is_up():
+    """One maildrop that takes too long, for which a signal as from the clock stands here, does not keep the others waiting."""
+    site = Site(("alice", "bob"))
+    try:
+        for name in site.users:
+            site.fill(name, BEFORE)
+            interrupt(site, name, 3)
+        late = ("strace", "-f", "-qq", "-o", site.dir / "calls", "-e", "trace=alarm", "-e", "inject=alarm:signal=ALRM")
+        got = subprocess.run([*late, POPPER, "--recover", "-f", site.conf, "-t", site.trace], capture_output=True, text=True, check=False, timeout=60)
+        text = "could not be settled: it took longer than 600 seconds; look how large the maildrop and its journal are; the next login goes on"
+        equal("what it says", (got.stdout, got.returncode), (f"alice: {text}\nbob: {text}\n", 1))
+        assert f"--recover: maildrop of bob: {text[22:]}" in site.log(), site.log()
+        equal("and without that", site.run("--recover").stdout, "alice: settled\nbob: settled\n")
+        check_settled(site, site.drop)
+    finally:
+        site.remove()
+
+
 def not_root_but_others():
     """As an ordinary user: others' maildrops are left alone and named."""
     need(ROOT, "not root")
@@ -249,6 +282,8 @@ CASES = [
     ("one user", one_user),
     ("where there is nothing to do nothing is made", nothing_is_made),
     ("what cannot be settled is said and not touched", what_cannot_be),
+    ("a long journal", long_journal),
+    ("one maildrop that takes too long", time_is_up),
     ("an ordinary user settles his own", not_root_but_others),
     ("the sample of a boot unit", boot_unit),
     ("as an ordinary user", as_ordinary_user),
