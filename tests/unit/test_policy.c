@@ -276,6 +276,7 @@ int main(void)
     tcase_add_test(tc, gssapi_is_offered_where_it_is_set);
     tcase_add_loop_test(tc, what_is_offered_after_a_ticket, 0, CLEAR_TEXT_TLS + 1);
     tcase_add_loop_test(tc, named_cases, 0, LEN(cases));
+    tcase_set_timeout(tc, 60);
     tcase_add_test(tc, all_combinations);
     suite_add_tcase(suite, tc);
     return unit_main(suite);
