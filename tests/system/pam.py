@@ -7,9 +7,9 @@ option: pam-service
 option: pam-session
 """
 import base64
+import contextlib
 import hashlib
 import hmac
-import contextlib
 import os
 import pathlib
 import re
