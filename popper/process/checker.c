@@ -1,9 +1,9 @@
 /*
  * checker: see checker.h.
  *
- * Rights of this role: those of the monitor (root, because the shadow file needs it), for the time of one check. It
- * reads no byte from the client's descriptor, writes none, and knows one attempt to log in. Its parent treats its
- * answer as hostile, because it ran libraries of others.
+ * Rights of this role: those of the monitor (root, because the shadow file needs it), for the time of one check (and,
+ * made ahead in standalone mode, of the wait for it). It reads no byte from the client's descriptor, writes none, and
+ * knows one attempt to log in. Its parent treats its answer as hostile, because it ran libraries of others.
  *
  * With pam-session it stays as root after a login that was granted, to close the PAM session: it then holds nothing but
  * log and the reading end of a pipe, reads nothing but its end, and ends itself. The writing end is in the monitor,
@@ -24,6 +24,7 @@
 #include "common/identity.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "process/checker_message.h"
 #include "process/child.h"
 #include "process/k5login.h"
 #include "process/saslstate.h"
@@ -31,38 +32,13 @@
 #include "wire/netio.h"
 #include "wire/privmsg.h"
 
-#define REASON_MAX 300
-#define CHECKER_VERDICT 1
-
 static pid_t leaving; /* one that has answered: killed, and not waited for yet */
+static struct {
+    pid_t pid;        /* one that waits for its attempt; 0: nobody */
+    int end;
+} ahead;
 
 /* ---- the child */
-
-static void send_verdict(int end, enum auth_verdict verdict, const struct auth_user *user, const struct strbuf *reason,
-                         const struct auth_sasl *sasl, bool stays)
-{
-    struct privmsg m;
-
-    privmsg_init(&m, CHECKER_VERDICT);
-    privmsg_put_number(&m, verdict);
-    privmsg_put_bytes(&m, reason->data, reason->len < REASON_MAX ? reason->len : REASON_MAX);
-    privmsg_put_number(&m, sasl->refusal);
-    privmsg_put_number(&m, sasl->closed);
-    if (verdict == AUTH_GRANTED) {
-        privmsg_put_text(&m, user->name);
-        privmsg_put_number(&m, user->uid);
-        privmsg_put_number(&m, user->gid);
-        privmsg_put_text(&m, user->home);
-        privmsg_put_number(&m, user->is_virtual);
-        privmsg_put_number(&m, stays);
-        privmsg_put_number(&m, user->no_mime);
-        privmsg_put_number(&m, (uint64_t)user->groups.n);
-        for (int i = 0; i < user->groups.n; i++)
-            privmsg_put_number(&m, user->groups.list[i]);
-    }
-    privmsg_send(end, &m);
-    privmsg_free(&m);
-}
 
 /* A crash leaves no password in a core, and what whoever started us may use up is not the site's modules' limit. */
 static void reset_limits(void)
@@ -110,16 +86,10 @@ static enum auth_verdict find_record(const struct settings *settings, const stru
     return verdict;
 }
 
-/* wanted: NULL, or a record is. */
-static _Noreturn void check(const struct settings *settings, const struct auth_attempt *attempt,
-                            const struct checker_record *wanted, int end, int life)
+/* The three that this process needs; -1: not this one. */
+static void settle_in(int end, int life, int record)
 {
-    struct auth_user user = { 0 };
-    struct auth_sasl sasl = { .closed = false };
-    struct strbuf reason = STRBUF_INIT(REASON_MAX);
-    struct auth_attempt here = *attempt;
-    enum auth_verdict verdict;
-    int keep[6] = { end, life, wanted ? wanted->to : -1 };
+    int keep[6] = { end, life, record };
     size_t count = 3 + log_descriptors(keep + 3);
 
     /* Descriptor 2 is /dev/null; the client's are not for this process. */
@@ -129,6 +99,18 @@ static _Noreturn void check(const struct settings *settings, const struct auth_a
     reset_limits();
     /* Modules of others are not to see them, and with a session this process outlives them. */
     ticketkeys_forget();
+}
+
+/* wanted: NULL, or a record is. */
+static _Noreturn void check(const struct settings *settings, const struct auth_attempt *attempt,
+                            const struct checker_record *wanted, int end, int life)
+{
+    struct auth_user user = { 0 };
+    struct auth_sasl sasl = { .closed = false };
+    struct strbuf reason = STRBUF_INIT(CHECKER_REASON_MAX);
+    struct auth_attempt here = *attempt;
+    enum auth_verdict verdict;
+
     here.ask_home = k5login_ask;
     if (wanted)
         verdict = find_record(settings, attempt, wanted, &user, &sasl, &reason);
@@ -137,86 +119,30 @@ static _Noreturn void check(const struct settings *settings, const struct auth_a
     /* Here, so that the name service is asked in no process that stays. */
     if (verdict == AUTH_GRANTED && !user.is_virtual && identity_privileged())
         identity_look_up(user.name, user.gid, &user.groups);
-    send_verdict(end, verdict, &user, &reason, &sasl, pamlink_holds_session());
+    checker_send_verdict(end, verdict, &user, &reason, &sasl, pamlink_holds_session());
     if (pamlink_holds_session())
         hold_session(attempt, end, life);
     /* What holds the password goes with the process: no exit handlers of anybody's library. */
     _exit(0);
 }
 
+/* Whoever made it and has no attempt for it closes its end. */
+static _Noreturn void wait_and_check(const struct settings *settings, int end)
+{
+    struct auth_attempt attempt;
+    struct privmsg m;
+    int got;
+
+    settle_in(end, -1, -1);
+    do
+        got = privmsg_receive(end, &m, -1);
+    while (got < 0 && errno == EINTR);
+    if (got <= 0 || !checker_take_attempt(&m, &attempt))
+        _exit(got == 0 ? 0 : MEM_EXIT_STATUS);
+    check(settings, &attempt, NULL, end, -1);
+}
+
 /* ---- the parent */
-
-/* Copies text that fits. */
-static bool take_text(struct privmsg *m, char *to, size_t room)
-{
-    const char *text = privmsg_get_text(m, room - 1);
-
-    memcpy(to, text, strlen(text) + 1);
-    return !m->bad;
-}
-
-/* The name becomes part of paths, the ids become ours: looked at again, whatever the child did. */
-static bool is_sane(const struct settings *settings, const struct auth_user *user, uint64_t uid, uint64_t gid)
-{
-    char name[AUTH_NAME_MAX + 1];
-
-    return auth_canonical_name(settings, user->name, name) && strcmp(name, user->name) == 0 && uid > 0 &&
-           uid < (uid_t)-1 && gid < (gid_t)-1 && user->home[0] == '/';
-}
-
-/* No more than fit, whatever is said. */
-static void take_groups(struct privmsg *m, struct identity_groups *groups_r)
-{
-    uint64_t n = privmsg_get_number(m);
-
-    m->bad = m->bad || n > IDENTITY_GROUPS_MAX;
-    for (uint64_t i = 0; i < n && !m->bad; i++) {
-        uint64_t gid = privmsg_get_number(m);
-
-        m->bad = m->bad || gid >= (gid_t)-1;
-        groups_r->list[groups_r->n++] = (gid_t)gid;
-    }
-}
-
-/* A verdict that is not to grant anything. */
-static enum auth_verdict refusal_of(uint64_t verdict)
-{
-    return verdict == AUTH_REFUSED || verdict == AUTH_UNUSABLE ? (enum auth_verdict)verdict : AUTH_UNAVAILABLE;
-}
-
-static enum auth_verdict read_verdict(const struct settings *settings, struct privmsg *m, struct auth_user *user_r,
-                                      struct strbuf *reason, struct auth_sasl *sasl_r, bool *stays_r)
-{
-    uint64_t verdict = privmsg_get_number(m), uid, gid;
-    size_t n;
-    const char *said = privmsg_get_bytes(m, REASON_MAX, &n);
-
-    strbuf_reset(reason);
-    strbuf_add(reason, said, n);
-    sasl_r->refusal = refusal_of(privmsg_get_number(m));
-    sasl_r->closed = privmsg_get_number(m) != 0;
-    if (verdict != AUTH_GRANTED) {
-        sasl_r->closed = sasl_r->closed || !privmsg_complete(m);
-        return privmsg_complete(m) ? refusal_of(verdict) : AUTH_UNAVAILABLE;
-    }
-    memset(user_r, 0, sizeof *user_r);
-    take_text(m, user_r->name, sizeof user_r->name);
-    uid = privmsg_get_number(m);
-    gid = privmsg_get_number(m);
-    take_text(m, user_r->home, sizeof user_r->home);
-    user_r->is_virtual = privmsg_get_number(m) == 1;
-    *stays_r = privmsg_get_number(m) == 1;
-    user_r->no_mime = privmsg_get_number(m) == 1;
-    take_groups(m, &user_r->groups);
-    user_r->uid = (uid_t)uid;
-    user_r->gid = (gid_t)gid;
-    if (!privmsg_complete(m) || !is_sane(settings, user_r, uid, gid)) {
-        strbuf_fail(reason, "the process that checks passwords gave a broken answer");
-        sasl_r->closed = true;
-        return AUTH_UNAVAILABLE;
-    }
-    return AUTH_GRANTED;
-}
 
 /* answered_r: or has ended without an answer. */
 static enum auth_verdict receive_verdict(const struct settings *settings, int end, int asker, struct auth_user *user_r,
@@ -238,7 +164,7 @@ static enum auth_verdict receive_verdict(const struct settings *settings, int en
         return AUTH_UNAVAILABLE;
     got = privmsg_receive(end, &m, -1);
     if (got > 0)
-        verdict = read_verdict(settings, &m, user_r, reason, sasl_r, stays_r);
+        verdict = checker_read_verdict(settings, &m, user_r, reason, sasl_r, stays_r);
     else if (got < 0)
         strbuf_fail(reason, "the answer of the process that checks passwords: %s", strerror(errno));
     privmsg_free(&m);
@@ -291,6 +217,7 @@ static pid_t start_child(const struct settings *settings, const struct auth_atte
     child = fork();
     if (child == 0) {
         close_end(life[1]);
+        settle_in(ends[1], life[0], wanted ? wanted->to : -1);
         check(settings, attempt, wanted, ends[1], life[0]);
     }
     if (child > 0)
@@ -301,24 +228,59 @@ static pid_t start_child(const struct settings *settings, const struct auth_atte
     return -1;
 }
 
+/* What a ticket, a record or a session needs is not in a message. */
+static bool suits_ahead(const struct settings *settings)
+{
+    return !settings->kerberos && !(settings->pam_session && pamlink_applies(settings));
+}
+
+static void end_ahead(void)
+{
+    if (ahead.pid <= 0)
+        return;
+    close(ahead.end);
+    child_dismiss(ahead.pid);
+    child_gone(ahead.pid);
+    ahead.pid = 0;
+}
+
+/* The one that waits, which now has the attempt; 0: there is none for it. Its end is the caller's. */
+static pid_t use_ahead(const struct auth_attempt *attempt, const struct checker_record *wanted, int *end_r)
+{
+    pid_t child = ahead.pid;
+
+    if (child <= 0)
+        return 0;
+    if (wanted || attempt->ticket || checker_send_attempt(ahead.end, attempt) < 0) {
+        end_ahead();
+        return 0;
+    }
+    *end_r = ahead.end;
+    ahead.pid = 0;
+    return child;
+}
+
 /* Until an answer says otherwise there can be no exchange of SASL. */
 static enum auth_verdict run(const struct settings *settings, const struct auth_attempt *attempt,
                              const struct checker_record *wanted, int asker, struct auth_user *user_r, int *session_r,
                              struct auth_sasl *sasl_r, struct strbuf *reason)
 {
     enum auth_verdict verdict;
-    int ends[2], life[2], status;
+    int ends[2] = { -1, -1 }, life[2] = { -1, -1 }, status;
     bool answered, stays = false;
     pid_t child;
 
-    checker_finish();
+    child_gone(leaving);
+    leaving = 0;
     *sasl_r = (struct auth_sasl){ .refusal = AUTH_UNAVAILABLE, .closed = true };
     strbuf_reset(reason);
     *session_r = -1;
-    child = start_child(settings, attempt, wanted, ends, life, reason);
+    child = use_ahead(attempt, wanted, &ends[0]);
+    if (child == 0)
+        child = start_child(settings, attempt, wanted, ends, life, reason);
     if (child < 0)
         return AUTH_UNAVAILABLE;
-    close(ends[1]);
+    close_end(ends[1]);
     close_end(life[0]);
     verdict = receive_verdict(settings, ends[0], asker, user_r, reason, &answered, sasl_r, &stays);
     close(ends[0]);
@@ -341,8 +303,24 @@ static enum auth_verdict run(const struct settings *settings, const struct auth_
 
 void checker_finish(void)
 {
+    end_ahead();
     child_gone(leaving);
     leaving = 0;
+}
+
+void checker_prepare(const struct settings *settings)
+{
+    int ends[2];
+
+    if (ahead.pid > 0 || !suits_ahead(settings) || privmsg_pair(ends) < 0)
+        return;
+    ahead.pid = fork();
+    if (ahead.pid == 0)
+        wait_and_check(settings, ends[1]);
+    close(ends[1]);
+    ahead.end = ends[0];
+    if (ahead.pid < 0)
+        close(ends[0]);
 }
 
 enum auth_verdict checker_run(const struct settings *settings, const struct auth_attempt *attempt, int asker,

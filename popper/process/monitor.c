@@ -4,7 +4,7 @@
  * What may run as root, completely: main.c, process/startup.c, process/systemd.c, in standalone mode
  * process/standalone.c, pool.c, listener.c, visitors.c, background.c, reload.c and ticketkeys.c, process/supervised.c,
  * process/monitor.c, process/monitor_login.c, process/proxyreader.c and resolver.c up to their privsep,
- * process/checker.c with what auth_check calls (auth/auth.c, auth/auth_passwd.c, auth/auth_sasl.c, auth/auth_secrets.c,
+ * process/checker.c and checker_message.c with what auth_check calls (auth/auth.c, auth/auth_passwd.c, auth/auth_sasl.c, auth/auth_secrets.c,
  * auth/policy.c, auth/pamlink.c with the module popper-pam.so, libpam and the modules of the site, libcrypt, libgdbm,
  * the name service), process/monitor_sasl.c, process/preauth.c, process/saslstate.c and process/keeper.c up to their
  * identity_become (process/privsep.c), process/tlsrole.c (and tlstrial.c) with the module popper-tls.so and the TLS library and
@@ -386,6 +386,7 @@ int monitor_run_ahead(struct settings *settings, int supervisor, int door)
             return MEM_EXIT_STATUS;
         close(door);
     }
+    checker_prepare(settings);
     supervised_enter(supervisor);
     if (supervised_take(supervisor, &client) == 0)
         return 0;

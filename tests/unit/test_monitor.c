@@ -1,5 +1,4 @@
-/* monitor and checker: what a hostile preauth may ask, and what a broken password check may answer. preauth, keeper
-   and auth are this test's own. */
+/* monitor: what a hostile preauth may ask. preauth, keeper and auth (fake_auth) are the tests' own. */
 #include "tests/unit/unit.h"
 
 #include <fcntl.h>
@@ -7,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -20,6 +20,7 @@
 #include "process/preauth.h"
 #include "process/request.h"
 #include "tests/unit/caught_log.h"
+#include "tests/unit/fake_auth.h"
 #include "wire/netio.h"
 
 /* ---- the other rooms, as the test wants them */
@@ -45,201 +46,6 @@ int keeper_run(const struct keeper_start *start)
     memcpy(kept_unread, start->unread, start->unread_count);
     return 42;
 }
-
-/* A PAM whose session is opened by the password "session", slowly. */
-static struct pam {
-    bool applies, session;
-} pam;
-static volatile int *sessions_open; /* in all processes */
-
-bool pamlink_applies(const struct settings *settings)
-{
-    (void)settings;
-    return pam.applies;
-}
-
-bool pamlink_holds_session(void)
-{
-    return pam.session;
-}
-
-void pamlink_end(void)
-{
-    (*sessions_open)--;
-}
-
-bool auth_canonical_name(const struct settings *settings, const char *given, char name_r[AUTH_NAME_MAX + 1])
-{
-    (void)settings;
-    name_r[0] = '\0';
-    if (strchr(given, '/') || strlen(given) > AUTH_NAME_MAX)
-        return false;
-    strcpy(name_r, given);
-    return true;
-}
-
-enum auth_verdict auth_check(const struct settings *settings, const struct auth_attempt *attempt,
-                             struct auth_user *user_r, struct strbuf *reason)
-{
-    const char *given = attempt->name, *password = attempt->response;
-
-    (void)settings;
-    if (attempt->how == AUTH_AS_OWNER) {
-        *user_r = (struct auth_user){ .uid = 64003, .gid = 64004, .name = "owner", .home = "/home/owner" };
-        return AUTH_GRANTED;
-    }
-    /* The right digest is the stamp that was offered. */
-    if (attempt->how == AUTH_BY_APOP && strcmp(password, attempt->stamp) != 0)
-        return AUTH_REFUSED;
-    if (strcmp(password, "crash") == 0)
-        abort();
-    if (strcmp(password, "silence") == 0)
-        _exit(0);
-    if (strcmp(password, "hang") == 0)
-        pause();
-    if (strcmp(password, "session") == 0) {
-        pam.session = true;
-        (*sessions_open)++;
-        usleep(300000);
-    }
-    if (strcmp(password, "unavailable") == 0) {
-        strbuf_fail(reason, "the store is away");
-        return AUTH_UNAVAILABLE;
-    }
-    if (strcmp(password, "unusable") == 0) {
-        strbuf_fail(reason, "the store is open to all");
-        return AUTH_UNUSABLE;
-    }
-    if (strcmp(password, "wrong") == 0) {
-        strbuf_fail(reason, "wrong password");
-        return AUTH_REFUSED;
-    }
-    *user_r = (struct auth_user){ .uid = strcmp(password, "root") == 0 ? 0 : 64001, .gid = 64002, .is_virtual = true };
-    strcpy(user_r->name, strcmp(password, "path") == 0 ? "../etc/passwd" : given);
-    strcpy(user_r->home, strcmp(password, "relative") == 0 ? "home" : "/home/alice");
-    user_r->groups = (struct identity_groups){ .list = { 64002, strcmp(password, "nogroup") == 0 ? (gid_t)-1 : 64005 }, .n = 2 };
-    if (strcmp(password, "crowd") == 0)
-        user_r->groups.n = IDENTITY_GROUPS_MAX + 1;
-    return AUTH_GRANTED;
-}
-
-/* alice and bob have secrets, ghost is nobody, "broken" breaks the database, "crash" the checker. */
-void auth_look_up(const struct settings *settings, const struct auth_attempt *attempt, struct auth_user *user_r,
-                  struct auth_prospect *prospect_r, struct strbuf *reason)
-{
-    bool known = strcmp(attempt->name, "alice") == 0 || strcmp(attempt->name, "bob") == 0;
-
-    (void)settings;
-    memset(prospect_r, 0, sizeof *prospect_r);
-    if (strcmp(attempt->name, "crash") == 0)
-        abort();
-    prospect_r->closed = strcmp(attempt->name, "broken") == 0;
-    prospect_r->disproved = prospect_r->closed ? AUTH_UNUSABLE : AUTH_REFUSED;
-    prospect_r->proved = known ? AUTH_GRANTED : prospect_r->disproved;
-    strcpy(prospect_r->name, attempt->name);
-    prospect_r->secrets.has_secret = prospect_r->secrets.present = true;
-    strcpy(prospect_r->secrets.secret, "tanstaaf");
-    if (!known)
-        strbuf_fail(reason, prospect_r->closed ? "the database is open to all" : "no such user");
-    *user_r = (struct auth_user){ .uid = 64001, .gid = 64002, .home = "/home/alice" };
-    strcpy(user_r->name, attempt->name);
-}
-
-/* ---- checker */
-
-static const struct {
-    const char *password;
-    enum auth_verdict verdict;
-    const char *reason;
-} checks[] = {
-    { "secret", AUTH_GRANTED, "" },
-    { "wrong", AUTH_REFUSED, "wrong password" },
-    { "unavailable", AUTH_UNAVAILABLE, "the store is away" },
-    { "unusable", AUTH_UNUSABLE, "the store is open to all" },
-    { "crash", AUTH_UNAVAILABLE, "the process that checks passwords was killed by signal 6 (Aborted)" },
-    { "silence", AUTH_UNAVAILABLE, "the process that checks passwords ended without an answer (exit status 0)" },
-    { "root", AUTH_UNAVAILABLE, "the process that checks passwords gave a broken answer" },
-    { "path", AUTH_UNAVAILABLE, "the process that checks passwords gave a broken answer" },
-    { "relative", AUTH_UNAVAILABLE, "the process that checks passwords gave a broken answer" },
-#ifndef __SANITIZE_ADDRESS__ /* which ends the process that reads behind the list */
-    { "crowd", AUTH_UNAVAILABLE, "the process that checks passwords gave a broken answer" },
-#endif
-    { "nogroup", AUTH_UNAVAILABLE, "the process that checks passwords gave a broken answer" },
-};
-
-static enum auth_verdict run_check(const struct settings *settings, const char *password, int asker,
-                                   struct auth_user *user_r, struct strbuf *reason)
-{
-    const struct auth_attempt attempt = { .how = AUTH_BY_PASSWORD, .name = "alice", .response = password };
-    int session;
-
-    return checker_run(settings, &attempt, asker, user_r, &session, reason);
-}
-
-START_TEST(verdicts)
-{
-    const struct auth_attempt owner = { .how = AUTH_AS_OWNER, .name = "owner" };
-    struct settings *settings = settings_new();
-    struct strbuf reason = STRBUF_INIT(STRBUF_WHY_MAX);
-    struct auth_user user;
-    int session;
-
-    signal(SIGABRT, SIG_DFL);
-    ck_assert_int_eq(checker_run(settings, &owner, -1, &user, &session, &reason), AUTH_GRANTED);
-    ck_assert_uint_eq(user.uid, 64003);
-    ck_assert_int_eq(run_check(settings, checks[_i].password, -1, &user, &reason), checks[_i].verdict);
-    ck_assert_str_eq(reason.data, checks[_i].reason);
-    if (checks[_i].verdict == AUTH_GRANTED) {
-        ck_assert_str_eq(user.name, "alice");
-        ck_assert_str_eq(user.home, "/home/alice");
-        ck_assert_uint_eq(user.uid, 64001);
-        ck_assert_uint_eq(user.gid, 64002);
-        ck_assert(user.is_virtual);
-        ck_assert_int_eq(user.groups.n, 2);
-        ck_assert_uint_eq(user.groups.list[0], 64002);
-        ck_assert_uint_eq(user.groups.list[1], 64005);
-    }
-    checker_finish();
-    ck_assert_int_eq(waitpid(-1, NULL, WNOHANG), -1);
-}
-END_TEST
-
-START_TEST(a_check_is_abandoned_when_nobody_waits)
-{
-    struct settings *settings = settings_new();
-    struct strbuf reason = STRBUF_INIT(STRBUF_WHY_MAX);
-    struct auth_user user;
-    int ends[2];
-
-    ck_assert_int_eq(privmsg_pair(ends), 0);
-    close(ends[1]);
-    ck_assert_int_eq(run_check(settings, "hang", ends[0], &user, &reason), AUTH_UNAVAILABLE);
-    ck_assert_int_eq(waitpid(-1, NULL, WNOHANG), -1);
-}
-END_TEST
-
-START_TEST(a_session_of_pam_is_closed_when_nobody_waits)
-{
-    struct settings *settings = settings_new();
-    struct strbuf reason = STRBUF_INIT(STRBUF_WHY_MAX);
-    char password[] = "session"; /* wiped in the end */
-    struct auth_user user;
-    int ends[2];
-
-    settings->pam_session = pam.applies = true;
-    sessions_open = mmap(NULL, sizeof *sessions_open, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    ck_assert_int_eq(privmsg_pair(ends), 0);
-    if (fork() == 0) {
-        close(ends[0]);
-        while (*sessions_open == 0)
-            usleep(1000);
-        _exit(0);
-    }
-    close(ends[1]);
-    ck_assert_int_eq(run_check(settings, password, ends[0], &user, &reason), AUTH_UNAVAILABLE);
-    ck_assert_int_eq(*sessions_open, 0);
-}
-END_TEST
 
 /* ---- monitor */
 
@@ -846,9 +652,6 @@ int main(void)
     Suite *suite = suite_create("monitor");
     TCase *tc = tcase_create("monitor");
 
-    tcase_add_loop_test(tc, verdicts, 0, (int)(sizeof checks / sizeof *checks));
-    tcase_add_test(tc, a_check_is_abandoned_when_nobody_waits);
-    tcase_add_test(tc, a_session_of_pam_is_closed_when_nobody_waits);
     tcase_add_loop_test(tc, what_preauth_may_do, 0, (int)(sizeof acts / sizeof *acts));
     tcase_add_test(tc, who_serves_auth_talks_without_end);
     tcase_add_test(tc, preauth_talks_beyond_its_time);
