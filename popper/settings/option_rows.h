@@ -135,7 +135,7 @@ OPTION_STRING(pid_file, "pid-file", CLASS_INIT, FEATURE_STANDALONE, NULL, "file"
 OPTION_INT(preauth_timeout, "preauth-timeout", CLASS_INIT, FEATURE_NONE, 60, 1, 86400,
     "Seconds in all that a client may take to log in.", .argument = "seconds")
 OPTION_INT(prefork, "prefork", CLASS_INIT, FEATURE_STANDALONE, 4, 0, 64,
-    "Clients that standalone mode is prepared for before they come: for each, two processes wait, which makes the greeting and the login faster.",
+    "Clients that standalone mode is prepared for before they come: for each, three processes wait, which makes the greeting and the login faster.",
     .argument = "clients")
 OPTION_LIST(proxy_networks, "proxy-networks", CLASS_INIT, FEATURE_PROXY, "networks",
     "Addresses or networks of proxies that must begin each connection with a PROXY protocol header. ADDRESS or ADDRESS/BITS, separated by "

@@ -21,16 +21,19 @@ SANDBOXED = not SANITIZED and (not CONFIG.exists() or "#define WITH_SANDBOX 1" i
 
 
 def waiting(server, pairs=4):
-    """{pid of a monitor: pid of its preauth} when as many wait as should, and are ready; else None."""
+    """{pid of a monitor: pid of its preauth} when as many wait as should, and are ready, and with each who will check the password; else None."""
     below = descendants(server.process.pid)
     found = {}
     for pid, fields in below.items():
-        mine = [child for child, f in below.items() if f["PPid"] == str(pid)]
-        if fields["PPid"] == str(server.process.pid) and len(mine) == 1:
-            found[pid] = mine[0]
-    ready = [pid for pid in found.values() if below[pid]["NoNewPrivs"] == "1" and below[pid]["State"].startswith("S") and
-             (not SANDBOXED or below[pid]["Seccomp"] == "2")]
-    return found if len(found) == len(ready) == pairs and len(below) == 2 * pairs else None
+        mine = [child for child, f in below.items() if f["PPid"] == str(pid) and f["State"].startswith("S")]
+        closed_in = [child for child in mine if below[child]["NoNewPrivs"] == "1" and (not SANDBOXED or below[child]["Seccomp"] == "2")]
+        if fields["PPid"] == str(server.process.pid) and len(mine) == 2 and len(closed_in) == 1:
+            found[pid] = closed_in[0]
+    return found if len(found) == pairs and len(below) == 3 * pairs else None
+
+
+def checkers(server, pairs):
+    return {pid for pid, fields in descendants(server.process.pid).items() if int(fields["PPid"]) in pairs and pid not in pairs.values()}
 
 
 def wait_for(server, pairs=4):
@@ -53,9 +56,9 @@ def who_waits():
             same("sandbox", "2" if SANDBOXED else fields["Seccomp"], fields["Seccomp"])
             same("capabilities", 0, int(fields["CapEff"], 16) | (int(fields["CapPrm"], 16) if ROOT else 0))
             same("what it holds besides /dev/null: its monitor and its door", ["socket"] * 2, [v for v in links(preauth) if v != "/dev/null"])
-            # Both ends of its own, and syslogd where there is one; the trace is opened by the settings.
+            # The ends of its own, and syslogd where there is one; the trace is opened by the settings.
             others = [v for v in links(monitor) if v not in ("/dev/null", str(server.trace))]
-            if others not in (["socket"] * 2, ["socket"] * 3):
+            if others not in (["socket"] * 3, ["socket"] * 4):
                 raise AssertionError(f"the monitor holds {links(monitor)}")
             if ROOT:
                 same("the monitor is root", ["0"] * 4, below[monitor]["Uid"].split())
@@ -63,6 +66,10 @@ def who_waits():
                     raise AssertionError(f"preauth's ids: {fields['Uid']}, {fields['Gid']}")
                 if os.readlink(f"/proc/{preauth}/root") == "/":
                     raise AssertionError("preauth is not locked in")
+        for checker in checkers(server, pairs):
+            others = [v for v in links(checker) if v not in ("/dev/null", str(server.trace))]
+            if others not in (["socket"], ["socket"] * 2):
+                raise AssertionError(f"who will check the password holds {links(checker)}")
 
 
 def a_client_meets_one_that_waited():
@@ -70,11 +77,13 @@ def a_client_meets_one_that_waited():
         server.fill([1, 2])
         server.start()
         before = wait_for(server)
+        ready = checkers(server, before)
         client = server.client()
-        wait_until("another one waits", lambda: len(descendants(server.process.pid)) == 10)
+        wait_until("another one waits", lambda: len(descendants(server.process.pid)) == 15)
         after = descendants(server.process.pid)
-        same("who waited and lives", 8, len([p for pair in before.items() for p in pair if p in after]))
+        same("who waited and lives", 12, len([p for p in (*before, *before.values(), *ready) if p in after]))
         begins("login", "+OK alice has 2 ", client.login())
+        same("who would check a password and has done it", 1, len(ready - set(descendants(server.process.pid))))
         begins("DELE", "+OK", client.ask("DELE 1"))
         begins("QUIT", "+OK", client.ask("QUIT"))
         after = wait_for(server)
@@ -209,10 +218,10 @@ def a_new_database_is_offered_at_once():
 
 
 def a_proxy_comes_first():
-    """What reads its header is made when it is there: only the monitors wait."""
+    """What reads its header is made when it is there: only the monitors wait, and who checks passwords."""
     with Server("set proxy-networks = 127.0.0.0/30") as server:
         server.start()
-        wait_until("four monitors wait", lambda: len(descendants(server.process.pid)) == 4)
+        wait_until("four monitors wait", lambda: len(descendants(server.process.pid)) == 8)
         client = Client(server.port, greet=False)
         client.say("PROXY TCP4 192.0.2.7 127.0.0.1 4711 110")
         begins("greeting", "+OK", client.line())
