@@ -118,6 +118,14 @@ default UW-kluge true
 default home-dir-mail .mail
 default pam-service '""'
 
+configure --enable-static-openssl && grep -q 'TLS (OpenSSL) *yes, static' "$work/said"
+say $? "configure takes --enable-static-openssl"
+(cd "$work/build" && make -s popper/popper-tls.so && readelf -dW popper/popper-tls.so >needed && grep -q NEEDED needed && ! grep -E 'NEEDED.*lib(ssl|crypto)' needed) \
+    >>"$work/said" 2>&1
+say $? "and popper-tls.so needs neither libssl nor libcrypto"
+! configure --without-openssl --enable-static-openssl && grep -q "configure: error: --enable-static-openssl" "$work/said"
+say $? "configure refuses it without OpenSSL"
+
 for flag in --enable-hash-spool=3 --enable-spool-dir=x --enable-spool-dir --enable-shy=maybe --with-new-bulls=many \
     --enable-log-facility=foo --enable-temp-drop-name=pop '--enable-cache-name=%s"' \
     --with-pam=Pop3 --with-pam=x/pop3; do

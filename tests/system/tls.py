@@ -390,13 +390,13 @@ def no_library_where_no_tls_is(site):
     s = site.open()
     s.hear()
     for pid in (s.process.pid, *s.children()):
-        assert "libssl" not in maps(pid), "libssl in a session without TLS"
+        assert "popper-tls.so" not in maps(pid), "the TLS module in a session without TLS"
     s.say("STLS")
     s.begin_tls(site.shared.bundle)
     s.login()
     relay = s.relay()
     for pid in {s.process.pid, *s.children()} - {relay}:
-        assert "libssl" not in maps(pid) and "libcrypto" not in maps(pid), "the TLS library outside the relay"
+        assert all(name not in maps(pid) for name in ("popper-tls.so", "libssl", "libcrypto")), "the TLS library outside the relay"
 
 
 def injected_plain_text_is_dropped(site):
