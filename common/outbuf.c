@@ -81,14 +81,54 @@ void outbuf_addf(struct outbuf *out, const char *format, ...)
     outbuf_add(out, text, (size_t)n < sizeof text ? (size_t)n : sizeof text - 1);
 }
 
-void outbuf_add_number(struct outbuf *out, uint64_t n)
+#define DIGITS_MAX 20
+
+/* Writes n to the end of digits; returns where it begins. */
+static const char *to_digits(uint64_t n, char digits[DIGITS_MAX])
 {
-    char digits[20];
-    size_t at = sizeof digits;
+    char *at = digits + DIGITS_MAX;
 
     do {
-        digits[--at] = (char)('0' + n % 10);
+        *--at = (char)('0' + n % 10);
         n /= 10;
     } while (n > 0);
-    outbuf_add(out, digits + at, sizeof digits - at);
+    return at;
+}
+
+void outbuf_add_number(struct outbuf *out, uint64_t n)
+{
+    char digits[DIGITS_MAX];
+    const char *at = to_digits(n, digits);
+
+    outbuf_add(out, at, (size_t)(digits + DIGITS_MAX - at));
+}
+
+void outbuf_add_pair(struct outbuf *out, uint64_t n, const char *text, size_t length)
+{
+    char digits[DIGITS_MAX];
+    const char *at = to_digits(n, digits);
+    size_t count = (size_t)(digits + DIGITS_MAX - at), room;
+    char *to;
+
+    if (out->cap < count + length + 3) {
+        outbuf_add(out, at, count);
+        outbuf_add(out, " ", 1);
+        outbuf_add(out, text, length);
+        outbuf_add(out, "\r\n", 2);
+        return;
+    }
+    to = outbuf_room(out, count + length + 3, &room);
+    memcpy(to, at, count);
+    to[count] = ' ';
+    memcpy(to + count + 1, text, length);
+    memcpy(to + count + 1 + length, "\r\n", 2);
+    outbuf_commit(out, count + length + 3);
+}
+
+void outbuf_add_numbers(struct outbuf *out, uint64_t n, uint64_t second)
+{
+    char digits[DIGITS_MAX];
+    const char *at = to_digits(second, digits);
+
+    outbuf_add_pair(out, n, at, (size_t)(digits + DIGITS_MAX - at));
 }

@@ -32,6 +32,9 @@ void outbuf_add(struct outbuf *out, const void *bytes, size_t n);
 void outbuf_adds(struct outbuf *out, const char *text);
 void outbuf_addf(struct outbuf *out, const char *format, ...) __attribute__((format(printf, 2, 3))); /* up to 1000 bytes */
 void outbuf_add_number(struct outbuf *out, uint64_t n); /* decimal, fast */
+/* A line of LIST or UIDL: the number, a blank, the text or second number, CRLF. Written in place where the buffer has room for a whole line. */
+void outbuf_add_pair(struct outbuf *out, uint64_t n, const char *text, size_t length);
+void outbuf_add_numbers(struct outbuf *out, uint64_t n, uint64_t second);
 
 /* For producers that write in place: a pointer to at least `least` free bytes (least <= cap), *room_r says how many there are;
    drains first when there is too little. Follow with outbuf_commit(the number written). */

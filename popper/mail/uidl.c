@@ -334,12 +334,34 @@ static void give_ordinal(struct table *t, struct msglist *list, size_t i)
     msglist_set_uid(list, i, id);
 }
 
+#define FEW 4 /* new ids that are compared with all others one by one */
+
+/* Whether some other id begins with the base of message i's: only such ones can be equal to it, or be given to a duplicate of it. */
+static bool has_kin(const struct msglist *list, size_t i)
+{
+    const char *id = msglist_uid(list, &list->messages[i]);
+    size_t n = uidl_base_length(id);
+
+    for (size_t k = 0; k < list->count; k++)
+        if (k != i && strncmp(msglist_uid(list, &list->messages[k]), id, n) == 0)
+            return true;
+    return false;
+}
+
+static bool any_has_kin(const struct msglist *list, size_t first)
+{
+    for (size_t i = first; i < list->count; i++)
+        if (has_kin(list, i))
+            return true;
+    return false;
+}
+
 void uidl_resolve_duplicates(struct msglist *list, size_t settled)
 {
     struct filter f = { .once = NULL };
     struct table t = { .slots = NULL };
 
-    if (settled >= list->count)
+    if (settled >= list->count || (list->count - settled <= FEW && !any_has_kin(list, settled)))
         return;
     digest_random(&f.seed, sizeof f.seed);
     t.seed = ~f.seed;

@@ -102,10 +102,7 @@ static enum command_event body_list(void *state, const struct command *command, 
 
         if (m->flags & MSG_DELETED)
             continue;
-        outbuf_add_number(out, number);
-        outbuf_add(out, " ", 1);
-        outbuf_add_number(out, m->octets);
-        outbuf_add(out, "\r\n", 2);
+        outbuf_add_numbers(out, number, m->octets);
     }
     return COMMAND_OK;
 }
@@ -136,10 +133,7 @@ static enum command_event body_uidl(void *state, const struct command *command, 
 
         if (m->flags & MSG_DELETED)
             continue;
-        outbuf_add_number(out, number);
-        outbuf_add(out, " ", 1);
-        outbuf_adds(out, msglist_uid(t->list, m));
-        outbuf_add(out, "\r\n", 2);
+        outbuf_add_pair(out, number, msglist_uid(t->list, m), strlen(msglist_uid(t->list, m)));
     }
     return COMMAND_OK;
 }

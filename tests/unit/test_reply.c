@@ -90,6 +90,21 @@ START_TEST(bodies_are_stuffed)
 }
 END_TEST
 
+START_TEST(lines_of_lists)
+{
+    for (size_t cap = 1; cap < 100; cap += cap < 12 ? 1 : 44) {
+        strbuf_reset(&sent);
+        outbuf_init(&out, cap, drain, NULL);
+        outbuf_add_numbers(&out, 1, 0);
+        outbuf_add_numbers(&out, UINT64_MAX, 120);
+        outbuf_add_pair(&out, 10, "id", 2);
+        outbuf_add_pair(&out, 0, "", 0);
+        ck_assert_uint_eq(out.total, 5 + 26 + 7 + 4);
+        ck_assert_str_eq(end(), "1 0\r\n18446744073709551615 120\r\n10 id\r\n0 \r\n");
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("reply");
@@ -98,6 +113,7 @@ int main(void)
     tcase_add_loop_test(tc, status_lines, 0, sizeof cases / sizeof *cases);
     tcase_add_test(tc, long_text_is_cut_at_512_octets);
     tcase_add_test(tc, bodies_are_stuffed);
+    tcase_add_test(tc, lines_of_lists);
     suite_add_tcase(suite, tc);
     return unit_main(suite);
 }
