@@ -1,5 +1,5 @@
 /*
- * maildrop: see maildrop.h. Opening, the list, the texts. What changes M stands in maildrop_update.c; nothing here
+ * maildrop: see maildrop.h. Opening, the list, the end. What changes M stands in maildrop_update.c; nothing here
  * writes to it but recovery.
  */
 #include "mail/maildrop.h"
@@ -15,7 +15,6 @@
 #include "mail/journal.h"
 #include "mail/mailindex.h"
 #include "mail/maildrop_state.h"
-#include "mail/msgsend.h"
 #include "mail/refind.h"
 #include "mail/tempdrop.h"
 #include "mail/uidl.h"
@@ -285,7 +284,7 @@ enum maildrop_status maildrop_open(struct maildrop **drop_r, const struct maildr
 
     d->drop = files->drop;
     d->index = settings->index ? files->index : -1;
-    d->leftover = d->temp = -1;
+    d->leftover = d->temp = d->coming = -1;
     d->window = (struct msgwindow)MSGWINDOW_INIT;
     d->shown = files->shown;
     d->settings = settings;
@@ -313,143 +312,6 @@ struct msglist *maildrop_list(struct maildrop *drop)
     return &drop->list;
 }
 
-/* ---- texts */
-
-bool maildrop_unchanged(struct maildrop *d)
-{
-    struct stat st;
-
-    if (filecalls->fstat(d->drop, &st) != 0)
-        return false;
-    if (dropmark_is(&d->trusted, &st) && !d->trusted.racy)
-        return true;
-    if (dropmark_compare(&d->mark, d->drop, &st, maildrop_messages(d), d->count) == DROPMARK_CHANGED)
-        return false;
-    /* Equal times say nothing yet when they are as young as the list. */
-    if (d->trusted.racy && !dropmark_verify(&d->mark, d->drop, maildrop_messages(d), d->count))
-        return false;
-    dropmark_take(&d->trusted, d->drop, &st);
-    d->sampled |= dropmark_is_sampled(&d->mark);
-    return true;
-}
-
-bool maildrop_as_listed(struct maildrop *d, int fd, const struct message *m)
-{
-    struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
-    struct message plain = *m;
-    struct msglist listed, there;
-    uint32_t validity = d->imap_validity;
-    bool same;
-
-    if (m->source != MSGSRC_DROP || !maildrop_in_doubt(d))
-        return true;
-    msglist_init(&listed);
-    msglist_init(&there);
-    plain.flags &= (uint8_t)~(MSG_DELETED | MSG_RETRIEVED | MSG_TOUCHED);
-    msglist_add(&listed, &plain, msglist_uid(&d->list, m));
-    same = mboxscan_file(fd, m->offset, m->offset + m->length, MSGSRC_DROP, &d->rules, &validity, &there, &why) == MBOXSCAN_OK
-           && refind_same(&listed, &there);
-    msglist_free(&listed);
-    msglist_free(&there);
-    strbuf_free(&why);
-    return same;
-}
-
-/* The next session is to read all of M. */
-static void disown_list(struct maildrop *d)
-{
-    d->store = false;
-    if (d->index >= 0)
-        (void)filecalls->ftruncate(d->index, 0);
-}
-
-static enum maildrop_status changed(struct maildrop *d, struct strbuf *why)
-{
-    strbuf_fail(why, "another program changed the maildrop %s during this session; log in again", d->shown);
-    return MAILDROP_TEMP;
-}
-
-/* Under the locks. Where no copy can be made M itself serves as in server mode: users of a full disk must be able to
-   fetch and delete. */
-static enum maildrop_status make_temp_drop(struct maildrop *d, struct strbuf *why)
-{
-    if (!maildrop_unchanged(d))
-        return changed(d, why);
-    d->temp = tempdrop_copy(d->drop, d->mark.size, d->host, why);
-    if (d->temp < 0) {
-        log_write(LOG_WARNING, "no temp drop for %s, its messages are sent from the maildrop itself: %s", d->shown,
-                  why->data);
-        d->server_mode = true;
-    }
-    return MAILDROP_OK;
-}
-
-/* How far a window onto M or its copy may read ahead. A list in doubt is compared with what is there message by message. */
-static uint64_t ahead_of(const struct maildrop *d, const struct message *m)
-{
-    return m->source == MSGSRC_DROP && !maildrop_in_doubt(d) ? d->mark.size : 0;
-}
-
-/* After M was read: without its locks the bytes are right only if M is still so. */
-static enum maildrop_status still_unchanged(struct maildrop *d, struct strbuf *why)
-{
-    if (maildrop_unchanged(d))
-        return MAILDROP_OK;
-    msgwindow_forget(&d->window);
-    return changed(d, why);
-}
-
-/* Server mode: what is read before M is looked at needs no second look after it was sent. */
-static enum maildrop_status view_drop(struct maildrop *d, const struct message *m, uint64_t body_lines, struct strbuf *why)
-{
-    if (m && m->source == MSGSRC_DROP
-        && msgsend_prepare(&d->window, d->drop, ahead_of(d, m), m, body_lines, why) != 0)
-        return MAILDROP_TEMP;
-    return still_unchanged(d, why);
-}
-
-enum maildrop_status maildrop_ready(struct maildrop *d, const struct message *m, uint64_t body_lines, struct strbuf *why)
-{
-    enum maildrop_status status;
-
-    if (d->temp >= 0 || d->count == 0)
-        return MAILDROP_OK;
-    if (d->server_mode)
-        return view_drop(d, m, body_lines, why);
-    status = maildrop_lock(d, false, why);
-    if (status != MAILDROP_OK)
-        return status;
-    status = make_temp_drop(d, why);
-    unlock(d);
-    return status;
-}
-
-static int text_of(const struct maildrop *d, const struct message *m)
-{
-    if (m->source == MSGSRC_LEFTOVER)
-        return d->leftover;
-    if (m->source == MSGSRC_BULLETIN)
-        return d->bulletins.text;
-    return d->temp >= 0 ? d->temp : d->drop;
-}
-
-enum maildrop_status maildrop_send(struct maildrop *d, const struct message *m, uint64_t body_lines, struct outbuf *out,
-                                   struct strbuf *why)
-{
-    int fd = text_of(d, m);
-    unsigned reads = d->window.reads;
-
-    if (fd != d->window.fd)
-        msgwindow_forget(&d->window);
-    if (!maildrop_as_listed(d, fd, m)) {
-        disown_list(d);
-        return changed(d, why);
-    }
-    if (msgsend_message(&d->window, fd, ahead_of(d, m), m, msglist_uid(&d->list, m), body_lines, out, NULL, why) != 0)
-        return MAILDROP_TEMP;
-    return fd == d->drop && d->window.reads != reads ? still_unchanged(d, why) : MAILDROP_OK;
-}
-
 /* ---- the end */
 
 /* The mark and its fingerprint are of the moment of the scan, so that the index is right about that moment whatever
@@ -461,15 +323,6 @@ static void store_index(struct maildrop *d)
     if (mailindex_store(d->index, &d->mark, &d->rules, &d->list, d->imap_validity) != 0)
         log_write(LOG_DEBUG, "cannot write the index of %s: %s; the next session has to scan", d->shown,
                   strerror(errno));
-}
-
-void maildrop_drop_copy(struct maildrop *d)
-{
-    if (d->temp >= 0) {
-        msgwindow_forget(&d->window);
-        close(d->temp);
-    }
-    d->temp = -1;
 }
 
 void maildrop_close(struct maildrop **drop)

@@ -53,6 +53,9 @@ enum maildrop_status maildrop_send(struct maildrop *drop, const struct message *
    Not OK: the bytes of this session's messages cannot be had any more; the session must end with [SYS/TEMP]. */
 enum maildrop_status maildrop_ready(struct maildrop *drop, const struct message *m, uint64_t body_lines, struct strbuf *why);
 
+/* For tests: from how many bytes on the host makes the copy (mailhost); 0: the normal value. */
+void maildrop_set_copy_beside(uint64_t least);
+
 /* UPDATE: removes the deleted messages, appends the bulletins, rewrites Status headers where set, durably; writes the
    index. Takes and releases the locks.
    Not OK: nothing was lost; reply -ERR [SYS/TEMP]. May be called once. */

@@ -1,5 +1,5 @@
 /*
- * maildrop_state: what maildrop.c and maildrop_update.c share; nobody else includes it.
+ * maildrop_state: what maildrop.c, maildrop_text.c and maildrop_update.c share; nobody else includes it.
  */
 #ifndef MAIL_MAILDROP_STATE_H
 #define MAIL_MAILDROP_STATE_H
@@ -15,6 +15,7 @@ struct maildrop {
     int index;                    /* -1: none, or not to be used */
     int leftover;                 /* -1: none that is mail */
     int temp;                     /* our temp drop, or -1 */
+    int coming;                   /* the one that the host is still filling (mailhost's copy), or -1 */
     bool ours_to_close;
     bool replaced;                /* by another program, since it was listed: `drop` is another file, or none */
     const char *shown;

@@ -4,7 +4,7 @@
  * Rights of this role: real, effective and saved uid of the user, his groups, and where only the spool's group may make
  * files in spool-dir, that group as saved gid, raised around single calls (places_spool_gid). Never root again. It has
  * no sandbox and may not have no_new_privs, because sendmail, which it will start, may be set-gid; it is not dumpable.
- * It parses neither maildrop nor journal nor a byte from the client, and closes the client's descriptors when the
+ * It parses neither maildrop nor journal nor a byte from the client (it copies the maildrop, keeper_copy), and closes the client's descriptors when the
  * session runs. What it answers, and when, says keeper_requests.c.
  */
 #include "process/keeper.h"
@@ -239,6 +239,7 @@ static struct keeper keeper_of(const struct keeper_start *start)
         .bulldb = { .end = -1 },
         .mangler = MANGLER_INIT,
         .letter = -1,
+        .copy = KEEPER_COPY_INIT,
         .status = MEM_EXIT_STATUS,
         .files = { .lock = -1, .meeting = -1, .next_drop = -1, .open = { .drop = -1, .index = -1, .leftover = -1 } },
     };
@@ -247,6 +248,7 @@ static struct keeper keeper_of(const struct keeper_start *start)
 static void close_all(struct keeper *k)
 {
     mangler_end(&k->mangler);
+    keeper_copy_end(&k->copy);
     if (k->letter >= 0)
         close(k->letter);
     if (k->lock)

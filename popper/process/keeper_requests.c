@@ -10,8 +10,10 @@
 #include "common/log.h"
 #include "common/maillock.h"
 #include "common/mem.h"
+#include "process/keeper_newfile.h"
 #include "process/request.h"
 #include "process/xmit.h"
+#include "wire/netio.h"
 #include "wire/privmsg.h"
 
 #define REFRESH_MS 30000      /* how often a held dot lock is touched */
@@ -76,6 +78,14 @@ static enum maillock_result lock_drop(struct keeper *k, int wait_ms, bool *moved
     return MAILLOCK_ERROR;
 }
 
+static void give_up_copy(struct keeper *k)
+{
+    if (!keeper_copy_goes_on(&k->copy))
+        return;
+    keeper_copy_end(&k->copy);
+    maillock_release(k->lock);
+}
+
 static void serve_lock(struct keeper *k, struct privmsg *m)
 {
     struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
@@ -85,6 +95,7 @@ static void serve_lock(struct keeper *k, struct privmsg *m)
 
     if (!privmsg_complete(m))
         return;
+    give_up_copy(k); /* its locks may be less than what is wanted now */
     maillock_only_reads(k->lock, !updating && !keeper_files_journal_exists(&k->files));
     if (!maillock_held(k->lock))
         result = lock_drop(k, updating ? UPDATE_WAIT_MS : LOGIN_WAIT_MS, &moved, &why);
@@ -103,6 +114,7 @@ static void serve_lock(struct keeper *k, struct privmsg *m)
 static void serve_unlock(struct keeper *k, struct privmsg *m)
 {
     (void)m;
+    give_up_copy(k);
     maillock_release(k->lock);
     answer_number(k, 0, NULL);
 }
@@ -143,6 +155,35 @@ static void serve_open(struct keeper *k, struct privmsg *m)
     answer_file(k, fd < 0 ? (errno ? errno : EIO) : 0, &why, fd);
     if (fd >= 0 && !keep)
         close(fd);
+    strbuf_free(&why);
+}
+
+static void serve_copy(struct keeper *k, struct privmsg *m)
+{
+    struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
+    uint64_t n = privmsg_get_number(m);
+    int fd;
+
+    if (!privmsg_complete(m))
+        return;
+    k->refreshed = netio_now();
+    fd = keeper_copy_goes_on(&k->copy) ? strbuf_fail(&why, "there is one already") : keeper_newfile_temp(&k->files, &why);
+    if (fd >= 0 && keeper_copy_begin(&k->copy, k->files.open.drop, fd, n, &why) < 0)
+        fd = -1;
+    answer_file(k, fd < 0 ? (errno ? errno : EIO) : 0, &why, fd);
+    strbuf_free(&why);
+}
+
+/* Between two requests. */
+static void copy_on(struct keeper *k)
+{
+    struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
+
+    if (keeper_copy_step(&k->copy, k->files.open.drop, &why))
+        return;
+    if (why.len > 0)
+        log_write(LOG_WARNING, "no temp drop for %s, its messages are sent from the maildrop itself: %s", k->files.open.shown, why.data);
+    maillock_release(k->lock);
     strbuf_free(&why);
 }
 
@@ -311,6 +352,7 @@ static const struct row rows[] = {
     { REQUEST_UNLOCK, WHEN_OPEN, serve_unlock },
     { REQUEST_LOCK_IS_OURS, WHEN_OPEN, serve_lock_is_ours },
     { REQUEST_OPEN, WHEN_OPEN, serve_open },
+    { REQUEST_COPY, WHEN_LOCKED, serve_copy },
     { REQUEST_REMOVE, WHEN_LOCKED, serve_remove },
     { REQUEST_SET_ASIDE, WHEN_LOCKED, serve_set_aside },
     { REQUEST_SYNC_DIR, WHEN_OPEN, serve_sync_dir },
@@ -354,11 +396,24 @@ static int serve(struct keeper *k, struct privmsg *m)
     return -1;
 }
 
+/* Nobody asks anything. */
+static void time_passes(struct keeper *k)
+{
+    bool copies = keeper_copy_goes_on(&k->copy);
+
+    if (!copies || netio_now() - k->refreshed > REFRESH_MS * INT64_C(1000000)) {
+        k->refreshed = netio_now();
+        maillock_refresh(k->lock);
+    }
+    if (copies)
+        copy_on(k);
+}
+
 void keeper_requests_serve(struct keeper *k)
 {
     for (;;) {
         struct privmsg m;
-        int ms = held(k) ? REFRESH_MS : -1;
+        int ms = keeper_copy_goes_on(&k->copy) ? 0 : held(k) ? REFRESH_MS : -1;
         int got = tlsrelay_wait(k->start->relay, k->end, ms);
         bool ended;
 
@@ -371,7 +426,7 @@ void keeper_requests_serve(struct keeper *k)
         if (got > 0)
             ended = serve(k, &m) < 0;
         else if (got < 0 && errno == ETIMEDOUT)
-            maillock_refresh(k->lock);
+            time_passes(k);
         else if (got < 0 && errno != EINTR)
             ended = true;
         privmsg_free(&m);

@@ -12,6 +12,7 @@
 #include "process/bulldb.h"
 #include "process/keeper.h"
 #include "process/keeper_bulletins.h"
+#include "process/keeper_copy.h"
 #include "process/keeper_files.h"
 #include "process/mangler.h"
 
@@ -24,6 +25,8 @@ struct keeper {
     struct bulldb bulldb;
     char *no_bulldb;            /* why a database that should be there cannot be used; or NULL */
     struct maillock *lock;
+    struct keeper_copy copy;    /* while it goes on the locks are held for it */
+    int64_t refreshed;          /* when the dot lock was, while it goes on (netio_now) */
     int end;                    /* our end to the child */
     struct mangler mangler;
     int letter;                 /* file of XTND XMIT, -1 */

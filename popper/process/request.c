@@ -38,6 +38,7 @@ const char *request_name(uint32_t type)
         [REQUEST_NOTE_BULLETIN] = "NOTE_BULLETIN",
         [REQUEST_MANGLE_OPEN] = "MANGLE_OPEN",
         [REQUEST_MANGLE] = "MANGLE",
+        [REQUEST_COPY] = "COPY",
         [REQUEST_DONE] = "DONE",
         [REQUEST_STLS] = "STLS", [REQUEST_ESTABLISHED] = "ESTABLISHED", [REQUEST_SETTLE] = "SETTLE",
         [REQUEST_SASL_START] = "SASL_START", [REQUEST_SASL_STEP] = "SASL_STEP", [REQUEST_SASL_CANCEL] = "SASL_CANCEL",
@@ -334,6 +335,21 @@ static int ask_note_bulletin(void *context, uint64_t last, struct strbuf *why)
     return ask_whether_done(&m, why);
 }
 
+/* The locks are the keeper's then, and nothing is written under them here. */
+static int ask_copy(void *context, uint64_t n, struct strbuf *why)
+{
+    struct privmsg m;
+    int fd;
+
+    (void)context;
+    privmsg_init(&m, REQUEST_COPY);
+    privmsg_put_number(&m, n);
+    fd = ask_for_descriptor(&m, why);
+    if (fd >= 0)
+        die_with_keeper(false);
+    return fd;
+}
+
 void request_mailhost(struct mailhost *host, int end, const char *shown)
 {
     asking.end = end;
@@ -347,5 +363,6 @@ void request_mailhost(struct mailhost *host, int end, const char *shown)
         .set_aside = ask_set_aside,
         .sync_dir = ask_sync_dir,
         .note_bulletin = ask_note_bulletin,
+        .copy = ask_copy,
     };
 }

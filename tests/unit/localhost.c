@@ -47,12 +47,48 @@ static void follow_drop(struct localhost *h, int *drop_r)
     *drop_r = found < 0 ? -1 : fcntl(found, F_DUPFD_CLOEXEC, 3);
 }
 
+static void give_up_copy(struct localhost *h)
+{
+    if (h->copy < 0)
+        return;
+    close_one(&h->copy);
+    maillock_release(h->lock);
+}
+
+static int host_copy(void *context, uint64_t n, struct strbuf *why)
+{
+    struct localhost *h = context;
+
+    h->begun++;
+    must(maillock_held(h->lock) && h->copy < 0, "a copy under locks");
+    if (!h->copies) {
+        errno = EOPNOTSUPP;
+        return strbuf_fail(why, "not here");
+    }
+    h->copy = openat(h->dirfd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    must(h->copy >= 0, "O_TMPFILE");
+    h->copied = 0;
+    h->copy_end = n;
+    return fcntl(h->copy, F_DUPFD_CLOEXEC, 3);
+}
+
+void localhost_copy_on(struct localhost *h, uint64_t n)
+{
+    if (n > h->copy_end - h->copied)
+        n = h->copy_end - h->copied;
+    must(filecalls_copy(h->drop, (off_t)h->copied, h->copy, (off_t)h->copied, n) == 0, "copy");
+    h->copied += n;
+    if (h->copied == h->copy_end)
+        give_up_copy(h);
+}
+
 static enum maillock_result host_lock(void *context, bool updating, int *drop_r, struct strbuf *why)
 {
     struct localhost *h = context;
 
     (void)updating;
     h->locked++;
+    give_up_copy(h);
     *drop_r = MAILHOST_SAME_DROP;
     follow_drop(h, drop_r);
     return maillock_acquire(h->lock, h->drop, h->wait_ms, why);
@@ -62,6 +98,7 @@ static void host_unlock(void *context)
 {
     struct localhost *h = context;
 
+    give_up_copy(h);
     maillock_release(h->lock);
 }
 
@@ -122,7 +159,7 @@ static int host_sync_dir(void *context, enum mailfile which, struct strbuf *why)
 
 void localhost_init(struct localhost *h)
 {
-    *h = (struct localhost){ .drop = -1, .index = -1, .leftover = -1 };
+    *h = (struct localhost){ .drop = -1, .index = -1, .leftover = -1, .copy = -1 };
     snprintf(h->directory, sizeof h->directory, "%.40s/popper-test.XXXXXX",
              getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp");
     must(mkdtemp(h->directory) != NULL, "mkdtemp");
@@ -131,7 +168,7 @@ void localhost_init(struct localhost *h)
     must(h->dirfd >= 0, h->directory);
     h->lock = maillock_new(h->dirfd, LOCALHOST_DROP, h->shown, MAILLOCK_DOTLOCK | MAILLOCK_FCNTL, false);
     h->host = (struct mailhost){ h,         h->shown,    host_lock,      host_unlock,  host_lock_is_ours,
-                                 host_open, host_remove, host_set_aside, host_sync_dir, NULL };
+                                 host_open, host_remove, host_set_aside, host_sync_dir, NULL, host_copy };
 }
 
 void localhost_remove(struct localhost *h)
@@ -140,6 +177,7 @@ void localhost_remove(struct localhost *h)
     struct dirent *entry;
 
     localhost_close_files(h);
+    give_up_copy(h);
     maillock_close(&h->lock);
     dir = fdopendir(h->dirfd);
     while (dir && (entry = readdir(dir)))

@@ -20,6 +20,10 @@ struct localhost {
     int wait_ms;                 /* for locks */
     const struct bulletin_offer *bulletins;
     bool no_temp;                /* temp drops cannot be made */
+    bool copies;                 /* mailhost's copy works */
+    unsigned begun;              /* copies that were asked for */
+    int copy;                    /* the one that goes on, or -1; the locks are held for it */
+    uint64_t copied, copy_end;
 };
 
 /* Names in the directory. */
@@ -29,6 +33,8 @@ struct localhost {
 #define LOCALHOST_INDEX ".drop.cache"
 
 void localhost_init(struct localhost *h);
+/* n bytes more of the copy that goes on. */
+void localhost_copy_on(struct localhost *h, uint64_t n);
 void localhost_remove(struct localhost *h);   /* closes, deletes the directory */
 
 /* Opens what a session gets. with_index: an index file is there (made when missing). The result lives until localhost_close_files. */

@@ -280,6 +280,94 @@ START_TEST(a_session_can_do_its_work)
 }
 END_TEST
 
+/* What a copy beside the session comes to: "complete", or how it is not. */
+static const char *watch(int copy, off_t n)
+{
+    struct stat st;
+
+    for (int i = 0; i < 2000; i++) {
+        if (fstat(copy, &st) != 0 || st.st_size > n)
+            return "broken";
+        if (st.st_size == n)
+            return "complete";
+        usleep(5000);
+    }
+    return "not made";
+}
+
+static bool same_as_drop(int drop, int copy, size_t n)
+{
+    char *a = malloc(n), *b = malloc(n);
+    bool same = pread(drop, a, n, 0) == (ssize_t)n && pread(copy, b, n, 0) == (ssize_t)n && memcmp(a, b, n) == 0;
+
+    free(a);
+    free(b);
+    return same;
+}
+
+#define LARGE 5000000
+
+static void copy_beside(const struct session_start *start, const struct mailhost *host)
+{
+    struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
+    int copy;
+
+    host->lock(NULL, false, &now, &why);
+    copy = host->copy(NULL, LARGE + 1, &why);
+    log_write(LOG_INFO, "too long: %d %s", copy, strerror(errno));
+    copy = host->copy(NULL, LARGE - 7, &why);
+    if (copy < 0 && errno == EOPNOTSUPP) {
+        log_write(LOG_INFO, "shares blocks; locked %d", exists("alice.lock"));
+        return;
+    }
+    log_write(LOG_INFO, "copy: %d, %s", copy >= 0, watch(copy, LARGE - 7));
+    log_write(LOG_INFO, "same: %d", same_as_drop(start->files.drop, copy, LARGE - 7));
+    for (int i = 0; exists("alice.lock") && i < 1000; i++)
+        usleep(5000);
+    log_write(LOG_INFO, "locked: %d", exists("alice.lock"));
+    /* Given up: by a lock, by unlock, by the end. */
+    for (int i = 0; i < 3; i++) {
+        host->lock(NULL, false, &now, &why);
+        copy = host->copy(NULL, LARGE, &why);
+        if (i == 0) {
+            log_write(LOG_INFO, "lock during the copy: %d", (int)host->lock(NULL, true, &now, &why));
+            log_write(LOG_INFO, "ours: %d", host->lock_is_ours(NULL));
+        }
+        if (i < 2)
+            host->unlock(NULL);
+        log_write(LOG_INFO, "time %d: copy %d, locked %d", i, copy >= 0, exists("alice.lock"));
+    }
+}
+
+START_TEST(a_copy_is_made_beside_the_session)
+{
+    char *mail = malloc(LARGE + 1);
+
+    for (int i = 0; i < LARGE; i++)
+        mail[i] = (char)('a' + i % 23);
+    mail[LARGE] = '\0';
+    put("alice", mail);
+    free(mail);
+    act = copy_beside;
+    ck_assert_int_eq(keep(), 0);
+    assert_log("too long: -1 Invalid argument\n");
+    if (strstr(caught.data, "shares blocks")) {
+        assert_log("shares blocks; locked 1\n");
+    } else {
+        assert_log("copy: 1, complete\n");
+        assert_log("same: 1\n");
+        assert_log("locked: 0\n");
+        assert_log("lock during the copy: 0\n");
+        assert_log("ours: 1\n");
+        assert_log("time 0: copy 1, locked 0\n");
+        assert_log("time 1: copy 1, locked 0\n");
+        assert_log("time 2: copy 1, locked ");
+    }
+    assert_no_log("no temp drop");
+    ck_assert(!exists("alice.lock"));
+}
+END_TEST
+
 static void make_a_drop(const struct session_start *start, const struct mailhost *host)
 {
     struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
@@ -473,6 +561,13 @@ static void removes_without_lock(const struct session_start *start, const struct
     pause();
 }
 
+static void copies_without_lock(const struct session_start *start, const struct mailhost *host)
+{
+    (void)host;
+    say(start->keeper, REQUEST_COPY, 1, 4, 0);
+    pause();
+}
+
 static void goes_on_after_done(const struct session_start *start, const struct mailhost *host)
 {
     (void)host;
@@ -508,6 +603,8 @@ static const struct {
     { "a request cut short", asks_for_half, "err the session of alice asked for OPEN, but brokenly; it is ended" },
     { "removing without the lock", removes_without_lock,
         "err the session of alice asked for REMOVE, which it may not now; it is ended" },
+    { "copying without the lock", copies_without_lock,
+        "err the session of alice asked for COPY, which it may not now; it is ended" },
     { "going on after DONE", goes_on_after_done,
         "err the session of alice asked for LOCK, which it may not now; it is ended" },
     { "garbage", sends_garbage, "err session of alice ended without a word (signal 9)" },
@@ -641,6 +738,7 @@ int main(void)
     tcase_add_test(tc, keep_temp_drop_leaves_an_empty_one);
     tcase_add_loop_test(tc, a_maildrop_that_is_not_right_is_refused, 0, (int)(sizeof refusals / sizeof *refusals));
     tcase_add_test(tc, a_session_can_do_its_work);
+    tcase_add_test(tc, a_copy_is_made_beside_the_session);
     tcase_add_test(tc, a_missing_maildrop_can_be_made);
     tcase_add_loop_test(tc, the_file_that_has_the_name_is_locked, 0, (int)(sizeof others / sizeof *others));
     tcase_add_test(tc, a_maildrop_is_made_under_locks_where_there_is_none);

@@ -81,6 +81,7 @@ static void setup(void)
 static void teardown(void)
 {
     maildrop_close(&drop);
+    maildrop_set_copy_beside(0);
     localhost_remove(&h);
     settings_free(&settings);
     filecalls = &filecalls_os;
@@ -496,6 +497,79 @@ START_TEST(where_no_temp_drop_can_be_made_the_maildrop_serves)
     delete(1);
     quit();
     assert_file(LOCALHOST_DROP, PARTS(""));
+}
+END_TEST
+
+static bool is_locked(void)
+{
+    char *lock = localhost_read(&h, LOCALHOST_DROP ".lock", NULL);
+
+    free(lock);
+    return lock != NULL;
+}
+
+static void login_to_copy(void)
+{
+    maildrop_set_copy_beside(1);
+    h.copies = true;
+    put_drop(PARTS(mail(1, "a"), mail(2, "b"), mail(3, "c")));
+    login();
+    ck_assert_uint_eq(h.begun, 0);
+    assert_body(1, "a\r\n");
+    ck_assert_uint_eq(h.begun, 1);
+    ck_assert_int_eq(h.temps, 0);
+    ck_assert(is_locked());
+}
+
+START_TEST(a_copy_made_beside_the_session_serves_when_it_is_there)
+{
+    login_to_copy();
+    localhost_copy_on(&h, 100);
+    assert_body(2, "b\r\n");
+    localhost_copy_on(&h, 1000);
+    ck_assert(!is_locked());
+    assert_body(2, "b\r\n");
+    put_drop(PARTS("anything"));
+    assert_body(1, "a\r\n");
+    assert_body(3, "c\r\n");
+    ck_assert_uint_eq(h.begun, 1);
+}
+END_TEST
+
+START_TEST(until_the_copy_is_there_changes_are_noticed)
+{
+    login_to_copy();
+    append(mail(4, "d")); /* who does not lock */
+    assert_body(2, "b\r\n");
+    localhost_copy_on(&h, 100);
+    usleep(12000);
+    put_drop(PARTS(mail(1, "x"), mail(2, "b"), mail(3, "c")));
+    ck_assert_int_eq(retrieve(2), MAILDROP_TEMP);
+}
+END_TEST
+
+START_TEST(quit_does_not_wait_for_the_copy)
+{
+    login_to_copy();
+    localhost_copy_on(&h, 100);
+    delete(2);
+    quit();
+    assert_file(LOCALHOST_DROP, PARTS(mail(1, "a"), mail(3, "c")));
+    ck_assert(!is_locked());
+}
+END_TEST
+
+START_TEST(who_cannot_copy_beside_the_session_lets_it_copy)
+{
+    maildrop_set_copy_beside(1);
+    put_drop(PARTS(mail(1, "a"), mail(2, "b")));
+    login();
+    assert_body(1, "a\r\n");
+    ck_assert_uint_eq(h.begun, 1);
+    ck_assert_int_eq(h.temps, 1);
+    ck_assert(!is_locked());
+    put_drop(PARTS("anything"));
+    assert_body(2, "b\r\n");
 }
 END_TEST
 
@@ -1268,6 +1342,10 @@ int main(void)
     tcase_add_test(texts, normal_mode_copies_once_and_then_does_not_care);
     tcase_add_test(texts, normal_mode_never_sends_other_bytes);
     tcase_add_test(texts, equal_times_prove_nothing_within_a_tick);
+    tcase_add_test(texts, a_copy_made_beside_the_session_serves_when_it_is_there);
+    tcase_add_test(texts, until_the_copy_is_there_changes_are_noticed);
+    tcase_add_test(texts, quit_does_not_wait_for_the_copy);
+    tcase_add_test(texts, who_cannot_copy_beside_the_session_lets_it_copy);
     tcase_add_test(texts, where_no_temp_drop_can_be_made_the_maildrop_serves);
     tcase_add_test(texts, server_mode_notices_changes);
     tcase_add_test(texts, server_mode_notices_a_change_while_it_sends);

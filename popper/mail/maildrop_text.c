@@ -1,0 +1,192 @@
+/*
+ * maildrop_text: see maildrop.h: where the texts of messages come from: the temp drop (normal mode), M itself (server mode, and as long as the host is
+ * still making a large temp drop), a leftover, the bulletins. It changes nothing.
+ */
+#include <string.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "mail/filecalls.h"
+#include "mail/maildrop_state.h"
+#include "mail/msgsend.h"
+#include "mail/refind.h"
+#include "mail/tempdrop.h"
+
+bool maildrop_unchanged(struct maildrop *d)
+{
+    struct stat st;
+
+    if (filecalls->fstat(d->drop, &st) != 0)
+        return false;
+    if (dropmark_is(&d->trusted, &st) && !d->trusted.racy)
+        return true;
+    if (dropmark_compare(&d->mark, d->drop, &st, maildrop_messages(d), d->count) == DROPMARK_CHANGED)
+        return false;
+    /* Equal times say nothing yet when they are as young as the list. */
+    if (d->trusted.racy && !dropmark_verify(&d->mark, d->drop, maildrop_messages(d), d->count))
+        return false;
+    dropmark_take(&d->trusted, d->drop, &st);
+    d->sampled |= dropmark_is_sampled(&d->mark);
+    return true;
+}
+
+bool maildrop_as_listed(struct maildrop *d, int fd, const struct message *m)
+{
+    struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
+    struct message plain = *m;
+    struct msglist listed, there;
+    uint32_t validity = d->imap_validity;
+    bool same;
+
+    if (m->source != MSGSRC_DROP || !maildrop_in_doubt(d))
+        return true;
+    msglist_init(&listed);
+    msglist_init(&there);
+    plain.flags &= (uint8_t)~(MSG_DELETED | MSG_RETRIEVED | MSG_TOUCHED);
+    msglist_add(&listed, &plain, msglist_uid(&d->list, m));
+    same = mboxscan_file(fd, m->offset, m->offset + m->length, MSGSRC_DROP, &d->rules, &validity, &there, &why) == MBOXSCAN_OK
+           && refind_same(&listed, &there);
+    msglist_free(&listed);
+    msglist_free(&there);
+    strbuf_free(&why);
+    return same;
+}
+
+/* The next session is to read all of M. */
+static void disown_list(struct maildrop *d)
+{
+    d->store = false;
+    if (d->index >= 0)
+        (void)filecalls->ftruncate(d->index, 0);
+}
+
+static enum maildrop_status changed(struct maildrop *d, struct strbuf *why)
+{
+    strbuf_fail(why, "another program changed the maildrop %s during this session; log in again", d->shown);
+    return MAILDROP_TEMP;
+}
+
+/* A copy that takes much longer than asking for it. */
+#define COPY_BESIDE_MIN (UINT64_C(4) << 20)
+
+static uint64_t copy_beside_min = COPY_BESIDE_MIN;
+
+void maildrop_set_copy_beside(uint64_t least)
+{
+    copy_beside_min = least ? least : COPY_BESIDE_MIN;
+}
+
+static bool copy_beside(struct maildrop *d, struct strbuf *why)
+{
+    if (d->mark.size >= copy_beside_min && d->host->copy)
+        d->coming = d->host->copy(d->host->context, d->mark.size, why);
+    strbuf_reset(why);
+    return d->coming >= 0;
+}
+
+/* Under the locks. Where no copy can be made M itself serves as in server mode: users of a full disk must be able to
+   fetch and delete. */
+static enum maildrop_status make_temp_drop(struct maildrop *d, struct strbuf *why)
+{
+    if (!maildrop_unchanged(d))
+        return changed(d, why);
+    if (copy_beside(d, why))
+        return MAILDROP_OK;
+    d->temp = tempdrop_copy(d->drop, d->mark.size, d->host, why);
+    if (d->temp < 0) {
+        log_write(LOG_WARNING, "no temp drop for %s, its messages are sent from the maildrop itself: %s", d->shown,
+                  why->data);
+        d->server_mode = true;
+    }
+    return MAILDROP_OK;
+}
+
+/* How far a window onto M or its copy may read ahead. A list in doubt is compared with what is there message by message. */
+static uint64_t ahead_of(const struct maildrop *d, const struct message *m)
+{
+    return m->source == MSGSRC_DROP && !maildrop_in_doubt(d) ? d->mark.size : 0;
+}
+
+/* After M was read: without its locks the bytes are right only if M is still so. */
+static enum maildrop_status still_unchanged(struct maildrop *d, struct strbuf *why)
+{
+    if (maildrop_unchanged(d))
+        return MAILDROP_OK;
+    msgwindow_forget(&d->window);
+    return changed(d, why);
+}
+
+/* Server mode: what is read before M is looked at needs no second look after it was sent. */
+static enum maildrop_status view_drop(struct maildrop *d, const struct message *m, uint64_t body_lines, struct strbuf *why)
+{
+    if (m && m->source == MSGSRC_DROP
+        && msgsend_prepare(&d->window, d->drop, ahead_of(d, m), m, body_lines, why) != 0)
+        return MAILDROP_TEMP;
+    return still_unchanged(d, why);
+}
+
+/* Once: the copy that the host makes is complete. */
+static bool copy_has_come(struct maildrop *d)
+{
+    struct stat st;
+
+    if (d->coming < 0 || filecalls->fstat(d->coming, &st) != 0 || (uint64_t)st.st_size != d->mark.size)
+        return false;
+    d->temp = d->coming;
+    d->coming = -1;
+    return true;
+}
+
+enum maildrop_status maildrop_ready(struct maildrop *d, const struct message *m, uint64_t body_lines, struct strbuf *why)
+{
+    enum maildrop_status status;
+
+    if (d->temp >= 0 || d->count == 0 || copy_has_come(d))
+        return MAILDROP_OK;
+    if (d->server_mode || d->coming >= 0)
+        return view_drop(d, m, body_lines, why);
+    status = maildrop_lock(d, false, why);
+    if (status != MAILDROP_OK)
+        return status;
+    status = make_temp_drop(d, why);
+    if (d->coming >= 0)
+        return view_drop(d, m, body_lines, why);
+    d->host->unlock(d->host->context);
+    return status;
+}
+
+static int text_of(const struct maildrop *d, const struct message *m)
+{
+    if (m->source == MSGSRC_LEFTOVER)
+        return d->leftover;
+    if (m->source == MSGSRC_BULLETIN)
+        return d->bulletins.text;
+    return d->temp >= 0 ? d->temp : d->drop;
+}
+
+enum maildrop_status maildrop_send(struct maildrop *d, const struct message *m, uint64_t body_lines, struct outbuf *out,
+                                   struct strbuf *why)
+{
+    int fd = text_of(d, m);
+    unsigned reads = d->window.reads;
+
+    if (fd != d->window.fd)
+        msgwindow_forget(&d->window);
+    if (!maildrop_as_listed(d, fd, m)) {
+        disown_list(d);
+        return changed(d, why);
+    }
+    if (msgsend_message(&d->window, fd, ahead_of(d, m), m, msglist_uid(&d->list, m), body_lines, out, NULL, why) != 0)
+        return MAILDROP_TEMP;
+    return fd == d->drop && d->window.reads != reads ? still_unchanged(d, why) : MAILDROP_OK;
+}
+
+void maildrop_drop_copy(struct maildrop *d)
+{
+    msgwindow_forget(&d->window);
+    if (d->temp >= 0)
+        close(d->temp);
+    if (d->coming >= 0)
+        close(d->coming);
+    d->temp = d->coming = -1;
+}

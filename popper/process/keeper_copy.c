@@ -1,0 +1,73 @@
+/*
+ * keeper_copy: see keeper_copy.h. It reads M and writes to a file without a name; it opens nothing.
+ */
+#include <config.h> /* _GNU_SOURCE: fallocate */
+
+#include "process/keeper_copy.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/fskind.h"
+#include "mail/filecalls.h"
+
+#define PIECE (1u << 20)
+
+void keeper_copy_end(struct keeper_copy *c)
+{
+    if (c->to >= 0)
+        close(c->to);
+    c->to = -1;
+}
+
+/* The blocks, without the length: that says how far the copy is. */
+static int reserve(int fd, uint64_t n)
+{
+    return fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)n) == 0 || (errno != ENOSPC && errno != EDQUOT) ? 0 : -1;
+}
+
+static int begin(int from, int to, uint64_t n)
+{
+    struct stat st;
+
+    if (fstat(from, &st) != 0)
+        return -1;
+    errno = EINVAL;
+    if (n == 0 || n > (uint64_t)st.st_size)
+        return -1;
+    errno = EOPNOTSUPP;
+    if (!fskind_copies_plainly(to))
+        return -1;
+    return reserve(to, n);
+}
+
+int keeper_copy_begin(struct keeper_copy *c, int from, int to, uint64_t n, struct strbuf *why)
+{
+    int error;
+
+    if (begin(from, to, n) == 0) {
+        *c = (struct keeper_copy){ .to = to, .end = n };
+        return 0;
+    }
+    error = errno;
+    close(to);
+    strbuf_fail(why, "the maildrop cannot be copied beside the session: %s", strerror(error));
+    errno = error;
+    return -1;
+}
+
+bool keeper_copy_step(struct keeper_copy *c, int from, struct strbuf *why)
+{
+    uint64_t rest = c->end - c->at, n = rest < PIECE ? rest : PIECE;
+
+    if (filecalls_copy(from, (off_t)c->at, c->to, (off_t)c->at, n) != 0)
+        strbuf_fail(why, "%s", strerror(errno));
+    else
+        c->at += n;
+    if (why->len > 0 || c->at == c->end)
+        keeper_copy_end(c);
+    return keeper_copy_goes_on(c);
+}
