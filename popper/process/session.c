@@ -257,6 +257,9 @@ _Noreturn void session_main(const struct session_start *start)
     else
         status = serve(&s);
     netio_close(&s.io);
+    /* The client need not wait for the end of this process. */
+    close(0);
+    close(1);
     done(start, status);
 }
 
