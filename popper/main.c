@@ -3,12 +3,14 @@
  * status 1.
  */
 #include <stdio.h>
+#include <unistd.h>
 
 #include "common/log.h"
 #include "common/strbuf.h"
 #include "process/check.h"
 #include "process/monitor.h"
 #include "process/recover.h"
+#include "process/sandbox.h"
 #include "process/standalone.h"
 #include "process/startup.h"
 #include "process/systemd.h"
@@ -39,6 +41,14 @@ static int print(struct settings *settings)
     if (!well)
         complain(why.data);
     return tell(&text) == 0 && well ? 0 : 1;
+}
+
+/* Nothing that serves clients leaves anything to exit(3), whose handlers would only be copied page by page. */
+static int leave(int status)
+{
+    if (!sandbox_instrumented())
+        _exit(status);
+    return status;
 }
 
 static int run(struct settings *settings, const struct config_action *action, int argc, char **argv, const char *argv0)
@@ -72,9 +82,9 @@ static int run(struct settings *settings, const struct config_action *action, in
     if (settings_verify(settings, &why) < 0)
         return complain(why.data);
     if (action->address_count > 0 || systemd_sockets() > 0 || (action->standalone && !startup_has_client()))
-        return standalone_run(settings, &(struct standalone_start){ argc, argv, argv0, action });
+        return leave(standalone_run(settings, &(struct standalone_start){ argc, argv, argv0, action }));
     startup_detach();
-    return monitor_run(settings);
+    return leave(monitor_run(settings));
 }
 
 /* All that is wrong is said. 0, or the exit status. */

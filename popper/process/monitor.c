@@ -2,7 +2,7 @@
  * monitor: see monitor.h.
  *
  * What may run as root, completely: main.c, process/startup.c, process/systemd.c, in standalone mode
- * process/standalone.c, pool.c, listener.c, visitors.c, background.c, reload.c and ticketkeys.c, process/supervised.c,
+ * process/standalone.c, admission.c, pool.c, turns.c, listener.c, visitors.c, background.c, reload.c and ticketkeys.c, process/supervised.c,
  * process/monitor.c, process/monitor_login.c, process/proxyreader.c and resolver.c up to their privsep,
  * process/checker.c and checker_message.c with what auth_check calls (auth/auth.c, auth/auth_passwd.c, auth/auth_sasl.c, auth/auth_secrets.c,
  * auth/policy.c, auth/pamlink.c with the module popper-pam.so, libpam and the modules of the site, libcrypt, libgdbm,

@@ -66,8 +66,19 @@ static bool find_local_user(const char *name, uid_t *uid_r, gid_t *gid_r)
     return line != NULL;
 }
 
+static struct {
+    bool known;
+    uid_t uid;
+    gid_t gid;
+} remembered;
+
 static void find_privsep_user(uid_t *uid_r, gid_t *gid_r)
 {
+    if (remembered.known) {
+        *uid_r = remembered.uid;
+        *gid_r = remembered.gid;
+        return;
+    }
     if (find_local_user(PRIVSEP_USER, uid_r, gid_r))
         return;
     log_write(LOG_WARNING,
@@ -121,6 +132,15 @@ int privsep_look(uid_t *uid_r, const char **jail_r, struct strbuf *why)
         return 0;
     return strbuf_fail(why, "processes that meet clients cannot be locked in: %s: %s; make " PRIVSEP_PATH
                        ", owned by root and empty", *jail_r, strerror(errno));
+}
+
+void privsep_remember(void)
+{
+    remembered.known = false;
+    if (!identity_privileged())
+        return;
+    find_privsep_user(&remembered.uid, &remembered.gid);
+    remembered.known = true;
 }
 
 int privsep_become_nobody(struct strbuf *why)

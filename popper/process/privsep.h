@@ -25,6 +25,10 @@ int privsep_enter_with_file(const char *directory, const char *name, enum sandbo
 /* Only the change of uid, for a process that needs files and sockets of everybody (the resolver). 0, or -1 and why. */
 int privsep_become_nobody(struct strbuf *why);
 
+/* Looks that user up now, for this process and those that it will make: standalone mode, at the beginning and when the
+   configuration is read again. */
+void privsep_remember(void);
+
 /* Who that user is, and which directory. What the site should mend but can live with is logged. 0, and why is empty or says why the
    directory is not the site's; or -1 and why: there is none. */
 int privsep_look(uid_t *uid_r, const char **jail_r, struct strbuf *why);

@@ -23,9 +23,11 @@
 #include "auth/auth_secrets.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "process/admission.h"
 #include "process/background.h"
 #include "process/listener.h"
 #include "process/pool.h"
+#include "process/privsep.h"
 #include "process/reload.h"
 #include "process/startup.h"
 #include "process/supervised.h"
@@ -34,6 +36,7 @@
 #include "process/tlsrelay.h"
 #include "process/tlsrole.h"
 #include "process/tlstrial.h"
+#include "process/turns.h"
 #include "process/visitors.h"
 #include "wire/netio.h"
 #include "wire/peer.h"
@@ -41,22 +44,22 @@
 
 #define SECOND INT64_C(1000000000)
 #define PAUSE_NS SECOND      /* without accepting, when the host has no more descriptors or processes */
-#define REFUSAL_NS SECOND    /* between two records about refused clients */
 #define SPARE_DESCRIPTORS 64
+#define GREETING_NS (SECOND / 1000) /* a new client has the processors for himself so long, unless few wait for others */
 
 struct standalone {
     struct settings *settings;
     const struct standalone_start *start;
     struct listeners listeners;
     struct visitors visitors;
+    struct admission refusals;
     struct pool pool;
+    struct turns turns;
     struct reload reload;
     sigset_t awake;              /* the mask while waiting */
     unsigned ends;               /* SIGTERMs obeyed */
-    size_t processors;           /* counted when the configuration is read: asking costs three system calls */
     int64_t pause_until;
-    int64_t refusal_logged;
-    unsigned refusals;           /* since then */
+    int64_t grow_at;             /* not before that more processes are made ahead */
 };
 
 /* ---- signals */
@@ -90,65 +93,7 @@ static void handle_signals(struct standalone *st)
     sigprocmask(SIG_BLOCK, &ours, &st->awake);
 }
 
-/* ---- whom to serve */
-
-/* At most one record a second, whatever the flood. */
-static void log_refusal(struct standalone *st, const char *ip, const char *reason)
-{
-    int64_t now = netio_now();
-
-    if (st->refusal_logged && now - st->refusal_logged < REFUSAL_NS) {
-        st->refusals++;
-        return;
-    }
-    if (st->refusals)
-        log_write(LOG_WARNING, "client %s: %s (and %u more clients since the last such record)", ip, reason, st->refusals);
-    else
-        log_write(LOG_WARNING, "client %s: %s", ip, reason);
-    st->refusals = 0;
-    st->refusal_logged = now;
-}
-
-static void refuse(struct standalone *st, int client, const char *ip, const char *reason)
-{
-    static const char answer[] = "-ERR [SYS/TEMP] Too many connections; please try again later.\r\n";
-
-    log_refusal(st, ip, reason);
-    if (st->settings->tls_support != TLS_SUPPORT_ALTERNATE_PORT)
-        (void)!send(client, answer, sizeof answer - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
-}
-
-static void end_visitor(struct visitor *who)
-{
-    who->ending = true;
-    kill(who->pid, SIGTERM);
-}
-
-/* Ends the session that deserves it most of those that have not logged in. */
-static bool make_room(struct standalone *st, const char *reason)
-{
-    struct visitor *who = visitors_greediest(&st->visitors);
-
-    if (!who)
-        return false;
-    log_refusal(st, who->source[0] ? who->source : "unknown", reason);
-    end_visitor(who);
-    return true;
-}
-
-/* NULL: this client may be served; else why not. */
-static const char *obstacle(struct standalone *st, const char *source)
-{
-    if (visitors_from(&st->visitors, source) >= (size_t)st->settings->max_sessions_per_address)
-        return "refused: max-sessions-per-address is reached";
-    if (visitors_total(&st->visitors) >= (size_t)st->settings->max_sessions &&
-        !make_room(st, "ended before it logged in: max-sessions is reached"))
-        return "refused: max-sessions is reached, and all of them have logged in";
-    if (visitors_preauth(&st->visitors) >= (size_t)st->settings->max_preauth &&
-        !make_room(st, "ended before it logged in: max-preauth is reached"))
-        return "refused: max-preauth is reached";
-    return NULL;
-}
+/* ---- clients */
 
 /* True in the child, with its exit status. */
 static bool start_session(struct standalone *st, const struct supervised_client *client, const char *source, int *status_r)
@@ -160,10 +105,11 @@ static bool start_session(struct standalone *st, const struct supervised_client 
     if (ticketkeys_renew())
         pool_empty(&st->pool);
     pid = pool_serve(&st->pool, st->settings, client, &end, status_r);
-    if (pid > 0)
+    if (pid > 0) {
         visitors_add(&st->visitors, pid, end, source);
-    else if (pid < 0) {
-        refuse(st, client->fd, client->peer.ip, "refused: fork failed");
+        st->grow_at = 2 * st->pool.count < (size_t)st->settings->prefork ? 0 : netio_now() + GREETING_NS;
+    } else if (pid < 0) {
+        admission_refuse(&st->refusals, st->settings, client->fd, client->peer.ip, "refused: fork failed");
         st->pause_until = netio_now() + PAUSE_NS;
     }
     return pid == 0;
@@ -179,10 +125,10 @@ static bool take_client(struct standalone *st, int client, int *status_r)
     if (!proxyheader_expected(&st->settings->proxy_networks, &who.peer))
         visitors_source(who.peer.ip, source);
     who.delay = visitors_delay(&st->visitors, source, st->settings->failure_delay, netio_now());
-    reason = obstacle(st, source);
+    reason = admission_obstacle(&st->refusals, &st->visitors, st->settings, source);
     if (!reason)
         return start_session(st, &who, source, status_r);
-    refuse(st, client, who.peer.ip, reason);
+    admission_refuse(&st->refusals, st->settings, client, who.peer.ip, reason);
     return false;
 }
 
@@ -194,7 +140,7 @@ static bool accept_one(struct standalone *st, const struct listener *listener, i
 
     if (client < 0) {
         if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-            log_refusal(st, listener->name, strerror(errno));
+            admission_note(&st->refusals, listener->name, strerror(errno));
             st->pause_until = netio_now() + PAUSE_NS;
         }
         return false;
@@ -206,19 +152,6 @@ static bool accept_one(struct standalone *st, const struct listener *listener, i
 }
 
 /* ---- what the monitors say */
-
-static void grant_checks(struct standalone *st)
-{
-    size_t max = st->settings->max_password_checks > 0 ? (size_t)st->settings->max_password_checks : st->processors;
-    struct visitor *who;
-
-    while ((who = visitors_next_check(&st->visitors, max)) != NULL) {
-        const char go = SUPERVISED_GO;
-
-        who->state = VISITOR_CHECKING;
-        (void)!send(who->end, &go, 1, MSG_DONTWAIT | MSG_NOSIGNAL);
-    }
-}
 
 static void stop_listening_to(struct visitor *who)
 {
@@ -236,8 +169,8 @@ static void take_true_peer(struct standalone *st, struct visitor *who, const cha
     if (strcmp(who->source, source) == 0)
         return;
     if (visitors_from(&st->visitors, source) >= (size_t)st->settings->max_sessions_per_address) {
-        log_refusal(st, ip, "ended: max-sessions-per-address is reached");
-        end_visitor(who);
+        admission_note(&st->refusals, ip, "ended: max-sessions-per-address is reached");
+        admission_end(who);
     }
     memcpy(who->source, source, sizeof source);
 }
@@ -281,7 +214,7 @@ static void reap(struct standalone *st)
         struct visitor *who = visitors_of_pid(&st->visitors, pid);
 
         if (!who) {
-            if (pool_forget(&st->pool, pid, netio_now()))
+            if (pool_forget(&st->pool, pid, netio_now()) && !(WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM))
                 log_write(LOG_WARNING, "a process that waited for a client has ended (%s %d); another one will take its place",
                           WIFSIGNALED(status) ? "signal" : "exit status",
                           WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
@@ -310,7 +243,7 @@ static void obey_end(struct standalone *st)
     }
     log_write(LOG_NOTICE, "%zu sessions are ended", st->visitors.count);
     for (size_t i = 0; i < st->visitors.count; i++)
-        end_visitor(&st->visitors.item[i]);
+        admission_end(&st->visitors.item[i]);
 }
 
 static bool at_end(const struct standalone *st)
@@ -336,13 +269,6 @@ static size_t fill_polls(struct standalone *st, struct pollfd *p, pid_t *pids)
     return n;
 }
 
-static void count_processors(struct standalone *st)
-{
-    long processors = sysconf(_SC_NPROCESSORS_ONLN);
-
-    st->processors = processors > 0 ? (size_t)processors : 1;
-}
-
 /* Where each client needs TLS the library is loaded and set up here, once. Where not, sessions without TLS would only pay
    for it, at each fork. */
 static void ready_tls(const struct settings *settings)
@@ -354,11 +280,12 @@ static void ready_tls(const struct settings *settings)
 /* Certificates are loaded anew for each client anyway; new keys for TLS tickets are as good as a restart. */
 static void obey_reload(struct standalone *st)
 {
-    count_processors(st);
     if (reload_do(&st->reload, &st->settings)) {
+        privsep_remember();
         ticketkeys_renew();
         ready_tls(st->settings);
         pool_empty(&st->pool);
+        turns_begin(&st->turns);
     }
 }
 
@@ -377,29 +304,53 @@ static void obey_signals(struct standalone *st)
         obey_end(st);
 }
 
+static bool is_hungry(const struct standalone *st, int64_t now)
+{
+    return st->ends == 0 && pool_hungry(&st->pool, st->settings, now);
+}
+
+/* NULL: until somebody wants something. */
+static const struct timespec *patience(const struct standalone *st, int64_t now, struct timespec *time)
+{
+    int64_t ns;
+
+    if (is_hungry(st, now))
+        ns = st->grow_at > now ? st->grow_at - now : 0;
+    else if (now < st->pause_until || now < st->pool.pause_until)
+        ns = SECOND;
+    else
+        return NULL;
+    *time = (struct timespec){ .tv_sec = ns / SECOND, .tv_nsec = ns % SECOND };
+    return time;
+}
+
+/* Those who are here first: what they say makes room. */
+static void hear_visitors(struct standalone *st, const struct pollfd *p, const pid_t *pids, size_t first, size_t n)
+{
+    for (size_t i = first; i < n; i++)
+        if (p[i].revents)
+            hear(st, visitors_of_pid(&st->visitors, pids[i]));
+    if (turns_grant(&st->turns, &st->visitors, st->settings))
+        st->grow_at = 0; /* its client waits, and we have nothing better to do */
+}
+
 /* True in a child. */
 static bool wait_once(struct standalone *st, int *status_r)
 {
     size_t room = st->listeners.count + st->visitors.count, listening = st->listeners.count, n;
     struct pollfd *p = mem_new(room + 1, sizeof *p);
     pid_t *pids = mem_new(room + 1, sizeof *pids);
-    const struct timespec pause = { .tv_sec = 1 }, none = { .tv_sec = 0 };
     int64_t now = netio_now();
-    bool child = false, growing = st->ends == 0 && pool_hungry(&st->pool, st->settings, now);
-    bool pausing = now < st->pause_until || now < st->pool.pause_until;
+    struct timespec time;
+    bool child = false;
     int ready;
 
     n = fill_polls(st, p, pids);
-    ready = ppoll(p, n, growing ? &none : pausing ? &pause : NULL, &st->awake);
-    /* Nobody wants anything: time for those who will come. */
-    if (ready == 0 && growing)
-        child = pool_grow(&st->pool, st->settings, now, status_r);
-    /* Those who are here first: what they say makes room. */
-    for (size_t i = listening; ready > 0 && i < n; i++)
-        if (p[i].revents)
-            hear(st, visitors_of_pid(&st->visitors, pids[i]));
+    ready = ppoll(p, n, patience(st, now, &time), &st->awake);
     if (ready > 0)
-        grant_checks(st);
+        hear_visitors(st, p, pids, listening, n);
+    else if (ready == 0 && is_hungry(st, now))
+        child = pool_grow(&st->pool, st->settings, now, status_r); /* time for those who will come */
     for (size_t i = 0; ready > 0 && !child && i < listening; i++)
         if (p[i].revents)
             child = accept_one(st, &st->listeners.item[i], status_r);
@@ -416,7 +367,7 @@ static int run(struct standalone *st)
         if (wait_once(st, &status))
             return status;
         obey_signals(st);
-        grant_checks(st);
+        (void)turns_grant(&st->turns, &st->visitors, st->settings);
     }
     background_remove_pid_file(st->settings);
     log_write(LOG_NOTICE, "(v%s) ended", PACKAGE_VERSION);
@@ -487,7 +438,8 @@ int standalone_run(struct settings *settings, const struct standalone_start *sta
     if (dup2(2, 0) < 0 || dup2(2, 1) < 0)
         return MEM_EXIT_STATUS;
     raise_limits(&st);
-    count_processors(&st);
+    privsep_remember();
+    turns_begin(&st.turns);
     ticketkeys_renew();
     ready_tls(settings);
     handle_signals(&st);
