@@ -1,21 +1,7 @@
 #!/bin/sh
 # docs.sh: the committed documentation agrees with the option table, and the pages are clean mdoc. Prints TAP.
-set -u
 tree=${srcdir:-.}
-work=$(mktemp -d) || exit 1
-trap 'rm -rf "$work"' EXIT
-count=0
-status=0
-say() { # RESULT NAME: the case failed unless RESULT is 0; its output is in $work/said
-    count=$((count + 1))
-    if [ "$1" -eq 0 ]; then
-        echo "ok $count - $2"
-    else
-        echo "not ok $count - $2"
-        sed 's/^/# /' "$work/said"
-        status=1
-    fi
-}
+. "$tree/tests/tap.sh"
 
 ${SHELL:-sh} "$tree/tests/tools/update-docs.sh" tests/tools/optdoc "$tree" "$work/new" >"$work/said" 2>&1
 say $? "the documentation can be made"
@@ -34,5 +20,4 @@ for f in "$tree"/man/*.[1-8]; do
         echo "ok $count - ${f##*/} is clean mdoc # SKIP mandoc is not installed"
     fi
 done
-echo "1..$count"
-exit $status
+finish

@@ -1,21 +1,7 @@
 #!/bin/sh
 # install.sh: `make install` with DESTDIR puts everything where the guide says, the empty directory for the processes that meet clients
 # among it, and `make uninstall` takes all but that away. Run in the build directory. Prints TAP.
-set -u
-work=$(mktemp -d) || exit 1
-trap 'rm -rf "$work"' EXIT
-count=0
-status=0
-say() { # RESULT NAME: the case failed unless RESULT is 0; its output is in $work/said
-    count=$((count + 1))
-    if [ "$1" -eq 0 ]; then
-        echo "ok $count - $2"
-    else
-        echo "not ok $count - $2"
-        sed 's/^/# /' "$work/said"
-        status=1
-    fi
-}
+. "${srcdir:-.}/tests/tap.sh"
 # The flags of the make that runs the tests mean its own jobs.
 run_make() {
     env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL "${MAKE:-make}" -s "$@" DESTDIR="$work/dest" >"$work/said" 2>&1
@@ -47,5 +33,4 @@ find "$work/dest" ! -type d >"$work/said"
 say $? "it leaves no file"
 [ -d "$jail" ]
 say $? "but ${jail#"$work"/dest}, which others may use"
-echo "1..$count"
-exit $status
+finish
