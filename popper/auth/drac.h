@@ -14,13 +14,19 @@
 
 #include "common/strbuf.h"
 
+struct drac;
+
 struct drac_calls {
     const char *version; /* of the module: must be the program's */
 
-    /* Tells the server on host (a name or an address) about an address in host order; asks the name service and that
-       host's rpcbind. The steps may take timeout_ms each: the caller has a deadline of its own. 0; or -1 and why, which
-       says what to do. */
-    int (*add)(const char *host, uint32_t address, int timeout_ms, struct strbuf *why);
+    /* Finds the host (a name or an address) by the name service, and makes all that talking to it needs. What it returns goes
+       with the process. NULL and why, which says what to do. */
+    struct drac *(*prepare)(const char *host, struct strbuf *why);
+
+    /* Tells the server there about an address in host order; asks that host's rpcbind first. It only sends and receives over the
+       socket of prepare: it opens nothing. The steps may take timeout_ms each: the caller has a deadline of its own. 0; or -1 and why,
+       which says what to do. */
+    int (*tell)(struct drac *d, uint32_t address, int timeout_ms, struct strbuf *why);
 };
 
 #define DRAC_MODULE_NAME "popper-drac.so"

@@ -3,8 +3,8 @@
  *
  * Rights of both: none, the privsep user, and neither has the client's descriptors. The one that talks loads the module
  * and the RPC library while it still has the monitor's rights; then it has one end of a privmsg pair and is not locked
- * in: the name service reads files and opens sockets whenever it likes, and with the modules of nsswitch.conf it may call
- * anything, so it has no sandbox either (like the resolver), only the kernel's word about who it is. The one that waits keeps the log and one end to the keeper;
+ * in while it asks the name service, which reads files and opens sockets whenever it likes, and with the modules of nsswitch.conf may call
+ * anything (like the resolver); before it hears rpcbind and the DRAC server it enters the sandbox "drac". The one that waits keeps the log and one end to the keeper;
  * what the other one says counts as hostile. Both are gone for certain a little after DRACTELLER_SECONDS.
  */
 #include "process/dracteller.h"
@@ -26,6 +26,7 @@
 #include "common/module.h"
 #include "process/child.h"
 #include "process/privsep.h"
+#include "process/sandbox.h"
 #include "wire/netio.h"
 #include "wire/privmsg.h"
 
@@ -90,7 +91,16 @@ static int load(const struct drac_calls **calls_r, struct strbuf *why)
     return *calls_r ? 0 : -1;
 }
 
-static _Noreturn void talk(int end)
+static int talk_to(const struct drac_calls *calls, const struct errand *e, enum sandbox_mode mode, struct strbuf *why)
+{
+    struct drac *drac = calls->prepare(e->host, why);
+
+    if (!drac || sandbox_enter(SANDBOX_DRAC, mode, why) < 0)
+        return -1;
+    return calls->tell(drac, e->address, TALK_MS, why);
+}
+
+static _Noreturn void talk(int end, enum sandbox_mode mode)
 {
     struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
     const struct drac_calls *calls;
@@ -107,7 +117,7 @@ static _Noreturn void talk(int end)
     if (!receive_errand(end, &e))
         _exit(0);
     if (result == 0)
-        result = calls->add(e.host, e.address, TALK_MS, &why);
+        result = talk_to(calls, &e, mode, &why);
     report(end, result, &why);
 }
 
@@ -125,7 +135,8 @@ static void log_outcome(const char *user, const struct errand *e, bool told, con
         log_write(LOG_ERR, "DRAC was not told that %s has logged in from %s, so mail from there may be refused: %s", user, ip, why);
 }
 
-static void hear(int end, const char *user, const struct errand *e)
+/* talker_r: 0 when its end was seen. */
+static void hear(int end, const char *user, const struct errand *e, pid_t *talker_r)
 {
     int64_t limit = netio_now() + DRACTELLER_SECONDS * INT64_C(1000000000);
     struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
@@ -141,8 +152,11 @@ static void hear(int end, const char *user, const struct errand *e)
     if (got < 0 && errno == ETIMEDOUT)
         strbuf_fail(&why, "neither the name service, nor rpcbind or the DRAC server on drac-host %s answered within %d seconds; look whether that host "
                     "and its rpcbind run, or `set drac-host = \"\"`", e->host, DRACTELLER_SECONDS);
-    else if (got <= 0)
-        strbuf_fail(&why, "the process that talks to the DRAC server on %s ended without a word; please report this", e->host);
+    else if (got <= 0) {
+        if (!sandbox_killed(child_reap(*talker_r, true), SANDBOX_DRAC, &why))
+            strbuf_fail(&why, "the process that talks to the DRAC server on %s ended without a word; please report this", e->host);
+        *talker_r = 0;
+    }
     if (got > 0) {
         told = privmsg_get_number(&m) == 1;
         strbuf_fail(&why, "%s", privmsg_get_text(&m, STRBUF_WHY_MAX));
@@ -157,7 +171,7 @@ static void hear(int end, const char *user, const struct errand *e)
 }
 
 /* Who talks is forked before we are nobody, because it loads the module. */
-static _Noreturn void wait_for_talker(int keeper, const char *user)
+static _Noreturn void wait_for_talker(int keeper, const char *user, enum sandbox_mode mode)
 {
     struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
     int pair[2] = { -1, -1 }, keep[5];
@@ -170,7 +184,7 @@ static _Noreturn void wait_for_talker(int keeper, const char *user)
     dup2(2, 1);
     pid = privmsg_pair(pair) < 0 ? -1 : fork();
     if (pid == 0)
-        talk(pair[1]);
+        talk(pair[1], mode);
     keep[0] = keeper;
     keep[1] = pair[0];
     file_sanitize_descriptors(3, keep, 2 + log_descriptors(keep + 2));
@@ -181,7 +195,7 @@ static _Noreturn void wait_for_talker(int keeper, const char *user)
         put_errand(&m, &e);
         asked = pid > 0 && privmsg_send(pair[0], &m) == 0;
         if (asked)
-            hear(pair[0], user, &e);
+            hear(pair[0], user, &e, &pid);
         else
             log_outcome(user, &e, false, "there is no process that could do it; the host has too many, or too little memory");
     }
@@ -200,9 +214,15 @@ static bool may_be_wanted(const struct settings *settings)
     return options_feature_built(FEATURE_DRAC) && (settings->drac_host || settings->user_options || settings->spool_options);
 }
 
+static void close_end(int fd)
+{
+    if (fd >= 0)
+        close(fd);
+}
+
 void dracteller_start(struct dracteller *d, const struct settings *settings, const char *user)
 {
-    int ends[2];
+    int ends[2] = { -1, -1 };
 
     *d = (struct dracteller){ .end = -1 };
     if (!may_be_wanted(settings))
@@ -210,15 +230,17 @@ void dracteller_start(struct dracteller *d, const struct settings *settings, con
     d->pid = privmsg_pair(ends) < 0 ? -1 : fork();
     if (d->pid == 0) {
         close(ends[0]);
-        wait_for_talker(ends[1], user);
+        wait_for_talker(ends[1], user, settings->sandbox);
     }
     if (d->pid > 0) {
-        close(ends[1]);
         d->end = ends[0];
+        close(ends[1]);
         return;
     }
     log_write(LOG_ERR, "no process for DRAC: %s", strerror(errno));
     d->pid = 0;
+    close_end(ends[0]);
+    close_end(ends[1]);
 }
 
 void dracteller_tell(struct dracteller *d, const struct settings *settings, const struct peer *peer)

@@ -49,6 +49,7 @@ static const struct {
     [SANDBOX_MANGLER] = { "mangler", 16, 0, FILTER(mangler, enforce), FILTER(mangler, log) },
     /* The library takes what memory the client's first word asks for. */
     [SANDBOX_GSSAPI] = { "gssapi", 16, 32 << 20, FILTER(gssapi, enforce), FILTER(gssapi, log) },
+    [SANDBOX_DRAC] = { "drac", 16, 32 << 20, FILTER(drac, enforce), FILTER(drac, log) },
     [SANDBOX_TICKET] = { "kpop", 16, 32 << 20, FILTER(ticket, enforce), FILTER(ticket, log) },
 };
 

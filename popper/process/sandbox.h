@@ -20,6 +20,7 @@ enum sandbox_role {
     SANDBOX_SASL,     /* saslstate: computes and answers over privmsg */
     SANDBOX_TICKET,   /* client socket, and one file that it opens by itself in its jail: the Kerberos library */
     SANDBOX_GSSAPI,   /* saslticket: as TICKET; the library also tries to look its host up, so sockets are refused, not deadly */
+    SANDBOX_DRAC,     /* dracteller: sends and receives over a socket that it was given */
     SANDBOX_MANGLER,  /* computes on files that it is handed and answers with one: what it cannot open is refused, not deadly,
                          since libraries try */
     SANDBOX_ROLES

@@ -147,6 +147,7 @@ int main(void)
         make("relay", nothing_more, false, false, enforce);
         make("session", files, true, false, enforce);
         make("sasl", nothing_more, false, false, enforce);
+        make("drac", nothing_more, false, false, enforce);
         make("mangler", mangles, true, false, enforce);
         make("gssapi", replay_file, false, true, enforce);
         make("ticket", replay_file, false, false, enforce);

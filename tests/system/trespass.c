@@ -220,6 +220,16 @@ PASS(int, privsep_become_nobody, (struct strbuf *why))
     return result;
 }
 
+/* dracteller: the host was found, and rpcbind is about to be asked. */
+PASS(int, sandbox_enter, (enum sandbox_role in, enum sandbox_mode mode, struct strbuf *why))
+{
+    int result = __real_sandbox_enter(in, mode, why);
+
+    if (result == 0 && in == SANDBOX_DRAC)
+        trespass("drac");
+    return result;
+}
+
 /* The handshake is over. */
 PASS(enum tlspump_end, tlspump_run, (struct tlspump *p, struct strbuf *why))
 {

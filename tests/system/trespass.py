@@ -449,6 +449,29 @@ def refused_to_the_database(spool):
     refused("bulldb", [f"bulldir = {bulletins()}"], spool)
 
 
+def dracteller_dies():
+    """Once it has found the host; the session suffers nothing, and the log says that nobody was told."""
+    need(FORM != "short", "not in the short form")
+    need(SANDBOXED, "the sandbox is not enforced in this build")
+    need("DRAC" in features(POPPER), "DRAC is not built")
+    site = Site(("alice",), ["drac-host = 127.0.0.1"])
+    try:
+        for call in DEADLY:
+            site.fill("alice", BEFORE)
+            site.trace.unlink(missing_ok=True)
+            client = Client(site, "drac", call)
+            assert not any(line.startswith("-ERR") for line in until_quit(client)), f"{call}: the session suffers"
+            equal(f"{call}: exit status", client.close(), 0)
+            attempts, pid, returned, error = client.note.read()
+            equal(f"{call}: attempts, and whether it came back", (attempts, returned, error), (1, 0, 0))
+            assert not pathlib.Path(f"/proc/{pid}").exists(), f"{call}: process {pid} lives"
+            record = "so mail from there may be refused: the drac process was killed by the sandbox"
+            assert record in site.log(), f"{call}: no record {record!r} in {site.log()}"
+            equal(f"{call}: the maildrop", site.drop().read_bytes(), AFTER)
+    finally:
+        site.remove()
+
+
 def no_traitor_is_shipped():
     for program in (POPPER, BUILT.parent / "popper-tls.so", BUILT.parent / "popper-mangle"):
         if pathlib.Path(program).exists():
@@ -471,6 +494,7 @@ CASES += [("update dies of a forbidden call, spool 2775", dies, "update", GROUP)
           ("the resolver may not, spool 2775", refused, "resolver", ["reverse-lookup = true"], GROUP),
           ("the process of the bulletin database may not, spool 2775", refused_to_the_database, GROUP),
           ("dracteller's process that talks may not, spool 2775", dracteller_may_not),
+          ("dracteller's process that talks dies of a forbidden call", dracteller_dies),
           ("what serves AUTH GSSAPI dies of a forbidden call", gssapi_dies),
           ("kpop dies of a forbidden call", kpop_dies)]
 
