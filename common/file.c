@@ -237,7 +237,7 @@ void file_split(const char *path, char **dir_r, char **name_r)
     *name_r = mem_strdup(slash + 1);
 }
 
-/* A closed descriptor 0 to 2 would be given to the next file opened, and then printed to by a library. */
+/* A closed descriptor 0 to 2 would be given to the next file opened, and then printed to by a library. Leaves one more. */
 static void fill_standard_descriptors(void)
 {
     int fd;
@@ -247,8 +247,6 @@ static void fill_standard_descriptors(void)
         if (fd < 0)
             fd = open("/", O_RDONLY | O_DIRECTORY); /* nothing can be read or written there either */
     } while (fd >= 0 && fd <= 2);
-    if (fd > 2)
-        close(fd);
 }
 
 static void close_span(unsigned from, unsigned to)

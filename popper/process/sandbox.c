@@ -17,6 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/identity.h"
 #include "common/log.h"
 
 /* Sanitizers and coverage open files and map executable memory at their own times. */
@@ -100,7 +101,8 @@ int sandbox_enter(enum sandbox_role role, enum sandbox_mode mode, struct strbuf 
 {
     const char *name = roles[role].name;
 
-    if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || limits_enter(role) < 0)
+    /* Who was root has cleared that flag when he became somebody else (identity_become). */
+    if ((!identity_privileged() && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0) || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || limits_enter(role) < 0)
         return strbuf_fail(why, "cannot limit the %s process: %s", name, strerror(errno));
     if (mode == SANDBOX_MODE_OFF)
         return 0;

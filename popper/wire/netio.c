@@ -128,22 +128,24 @@ static void set_option(int fd, int level, int name, int value)
     setsockopt(fd, level, name, &value, sizeof value);
 }
 
-void netio_tune_descriptor(int fd)
+bool netio_tune_descriptor(int fd)
 {
     int on = 1;
 
     if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) < 0)
-        return;
+        return false;
     set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
     set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, 60);
     set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, 20);
     set_option(fd, IPPROTO_TCP, TCP_KEEPCNT, 3);
     set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, 120 * 1000);
+    return true;
 }
 
 void netio_tune_socket(struct netio *io)
 {
-    netio_tune_descriptor(io->out_fd);
+    if (netio_tune_descriptor(io->out_fd))
+        io->out_kind = SOCKET;
 }
 
 void netio_replaced(struct netio *io)

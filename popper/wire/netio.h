@@ -46,7 +46,7 @@ void netio_set_interrupt(struct netio *io, const volatile sig_atomic_t *flag, bo
 void netio_tune_socket(struct netio *io);
 /* Off: each line of output is a write of its own. On (the default): what waits in the buffer goes out at once. */
 void netio_set_chunky(struct netio *io, bool on);
-void netio_tune_descriptor(int fd);
+bool netio_tune_descriptor(int fd); /* the same; false: it is no TCP connection */
 /* Other descriptors were put in the place of io's (dup2): looks at them, and drops all input as netio_discard_input. */
 void netio_replaced(struct netio *io);
 

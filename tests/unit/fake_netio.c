@@ -299,9 +299,10 @@ void netio_replaced(struct netio *io)
     strbuf_adds(&io->script, io->behind);
 }
 
-void netio_tune_descriptor(int fd)
+bool netio_tune_descriptor(int fd)
 {
     (void)fd;
+    return false;
 }
 
 void netio_set_settle(struct netio *io, int (*settle)(void *context, int timeout_ms), void *context)
