@@ -95,10 +95,13 @@ static void expect_no_stls(struct monitor *mon)
         tlsrelay_dismiss(&mon->early, mon->settings, &mon->peer, mon->early_plain);
 }
 
-static int take_relay(struct monitor *mon, bool stls, int *plain_r, struct strbuf *why)
+/* While it loads, the process that will check the password is made. */
+static int take_relay(struct monitor *mon, int *plain_r, struct strbuf *why)
 {
-    if (mon->early.pid <= 0)
-        return tlsrelay_start(&mon->relay, mon->settings, &mon->peer, stls, plain_r, why);
+    if (mon->early.pid <= 0 &&
+        tlsrelay_begin(&mon->early, mon->settings, &mon->peer, &mon->early_plain, why) < 0)
+        return -1;
+    checker_prepare(mon->settings);
     mon->relay = mon->early;
     mon->early = (struct tlsrelay)TLSRELAY_NONE;
     if (tlsrelay_ready(&mon->relay, mon->settings, &mon->peer, mon->early_plain, why) < 0)
@@ -110,7 +113,10 @@ static int take_relay(struct monitor *mon, bool stls, int *plain_r, struct strbu
 /* From here on descriptors 0 and 1 are the stream behind the relay. */
 static int start_tls(struct monitor *mon, bool stls, int *plain_r, struct strbuf *why)
 {
-    if (take_relay(mon, stls, plain_r, why) < 0)
+    int started = stls ? take_relay(mon, plain_r, why)
+                       : tlsrelay_start(&mon->relay, mon->settings, &mon->peer, plain_r, why);
+
+    if (started < 0)
         return -1;
     if (dup2(*plain_r, 0) < 0 || dup2(*plain_r, 1) < 0)
         return strbuf_fail(why, "dup2: %s", strerror(errno));
@@ -334,6 +340,8 @@ static int serve_client(struct monitor *mon)
     expect_stls(mon);
     if (mon->preauth_pid <= 0 && !start_preauth(mon, -1))
         return MEM_EXIT_STATUS; /* what was started ends with us */
+    if (mon->relay.pid > 0)
+        checker_prepare(settings); /* while hands are shaken */
     monitor_permit(mon, REQUEST_LOG);
     monitor_permit(mon, REQUEST_BINDING);
     monitor_login_open(mon);

@@ -192,15 +192,10 @@ int tlsrelay_ready(struct tlsrelay *r, const struct settings *settings, const st
     return -1;
 }
 
-int tlsrelay_start(struct tlsrelay *r, const struct settings *settings, const struct peer *peer, bool stls,
-                   int *plain_r, struct strbuf *why)
+int tlsrelay_start(struct tlsrelay *r, const struct settings *settings, const struct peer *peer, int *plain_r,
+                   struct strbuf *why)
 {
-    int plain;
-
-    if (start(r, settings, peer, stls, &plain, why) < 0 || (stls && tlsrelay_ready(r, settings, peer, plain, why) < 0))
-        return -1;
-    *plain_r = plain;
-    return 0;
+    return start(r, settings, peer, false, plain_r, why);
 }
 
 void tlsrelay_dismiss(struct tlsrelay *r, const struct settings *settings, const struct peer *peer, int plain)

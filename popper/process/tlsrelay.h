@@ -36,16 +36,15 @@ struct tlsrelay {
 bool tlsrelay_expected(const struct settings *settings);
 
 /* Forks the relay for the client on descriptors 0 and 1 (which stay open here, too: the caller puts *plain_r in
-   their place, and whoever serves the client uses that). stls: waits until certificates and keys are loaded, and the
-   handshake begins only after one byte came in on the plain stream, which says that the client has its +OK;
-   otherwise it begins at once, and what is wrong is logged by tlsrelay_wait. 0; or -1 and why (names file and
-   remedy). */
-int tlsrelay_start(struct tlsrelay *r, const struct settings *settings, const struct peer *peer, bool stls,
-                   int *plain_r, struct strbuf *why);
+   their place, and whoever serves the client uses that). The handshake begins at once, and what is wrong is logged by
+   tlsrelay_wait. 0; or -1 and why. */
+int tlsrelay_start(struct tlsrelay *r, const struct settings *settings, const struct peer *peer, int *plain_r,
+                   struct strbuf *why);
 
-/* The two halves of tlsrelay_start with stls, for who knows before the client does that it will ask: the first one
-   forks; what the relay says stays unheard until the second one. After the first one's 0 either the second one follows,
-   with its plain, or tlsrelay_dismiss. */
+/* For STLS, in two steps. The first one forks; what the relay says stays unheard until the second one, which waits until
+   certificates and keys are loaded. The handshake begins only after one byte came in on the plain stream, which says
+   that the client has its +OK. 0; or -1 and why (names file and remedy): then there is no relay, and plain is closed.
+   After the first one's 0 either the second one follows, or tlsrelay_dismiss. */
 int tlsrelay_begin(struct tlsrelay *r, const struct settings *settings, const struct peer *peer, int *plain_r,
                    struct strbuf *why);
 int tlsrelay_ready(struct tlsrelay *r, const struct settings *settings, const struct peer *peer, int plain,
