@@ -1,6 +1,7 @@
 """seen: what one of our servers does in a session: its processes with uid and sandbox, its syncs, its journal, its system calls. Nothing is compared
 unless every process that meets the client's bytes is in the sandbox and syncs happen.
 """
+import os
 import pathlib
 import re
 import shutil
@@ -22,13 +23,25 @@ class Refused(Exception):
 def status_of(pid):
     text = pathlib.Path(f"/proc/{pid}/status").read_text(encoding="ascii")
     field = dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
-    return {"pid": pid, "uids": sorted(set(field["Uid"].split())), "sandbox": field["Seccomp"].strip() == "2"}
+    return {"pid": pid, "parent": int(field["PPid"]), "uids": sorted(set(field["Uid"].split())), "sandbox": field["Seccomp"].strip() == "2"}
 
 
-def living(server):
-    """The processes of the one open session."""
+def holds(pid, what):
+    try:
+        return any(os.readlink(fd.path) == what for fd in os.scandir(f"/proc/{pid}/fd"))
+    except OSError:
+        return False
+
+
+def living(server, client):
+    """The processes that have the connection of this client, and who made them; others wait for theirs."""
     time.sleep(.05)
-    return [status_of(p) for p in server.pids()[server.resting:]] if server.cgroup else [status_of(p) for p in server.pids() if p != server.process.pid]
+    ends = [f":{server.port:04X}", f":{client.getsockname()[1]:04X}"]
+    with open("/proc/net/tcp", encoding="ascii") as table:
+        inode = next(f[9] for f in map(str.split, table) if [f[1][-5:], f[2][-5:]] == ends)
+    found = [status_of(p) for p in server.pids() if holds(p, f"socket:[{inode}]")]
+    parents = {p["parent"] for p in found} - {p["pid"] for p in found} - {server.process.pid}
+    return [status_of(p) for p in sorted(parents)] + found
 
 
 def processes(server):
@@ -36,13 +49,13 @@ def processes(server):
     with socket.create_connection(("127.0.0.1", server.port), 10) as s:
         replies = s.makefile("rb")
         replies.readline()
-        before = living(server)
+        before = living(server, s)
         for line in (f"USER {server.user()}", f"PASS {PASSWORD}"):
             s.sendall(line.encode() + b"\r\n")
             reply = replies.readline()
         if not reply.startswith(b"+OK"):
             raise Refused(f"{server.name}: {reply!r}")
-        after = living(server)
+        after = living(server, s)
         s.sendall(b"QUIT\r\n")
         replies.read()
     server.settle()
