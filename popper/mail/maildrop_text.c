@@ -98,7 +98,8 @@ static enum maildrop_status make_temp_drop(struct maildrop *d, struct strbuf *wh
                   why->data);
         d->server_mode = true;
     }
-    return MAILDROP_OK;
+    /* Who does not mind the locks may have made it a mixture. */
+    return maildrop_unchanged(d) ? MAILDROP_OK : changed(d, why);
 }
 
 /* How far a window onto M or its copy may read ahead. A list in doubt is compared with what is there message by message. */
@@ -130,7 +131,7 @@ static bool copy_has_come(struct maildrop *d)
 {
     struct stat st;
 
-    if (d->coming < 0 || filecalls->fstat(d->coming, &st) != 0 || (uint64_t)st.st_size != d->mark.size)
+    if (d->coming < 0 || filecalls->fstat(d->coming, &st) != 0 || (st.st_mode & 07777) != 0400)
         return false;
     d->temp = d->coming;
     d->coming = -1;

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/file.h"
 #include "common/fskind.h"
 #include "mail/filecalls.h"
 
@@ -23,20 +24,17 @@ void keeper_copy_end(struct keeper_copy *c)
     c->to = -1;
 }
 
-/* The blocks, without the length: that says how far the copy is. */
 static int reserve(int fd, uint64_t n)
 {
-    return fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)n) == 0 || (errno != ENOSPC && errno != EDQUOT) ? 0 : -1;
+    return fallocate(fd, 0, 0, (off_t)n) == 0 || (errno != ENOSPC && errno != EDQUOT) ? 0 : -1;
 }
 
-static int begin(int from, int to, uint64_t n)
+static int begin(struct keeper_copy *c, int from, int to, uint64_t n)
 {
-    struct stat st;
-
-    if (fstat(from, &st) != 0)
+    if (fstat(from, &c->before) != 0)
         return -1;
     errno = EINVAL;
-    if (n == 0 || n > (uint64_t)st.st_size)
+    if (n == 0 || n > (uint64_t)c->before.st_size)
         return -1;
     errno = EOPNOTSUPP;
     if (!fskind_copies_plainly(to))
@@ -44,12 +42,29 @@ static int begin(int from, int to, uint64_t n)
     return reserve(to, n);
 }
 
+static bool same_status(const struct stat *a, const struct stat *b)
+{
+    return file_same(a, b) && a->st_size == b->st_size && file_ns(&a->st_mtim) == file_ns(&b->st_mtim) && file_ns(&a->st_ctim) == file_ns(&b->st_ctim);
+}
+
+static void finish(const struct keeper_copy *c, int from, struct strbuf *why)
+{
+    struct stat now;
+
+    if (fstat(from, &now) != 0 || !same_status(&c->before, &now))
+        strbuf_fail(why, "another program changed the maildrop while it was copied");
+    else if (fchmod(c->to, 0400) != 0)
+        strbuf_fail(why, "%s", strerror(errno));
+}
+
 int keeper_copy_begin(struct keeper_copy *c, int from, int to, uint64_t n, struct strbuf *why)
 {
     int error;
 
-    if (begin(from, to, n) == 0) {
-        *c = (struct keeper_copy){ .to = to, .end = n };
+    *c = (struct keeper_copy)KEEPER_COPY_INIT;
+    if (begin(c, from, to, n) == 0) {
+        c->to = to;
+        c->end = n;
         return 0;
     }
     error = errno;
@@ -67,6 +82,8 @@ bool keeper_copy_step(struct keeper_copy *c, int from, struct strbuf *why)
         strbuf_fail(why, "%s", strerror(errno));
     else
         c->at += n;
+    if (why->len == 0 && c->at == c->end)
+        finish(c, from, why);
     if (why->len > 0 || c->at == c->end)
         keeper_copy_end(c);
     return keeper_copy_goes_on(c);

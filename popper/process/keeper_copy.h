@@ -2,19 +2,22 @@
  * keeper_copy: the copy of a large maildrop that a session in normal mode works on, made piece by piece between the session's requests: the client gets
  * its first message at once, from the maildrop itself, instead of after the copy. Whoever begins it holds M's locks until it is made.
  *
- * Nobody has to be told when it is made: the file has its full length then, and not before.
+ * Nobody has to be told when it is made: nobody may write to the file any more then (its mode is 0400). It is not made when M's status changed
+ * meanwhile: some program does not mind the locks, and what was copied may be a mixture.
  */
 #ifndef PROCESS_KEEPER_COPY_H
 #define PROCESS_KEEPER_COPY_H
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/stat.h>
 
 #include "common/strbuf.h"
 
 struct keeper_copy {
     int to;              /* -1: nothing is being copied */
     uint64_t at, end;
+    struct stat before;  /* M's status when it was begun */
 };
 
 #define KEEPER_COPY_INIT { .to = -1 }

@@ -37,7 +37,7 @@ enum request {
     /* number octets in it, text what the client wants; answer: number errno (EINVAL: no such charset), text why, number
        octets of the header, the descriptor of the result when errno is 0 */
     REQUEST_MANGLE,
-    REQUEST_COPY,         /* number n; answer as OPEN: the temp drop that grows to n bytes of M (mailhost's copy) */
+    REQUEST_COPY,         /* number n; answer as OPEN: the temp drop that n bytes of M go into (mailhost's copy) */
     REQUEST_DONE,         /* number exit status; no answer */
     REQUEST_STLS,         /* nothing; answer: number 1 and the descriptor that replaces the client's, or number 0 */
     REQUEST_ESTABLISHED,  /* from the TLS relay: bytes tls-exporter, bytes tls-server-end-point; no answer */

@@ -78,8 +78,10 @@ void localhost_copy_on(struct localhost *h, uint64_t n)
         n = h->copy_end - h->copied;
     must(filecalls_copy(h->drop, (off_t)h->copied, h->copy, (off_t)h->copied, n) == 0, "copy");
     h->copied += n;
-    if (h->copied == h->copy_end)
-        give_up_copy(h);
+    if (h->copied < h->copy_end)
+        return;
+    must(fchmod(h->copy, 0400) == 0, "fchmod");
+    give_up_copy(h);
 }
 
 static enum maillock_result host_lock(void *context, bool updating, int *drop_r, struct strbuf *why)

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "process/keeper.h"
+#include "process/keeper_copy.h"
 #include "process/keeper_files.h"
 #include "process/request.h"
 #include "process/session.h"
@@ -288,8 +289,8 @@ static const char *watch(int copy, off_t n)
     for (int i = 0; i < 2000; i++) {
         if (fstat(copy, &st) != 0 || st.st_size > n)
             return "broken";
-        if (st.st_size == n)
-            return "complete";
+        if ((st.st_mode & 07777) == 0400)
+            return st.st_size == n ? "complete" : "short";
         usleep(5000);
     }
     return "not made";
@@ -365,6 +366,66 @@ START_TEST(a_copy_is_made_beside_the_session)
     }
     assert_no_log("no temp drop");
     ck_assert(!exists("alice.lock"));
+}
+END_TEST
+
+/* What happens to M during a copy, and what comes of it. */
+static void nothing(int from)
+{
+    (void)from;
+}
+
+static void is_rewritten(int from)
+{
+    ck_assert_int_eq(pwrite(from, "X", 1, 7), 1);
+}
+
+static void grows(int from)
+{
+    ck_assert_int_eq(pwrite(from, "new mail", 8, 3 << 20), 8);
+}
+
+static void is_cut(int from)
+{
+    ck_assert_int_eq(ftruncate(from, 100), 0);
+}
+
+static const struct {
+    const char *name;
+    void (*happens)(int from);
+    const char *why;
+} during[] = {
+    { "nothing", nothing, "" },
+    { "rewritten", is_rewritten, "another program changed the maildrop while it was copied" },
+    { "grown", grows, "another program changed the maildrop while it was copied" },
+    { "cut", is_cut, "Input/output error" },
+};
+
+START_TEST(a_copy_is_not_made_of_a_maildrop_that_changes)
+{
+    struct keeper_copy copy = KEEPER_COPY_INIT;
+    struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
+    int from = open(in_dir("from"), O_RDWR | O_CREAT, 0600), to = open(in_dir("to"), O_RDWR | O_CREAT, 0600), seen = dup(to);
+    struct stat st;
+
+    ck_assert_int_eq(ftruncate(from, 3 << 20), 0);
+    ck_assert_int_eq(pwrite(from, "mail", 4, 0), 4);
+    usleep(12000); /* more than a tick, for ctime */
+    if (keeper_copy_begin(&copy, from, to, 3 << 20, &why) < 0) {
+        ck_assert_int_eq(errno, EOPNOTSUPP);
+    } else {
+        ck_assert(keeper_copy_step(&copy, from, &why));
+        ck_assert(keeper_copy_step(&copy, from, &why));
+        during[_i].happens(from);
+        ck_assert(!keeper_copy_step(&copy, from, &why));
+        ck_assert_str_eq(why.data, during[_i].why);
+        ck_assert(!keeper_copy_goes_on(&copy));
+        ck_assert_int_eq(fstat(seen, &st), 0);
+        ck_assert_int_eq((st.st_mode & 07777) == 0400, _i == 0);
+    }
+    close(from);
+    close(seen);
+    strbuf_free(&why);
 }
 END_TEST
 
@@ -739,6 +800,7 @@ int main(void)
     tcase_add_loop_test(tc, a_maildrop_that_is_not_right_is_refused, 0, (int)(sizeof refusals / sizeof *refusals));
     tcase_add_test(tc, a_session_can_do_its_work);
     tcase_add_test(tc, a_copy_is_made_beside_the_session);
+    tcase_add_loop_test(tc, a_copy_is_not_made_of_a_maildrop_that_changes, 0, (int)(sizeof during / sizeof *during));
     tcase_add_test(tc, a_missing_maildrop_can_be_made);
     tcase_add_loop_test(tc, the_file_that_has_the_name_is_locked, 0, (int)(sizeof others / sizeof *others));
     tcase_add_test(tc, a_maildrop_is_made_under_locks_where_there_is_none);

@@ -453,6 +453,23 @@ START_TEST(normal_mode_copies_once_and_then_does_not_care)
 }
 END_TEST
 
+static ssize_t spoiling_copy_range(int from, off_t from_at, int to, off_t to_at, size_t n)
+{
+    put_drop(PARTS(mail(1, "x"), mail(2, "b"))); /* same size */
+    return filecalls_os.copy_range(from, from_at, to, to_at, n);
+}
+
+START_TEST(normal_mode_notices_a_change_while_it_copies)
+{
+    put_drop(PARTS(mail(1, "a"), mail(2, "b")));
+    login();
+    usleep(12000);
+    counting.copy_range = spoiling_copy_range;
+    ck_assert_int_eq(retrieve(1), MAILDROP_TEMP);
+    ck_assert_msg(strstr(why.data, "another program changed"), "%s", why.data);
+}
+END_TEST
+
 START_TEST(normal_mode_never_sends_other_bytes)
 {
     put_drop(PARTS(mail(1, "a"), mail(2, "b")));
@@ -1340,6 +1357,7 @@ int main(void)
     tcase_add_test(opening, a_message_that_was_not_complete_is_read_again);
     tcase_add_test(opening, an_empty_journal_is_cleared_away);
     tcase_add_test(texts, normal_mode_copies_once_and_then_does_not_care);
+    tcase_add_test(texts, normal_mode_notices_a_change_while_it_copies);
     tcase_add_test(texts, normal_mode_never_sends_other_bytes);
     tcase_add_test(texts, equal_times_prove_nothing_within_a_tick);
     tcase_add_test(texts, a_copy_made_beside_the_session_serves_when_it_is_there);
