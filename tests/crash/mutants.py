@@ -130,6 +130,9 @@ MUTANTS = [
     # ---- other programs
     ("the name of a maildrop that was replaced is not synced", "replaced by another program: delete the last", UPDATE,
      "return u->host->sync_dir(u->host->context, MAILFILE_DROP, u->why);", "return 0;"),
+    ("the data of a maildrop that was replaced are not synced", "without a sync", UPDATE,
+     "    if (filecalls->fsync(u->drop_fd) != 0)\n        return -1;\n    return u->host->sync_dir(u->host->context, MAILFILE_DROP, u->why);",
+     "    return u->host->sync_dir(u->host->context, MAILFILE_DROP, u->why);"),
     ("another file counts as M", "", TAIL, "!journal_same_file(&identity, &commit->identity)", "0"),
     ("samples are not compared", "", TAIL, "journal->phase == JOURNAL_COPIED ? copied_matches(journal, drop_fd) : samples_match(journal, drop_fd)",
      "journal->phase == JOURNAL_COPIED ? copied_matches(journal, drop_fd) : 1"),

@@ -67,6 +67,8 @@ const struct scenario scenarios[] = {
       .interrupt = true },
     { .name = "replaced by another program: delete the first", .drop = "dkkk", .move_above = FULL, .moved = true },
     { .name = "replaced by another program: delete the last", .drop = "kkd", .move_above = FULL, .moved = true },
+    { .name = "replaced by another program without a sync: delete the first", .drop = "dkkk", .move_above = FULL, .moved = true, .unsynced = true },
+    { .name = "replaced by another program without a sync: delete the last", .drop = "kkd", .move_above = FULL, .moved = true, .unsynced = true },
     { .name = "replaced by another program: move down, bulletins", .drop = "dkdkd", .bulletins = 1, .arrived = 1, .moved = true },
     { .name = "full disk: a journal of eight slots", .drop = "dkkkkk", .move_above = FULL, .free_room = 4096 },
     { .name = "full disk: the index makes room", .drop = "kdkkkk", .move_above = FULL, .free_room = 1, .spare = 5000 },
@@ -105,14 +107,15 @@ static void prepare_leftover(const struct scenario *scenario, struct simdisk *di
 }
 
 /* By another program: a new file of the same content. */
-static void move_drop(struct simdisk *disk, struct expectation *expect)
+static void move_drop(struct simdisk *disk, bool synced, struct expectation *expect)
 {
     const struct simfile *old = sim_file(disk, SIM_DROP);
     int file = sim_new_file(disk);
     struct simdirop *op = &disk->dirops[disk->dirop_count++];
 
     sim_file_write(&disk->files[file], 0, old->now.bytes, old->now.size);
-    sim_file_sync(&disk->files[file]);
+    if (synced)
+        sim_file_sync(&disk->files[file]);
     *op = (struct simdirop){ .name = SIM_DROP, .file = file, .gone = -1, .order = sim_next_order() };
     sim_rename(disk->now, op);
     expect->old_inode = old->inode;
@@ -141,7 +144,7 @@ void scenario_prepare(const struct scenario *scenario, struct simdisk *disk, str
         note(&expect_r->after, SERIAL_BULLETIN + i, LETTER_PLAIN);
     sim_put(disk, SIM_DROP, text.data, text.len);
     if (scenario->moved)
-        move_drop(disk, expect_r);
+        move_drop(disk, !scenario->unsynced, expect_r);
     if (expect_r->popbull)
         sim_put(disk, SIM_POPBULL, popbull, (size_t)snprintf(popbull, sizeof popbull, "%u\n", SCENARIO_POPBULL_BEFORE));
     disk->longest_write = scenario->longest_write;

@@ -28,6 +28,7 @@ struct scenario {
     size_t longest_write;
     bool interrupt;
     bool replace;        /* fast-update */
+    bool unsynced;       /* with moved: nor was that file's content (what the machine loses before our first call is that program's fault) */
     bool moved;          /* another program has put a new file in M's place since login; that name is not synced */
 };
 
