@@ -32,6 +32,9 @@
 #include "wire/netio.h"
 #include "wire/privmsg.h"
 
+#define SESSION_CLOSE_MS 10000 /* for closing a PAM session that nobody wants any more */
+#define NAME_SHOWN 64
+
 static pid_t leaving; /* one that has answered: killed, and not waited for yet */
 static struct {
     pid_t pid;        /* one that waits for its attempt; 0: nobody */
@@ -260,6 +263,19 @@ static pid_t use_ahead(const struct auth_attempt *attempt, const struct checker_
     return child;
 }
 
+/* One that has opened a PAM session, or is about to, sees that nobody waits, and closes it. */
+static int reap_with_session(pid_t child, const char *given)
+{
+    struct strbuf name = STRBUF_INIT(NAME_SHOWN * 4);
+
+    log_escape(&name, given, strlen(given), NAME_SHOWN);
+    if (!child_ends_within(child, SESSION_CLOSE_MS))
+        log_write(LOG_WARNING, "%s: PAM has not ended the session of a client who is gone within %d seconds, and is ended itself; what its session "
+                  "modules have begun (a mount, a record in utmp) may be left", name.data, SESSION_CLOSE_MS / 1000);
+    strbuf_free(&name);
+    return child_reap(child, false);
+}
+
 /* Until an answer says otherwise there can be no exchange of SASL. */
 static enum auth_verdict run(const struct settings *settings, const struct auth_attempt *attempt,
                              const struct checker_record *wanted, int asker, struct auth_user *user_r, int *session_r,
@@ -294,8 +310,7 @@ static enum auth_verdict run(const struct settings *settings, const struct auth_
         return verdict;
     }
     close_end(life[1]);
-    /* One that has opened a PAM session sees that nobody waits, and closes it. */
-    status = child_reap(child, answered || life[1] >= 0);
+    status = life[1] >= 0 ? reap_with_session(child, attempt->name) : child_reap(child, answered);
     if (verdict == AUTH_UNAVAILABLE && reason->len == 0)
         explain_end(status, reason);
     return verdict;

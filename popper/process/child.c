@@ -12,8 +12,7 @@
 
 #include "wire/netio.h"
 
-/* True when it ended within that time. */
-static bool ends_soon(pid_t pid)
+bool child_ends_within(pid_t pid, int ms)
 {
     int pinned = (int)syscall(SYS_pidfd_open, pid, 0);
     struct pollfd p = { .fd = pinned, .events = POLLIN };
@@ -22,7 +21,7 @@ static bool ends_soon(pid_t pid)
     if (pinned < 0)
         return false;
     do {
-        ready = poll(&p, 1, CHILD_LINGER_MS);
+        ready = poll(&p, 1, ms);
     } while (ready < 0 && errno == EINTR);
     close(pinned);
     return ready > 0;
@@ -68,7 +67,7 @@ int child_reap(pid_t pid, bool about_to_end)
 
     if (about_to_end && waitpid(pid, &status, WNOHANG) == pid)
         return status;
-    if (!about_to_end || !ends_soon(pid))
+    if (!about_to_end || !child_ends_within(pid, CHILD_LINGER_MS))
         child_dismiss(pid);
     return child_gone(pid);
 }

@@ -175,9 +175,8 @@ static int open_own_directory(int parent, const char *name, const char *shown, m
 
     if (fd < 0)
         return strbuf_fail(why, "%s cannot be made or opened: %s; make the directory it is in", shown, strerror(errno));
-    if (made && fchmod(fd, mode) == 0 && fstat(fd, &st) == 0)
-        return fd;
-    if (!made && fstat(fd, &st) == 0 && st.st_uid == 0 && !(st.st_mode & 0777 & ~mode))
+    /* What was made just now may be another one by now, where others may change the directory it is in. */
+    if ((!made || fchmod(fd, mode) == 0) && fstat(fd, &st) == 0 && st.st_uid == 0 && !(st.st_mode & 0777 & ~mode))
         return fd;
     close(fd);
     return strbuf_fail(why, "%s must belong to root and have mode %03o; chown root %s; chmod %03o %s", shown, (unsigned)mode, shown,

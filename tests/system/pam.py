@@ -562,6 +562,38 @@ def session_is_not_opened_for_the_refused(site):
     equal("the steps", site.steps(), ["authenticate"])
 
 
+def leave_while_checked(site, session):
+    """A client leaves while his password is checked; a session is opened for him in the end. Returns when its server has ended."""
+    site.configure("pam-session", delay=0)
+    site.service(f"auth required {TRY} sleep=1 password=secret\naccount required {TRY}\nsession required {TRY} {session}\n")
+    s = Visit(site)
+    before = children_of(s.server.pid)
+    s.say("USER ann")
+    s.socket.sendall(b"PASS secret\r\n")
+    time.sleep(0.3)
+    for pid in before:  # who met the client: nobody waits for the verdict any more
+        os.kill(pid, signal.SIGKILL)
+    s.close()
+
+
+def session_of_who_has_left(site):
+    """It is closed, and may take its time for that."""
+    need(not SANITIZED, "times")
+    note = f"note={site.note}"
+    leave_while_checked(site, f"{note} sleep=2 {note}")
+    equal("the steps", site.steps(), ["open session"] * 2 + ["close session"] * 2)
+    assert not any("within 10 seconds" in line for line in site.log()), site.log()
+
+
+def session_of_who_has_left_hangs(site):
+    need(not SANITIZED, "times")
+    began = time.monotonic()
+    leave_while_checked(site, f"note={site.note} sleep=30")
+    assert 8 < time.monotonic() - began < 20, time.monotonic() - began
+    equal("the steps", site.steps(), ["open session"])
+    site.logged(r"^ann: PAM has not ended the session of a client who is gone within 10 seconds, and is ended itself; what its session modules have begun ")
+
+
 def session_that_cannot_be_opened(site):
     site.configure("pam-session")
     auth(site, f"note={site.note}", "password=secret", session=f"note={site.note} code=14")
@@ -593,7 +625,8 @@ def session_with_pam_unix(site):
 
 CASES = [unix_grants, unix_refuses, unix_password_may_be_old, listfile_denies, faillock_locks, what_a_module_sees, conversation, results, crash,
          pams_delay_is_ours, slow, a_denied_user_is_not_counted_as_a_login, rename, virtual_users_are_not_pams, apop_is_judged, auth_is_judged,
-         no_service_file, no_module_of_pam, no_module_of_ours, check_command, the_sample, session, session_of_who_is_killed, session_is_not_opened_for_the_refused,
+         no_service_file, no_module_of_pam, no_module_of_ours, check_command, the_sample, session, session_of_who_is_killed, session_of_who_has_left,
+         session_of_who_has_left_hangs, session_is_not_opened_for_the_refused,
          session_that_cannot_be_opened, no_session_unless_asked, session_with_pam_unix]
 
 
