@@ -22,7 +22,7 @@ int child_gone(pid_t pid);
 /* Whether it ends within that time; it is not waited for. */
 bool child_ends_within(pid_t pid, int ms);
 
-/* Waits until `end` has something to read or was closed: 1; 0 as soon as the other side of `asker` (-1: nobody) is gone;
+/* Waits until `end` (-1: nothing) has something to read or was closed: 1; 0 as soon as the other side of `asker` (-1: nobody) is gone;
    -1 after timeout_ms or when poll(2) fails (errno; ETIMEDOUT). Goes on after EINTR. */
 int child_wait(int end, int asker, int timeout_ms);
 

@@ -11,6 +11,7 @@
 #include "auth/pamlink.h"
 #include "common/log.h"
 #include "process/checker.h"
+#include "process/child.h"
 #include "process/supervised.h"
 #include "protocol/command.h"
 #include "protocol/stats.h"
@@ -35,7 +36,8 @@ static void note_verdict(struct monitor *mon, enum auth_verdict verdict, const s
         break;
     case AUTH_UNAVAILABLE:
     case AUTH_UNUSABLE:
-        log_write(LOG_ERR, "passwords cannot be checked: %s", reason);
+        /* Who hung up meanwhile wants no answer, and nobody need look into it. */
+        log_write(child_wait(-1, mon->preauth, 1) == 0 ? LOG_INFO : LOG_ERR, "passwords cannot be checked: %s", reason);
         break;
     }
 }

@@ -27,6 +27,7 @@
 struct preauth {
     const struct preauth_start *start;
     struct cmd_auth_asks asks;
+    struct netio *io;
     int plain; /* STLS was granted: the stream that takes the place of the client's descriptors */
 };
 
@@ -56,6 +57,19 @@ static enum cmd_auth_verdict verdict_of(uint64_t verdict)
     }
 }
 
+static bool client_gone(void *context)
+{
+    return netio_gone(context);
+}
+
+/* Checks may take long. Whoever asks for a client that has hung up in the meantime ends, and so does the check. */
+static void ask_watching(const struct preauth *p, struct privmsg *m)
+{
+    if (request_ask_watching(p->start->monitor, m, client_gone, p->io) == 0)
+        return;
+    _exit(netio_gone(p->io) ? 0 : MEM_EXIT_STATUS);
+}
+
 static enum cmd_auth_verdict ask_login(const struct preauth *p, enum request type, const char *name,
                                        const char *response)
 {
@@ -65,8 +79,7 @@ static enum cmd_auth_verdict ask_login(const struct preauth *p, enum request typ
     privmsg_init(&m, type);
     privmsg_put_text(&m, name);
     privmsg_put_text(&m, response);
-    if (request_ask(p->start->monitor, &m) < 0)
-        _exit(MEM_EXIT_STATUS);
+    ask_watching(p, &m);
     verdict = privmsg_get_number(&m);
     privmsg_free(&m);
     return verdict_of(verdict);
@@ -90,8 +103,7 @@ static enum cmd_auth_sasl_state ask_sasl(const struct preauth *p, struct privmsg
     const char *bytes;
     size_t n;
 
-    if (request_ask(p->start->monitor, m) < 0)
-        _exit(MEM_EXIT_STATUS);
+    ask_watching(p, m);
     how = privmsg_get_number(m);
     *verdict_r = verdict_of(privmsg_get_number(m));
     bytes = privmsg_get_bytes(m, SASL_TICKET_MAX, &n);
@@ -222,7 +234,6 @@ _Noreturn void preauth_main(const struct preauth_start *given)
                   .enter_tls = enter_tls, .tls = start->tls, .sasl_start = ask_sasl_start, .sasl_step = ask_sasl_step,
                   .sasl_cancel = tell_sasl_cancel, .binding = has_binding },
     };
-    struct netio *io;
     enum command_end end;
 
     request_log_through(start->monitor);
@@ -232,11 +243,11 @@ _Noreturn void preauth_main(const struct preauth_start *given)
     give_up_rights(start);
     if (start->door >= 0)
         await_client(&here, &settings, &peer);
-    io = netio_new(0, 1, COMMAND_LINE_MAX, OUTPUT_BYTES);
-    netio_tune_socket(io);
-    end = cmd_auth_serve(io, start->settings, start->peer, start->host, start->stamp, &p.asks);
+    p.io = netio_new(0, 1, COMMAND_LINE_MAX, OUTPUT_BYTES);
+    netio_tune_socket(p.io);
+    end = cmd_auth_serve(p.io, start->settings, start->peer, start->host, start->stamp, &p.asks);
     if (end == COMMAND_END_NEXT_STATE)
-        hand_over(start, io);
-    netio_close(&io);
+        hand_over(start, p.io);
+    netio_close(&p.io);
     _exit(0);
 }

@@ -69,6 +69,11 @@ void request_log_through(int end)
 
 int request_ask(int end, struct privmsg *m)
 {
+    return request_ask_watching(end, m, NULL, NULL);
+}
+
+int request_ask_watching(int end, struct privmsg *m, bool (*gone)(void *context), void *context)
+{
     int got;
 
     if (privmsg_send(end, m) < 0) {
@@ -77,8 +82,8 @@ int request_ask(int end, struct privmsg *m)
     }
     privmsg_free(m);
     do {
-        got = privmsg_receive(end, m, -1);
-    } while (got < 0 && errno == EINTR);
+        got = privmsg_receive(end, m, gone ? REQUEST_LOOK_MS : -1);
+    } while (got < 0 && (errno == EINTR || (errno == ETIMEDOUT && gone && !gone(context))));
     if (got <= 0)
         return -1;
     if (m->type == REQUEST_ANSWER)

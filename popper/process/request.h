@@ -73,6 +73,10 @@ void request_log_through(int end);
    answered nonsense. */
 int request_ask(int end, struct privmsg *m);
 
+/* The same; while the answer does not come, gone(context) is asked every REQUEST_LOOK_MS. -1, too, when it says yes. */
+#define REQUEST_LOOK_MS 300
+int request_ask_watching(int end, struct privmsg *m, bool (*gone)(void *context), void *context);
+
 /* REQUEST_SETTLE of whoever is at `end`: as netio_set_settle wants it (context: a pointer to the descriptor). */
 int request_settle(void *end, int timeout_ms);
 

@@ -475,6 +475,20 @@ int netio_sleep_until(struct netio *io, int64_t monotonic_ns)
     }
 }
 
+bool netio_gone(struct netio *io)
+{
+    const char *bytes;
+    char byte;
+    ssize_t n;
+
+    if (linebuf_waiting(&io->in, &bytes) > 0)
+        return false;
+    if (!is_socket(io->in_fd, &io->in_kind))
+        return wait_until(io->out_fd, 0, 0) > 0;
+    n = recv(io->in_fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    return n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR);
+}
+
 int64_t netio_last_moved(const struct netio *io)
 {
     return io->moved;

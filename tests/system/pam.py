@@ -310,6 +310,31 @@ def slow(site):
     s.quit()
 
 
+def who_hangs_up_during_a_slow_check(site):
+    """Everything ends; nobody is let in, and it is no failed login. Whose last command waits gets his answer."""
+    auth(site, "sleep=8", "password=secret")
+    for reset in (False, True):
+        site.trace.unlink(missing_ok=True)
+        s = Visit(site)
+        s.say("USER ann")
+        s.socket.sendall(b"PASS secret\r\n")
+        time.sleep(0.5)
+        began = time.monotonic()
+        if reset:
+            s.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        equal("exit status", s.close(), 0)
+        taken = time.monotonic() - began
+        assert taken < 3, f"it went on for {taken} s"
+        assert not any("POP login by" in line or "Failed attempted" in line for line in site.log()), site.log()
+    auth(site, "sleep=1", "password=secret")
+    s = Visit(site)
+    s.socket.sendall(b"USER ann\r\nPASS secret\r\nQUIT\r\n")
+    s.socket.shutdown(socket.SHUT_WR)
+    replies = [s.hear() for _ in range(3)]
+    assert replies[1].startswith("+OK ann has ") and replies[2].startswith("+OK"), replies
+    s.close()
+
+
 def a_denied_user_is_not_counted_as_a_login(site):
     (site.dir / "nonauth").write_text("ann\n")
     site.configure(f"nonauth-file = {site.dir}/nonauth")
@@ -624,7 +649,7 @@ def session_with_pam_unix(site):
 
 
 CASES = [unix_grants, unix_refuses, unix_password_may_be_old, listfile_denies, faillock_locks, what_a_module_sees, conversation, results, crash,
-         pams_delay_is_ours, slow, a_denied_user_is_not_counted_as_a_login, rename, virtual_users_are_not_pams, apop_is_judged, auth_is_judged,
+         pams_delay_is_ours, slow, who_hangs_up_during_a_slow_check, a_denied_user_is_not_counted_as_a_login, rename, virtual_users_are_not_pams, apop_is_judged, auth_is_judged,
          no_service_file, no_module_of_pam, no_module_of_ours, check_command, the_sample, session, session_of_who_is_killed, session_of_who_has_left,
          session_of_who_has_left_hangs, session_is_not_opened_for_the_refused,
          session_that_cannot_be_opened, no_session_unless_asked, session_with_pam_unix]

@@ -570,6 +570,23 @@ START_TEST(settling_elsewhere_is_flushing)
 }
 END_TEST
 
+START_TEST(who_has_said_the_last_is_gone)
+{
+    start(_i);
+    ck_assert(!netio_gone(io));
+    client_says("QUIT\r\nNOOP\r\n");
+    ck_assert(!netio_gone(io));
+    client_hangs_up();
+    if (_i == 0) { /* what waits is read; of a pipe it is known that nobody hears the answer */
+        ck_assert(!netio_gone(io));
+        assert_line(NETIO_LINE, "QUIT");
+        ck_assert(!netio_gone(io));
+        assert_line(NETIO_LINE, "NOOP");
+    }
+    ck_assert(netio_gone(io));
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("netio");
@@ -594,6 +611,7 @@ int main(void)
     tcase_add_loop_test(tc, a_signal_interrupts_output_when_the_owner_says_so, 0, 2);
     tcase_add_loop_test(tc, sleeping_ends_at_its_instant_or_with_the_client, 0, 2);
     tcase_add_loop_test(tc, last_moved_follows_both_directions, 0, 2);
+    tcase_add_loop_test(tc, who_has_said_the_last_is_gone, 0, 2);
     tcase_add_loop_test(tc, unread_input_moves_to_the_next_process, 0, 2);
     tcase_add_test(tc, prepend_has_a_bound);
     tcase_add_test(tc, settling_waits_for_the_clients_machine);
