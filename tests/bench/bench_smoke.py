@@ -41,12 +41,41 @@ def small(case):
     return dataclasses.replace(case, box="tiny", seconds=0, sessions=case.connections)
 
 
+WITHOUT_SANDBOX = {**TARGETS[0], "name": "popper-open", "letter": "d", "set": ["sandbox = off"]}
+IN, ROOT = {"uids": ["64101"], "sandbox": True}, {"uids": ["0", "64101"], "sandbox": False}
+# What is seen of a session, and what is said when it must not be compared.
+SIGHTS = [
+    ("all as it should be", [[IN, ROOT], [IN], 7, ".x.journal"], None),
+    ("nobody in the sandbox before the login", [[ROOT], [IN], 7, ".x.journal"], "no process is in the sandbox"),
+    ("nobody in the sandbox after it", [[IN], [{**IN, "sandbox": False}], 7, ".x.journal"], "no process is in the sandbox"),
+    ("root after the login", [[IN], [IN, ROOT], 7, ".x.journal"], "a process is root after the login"),
+    ("too few syncs", [[IN], [IN], 3, ".x.journal"], "synced 3 times"),
+    ("no journal", [[IN], [IN], 7, None], "journal None"),
+]
+
+
+def refusal(look, *arguments):
+    try:
+        look(*arguments)
+    except seen.Refused as why:
+        return str(why)
+    return None
+
+
 def distinct():
     """The cases that differ with one maildrop for all."""
     found = {}
     for c in cases.CASES:
         found.setdefault((c.scenario, c.state, c.connections, c.window, c.tls, c.delayed_acks, c.yescrypt), c)
     return list(found.values())
+
+
+class InMemory:
+    """A site whose spool is where a sync does nothing."""
+
+    @staticmethod
+    def filesystem():
+        return "tmpfs"
 
 
 class Smoke:
@@ -69,6 +98,21 @@ class Smoke:
             return None
         except seen.Refused as why:
             return str(why)
+
+    def refuses(self):
+        for name, sight, expected in SIGHTS:
+            said = refusal(seen.judge, "x", *sight)
+            good = said is None if expected is None else expected in (said or "")
+            self.report(None if good else f"it said {said!r}", f"{'refused' if expected else 'compared'}: {name}")
+        server = Server(WITHOUT_SANDBOX, self.site)
+        try:
+            server.start()
+            said = self.look(server)
+        finally:
+            server.stop()
+        self.report(None if "no process is in the sandbox" in (said or "") else f"it said {said!r}", "refused: a server with `sandbox = off`")
+        self.report(None if "on tmpfs" in (refusal(seen.look_at_disk, InMemory()) or "") else "it is taken",
+                    "refused: a spool in memory")
 
     def case(self, server, case):
         try:
@@ -93,6 +137,7 @@ class Smoke:
             s.start()
             if s.target.get("ours") and not s.target.get("only_tls"):
                 self.report(self.look(s), f"{s.name}: sandbox, uids, syncs and journal")
+        self.refuses()
         for case in distinct():
             for s in self.servers:
                 if cases.takes_part(s.name, case):

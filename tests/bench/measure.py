@@ -1,8 +1,10 @@
 """measure: one case on one server: puts the maildrop into the state that the case wants, lets the load client work, reads its result. And the floors."""
+import contextlib
 import json
 import os
 import pathlib
 import shutil
+import socket
 import subprocess
 import time
 
@@ -134,11 +136,21 @@ def floor(*argv):
     return json.loads(subprocess.run([FLOORS, *map(str, argv)], capture_output=True, text=True, check=True).stdout)
 
 
+def wait_for_listener(port, process):
+    for _ in range(1000):
+        if process.poll() is not None:
+            raise RuntimeError(f"{process.args[0]} ended with status {process.returncode}")
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 5):
+            return
+        time.sleep(.01)
+    raise RuntimeError(f"{process.args[0]} does not listen")
+
+
 def send_floor(path, times):
     port = free_port()
     server = subprocess.Popen([FLOORS, "serve", str(port), str(path)])
     try:
-        time.sleep(.1)
+        wait_for_listener(port, server)
         return talk(port, "raw", "-", "--sessions", times)["phases"]["session"]["med"] * 1e3
     finally:
         server.kill()
@@ -152,7 +164,7 @@ def tls_floor(site, path, times):
                                f"{site.dir}/key.pem", "-WWW"], cwd=path.parent, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                               stderr=subprocess.DEVNULL)
     try:
-        time.sleep(.2)
+        wait_for_listener(port, server)
         r = talk(port, "get", "-", "--tls", "implicit", "--path", "/" + path.name, "--sessions", times)
         if r["errors"] or r["octets"] < os.path.getsize(path) * times:
             raise RuntimeError(f"openssl s_server did not send {path}: {r}")
