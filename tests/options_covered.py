@@ -99,7 +99,7 @@ def shown(option, cases, popper):
         if skipped:
             continue
         case.left_out = option
-        verdict, text = play.play_case(case, runner, popper)
+        verdict, text, _ = play.play_once(case, runner, popper)
         case.left_out = None
         if verdict == "not ok" and "Mismatch: " in text:
             return "ok", name

@@ -444,7 +444,7 @@ def play_once(case, runner, popper):
         return "ok", "", False
     except (Mismatch, Broken, subprocess.TimeoutExpired, OSError, ValueError, KeyError, IndexError) as e:
         where = f"line {play.last.number}: {play.last.tag} {play.last.text}\n" if play and play.last else ""
-        text = f"{where}{type(e).__name__}: {e}"
+        text = f"{where}{'Mismatch' if isinstance(e, Mismatch) else type(e).__name__}: {e}"
         if world:
             text += "\nlog:\n" + "\n".join("  " + line[:400] for line in world.log()[-30:])
         return "not ok", text, isinstance(e, Late)
