@@ -253,6 +253,7 @@ static void serve_xmit_send(struct keeper *k, struct privmsg *m)
     int result = strbuf_fail(&why, "there is no message");
 
     (void)m;
+    give_up_copy(k); /* what sends the letter may deliver to this very maildrop, and we wait for it */
     if (k->letter >= 0) {
         result = xmit_send(k->settings, k->start->user, k->letter, &why);
         close(k->letter);

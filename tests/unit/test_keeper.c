@@ -429,6 +429,40 @@ START_TEST(a_copy_is_not_made_of_a_maildrop_that_changes)
 }
 END_TEST
 
+/* What sends the letter may deliver it to this very maildrop. */
+static void send_during_the_copy(const struct session_start *start, const struct mailhost *host)
+{
+    struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
+    int letter;
+
+    (void)start;
+    host->lock(NULL, false, &now, &why);
+    letter = request_xmit_open(NULL, &why);
+    ck_assert_int_eq(write(letter, "To: alice\n\n", 11), 11);
+    if (host->copy(NULL, LARGE, &why) < 0)
+        host->unlock(NULL); /* blocks are shared here, or there is no room: nothing to try */
+    log_write(LOG_INFO, "sent: %d %s", request_xmit_send(NULL, &why), why.data);
+}
+
+START_TEST(a_letter_does_not_wait_for_the_copy_nor_for_itself)
+{
+    char command[300], *mail = malloc(LARGE + 1);
+
+    memset(mail, 'a', LARGE);
+    mail[LARGE] = '\0';
+    put("alice", mail);
+    free(mail);
+    snprintf(command, sizeof command, "#!/bin/sh\n! test -e %s/alice.lock\n", dir);
+    put("sendmail", command);
+    ck_assert_int_eq(chmod(in_dir("sendmail"), 0755), 0);
+    settings->xmit = true;
+    settings->mail_command = mem_strdup(in_dir("sendmail"));
+    act = send_during_the_copy;
+    ck_assert_int_eq(keep(), 0);
+    assert_log("sent: 0 ");
+}
+END_TEST
+
 static void make_a_drop(const struct session_start *start, const struct mailhost *host)
 {
     struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
@@ -800,6 +834,7 @@ int main(void)
     tcase_add_loop_test(tc, a_maildrop_that_is_not_right_is_refused, 0, (int)(sizeof refusals / sizeof *refusals));
     tcase_add_test(tc, a_session_can_do_its_work);
     tcase_add_test(tc, a_copy_is_made_beside_the_session);
+    tcase_add_test(tc, a_letter_does_not_wait_for_the_copy_nor_for_itself);
     tcase_add_loop_test(tc, a_copy_is_not_made_of_a_maildrop_that_changes, 0, (int)(sizeof during / sizeof *during));
     tcase_add_test(tc, a_missing_maildrop_can_be_made);
     tcase_add_loop_test(tc, the_file_that_has_the_name_is_locked, 0, (int)(sizeof others / sizeof *others));
