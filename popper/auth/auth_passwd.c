@@ -180,8 +180,9 @@ static void take_entry(struct auth_account *account, char *line, const char *pat
     set_hash(account, fields[FIELD_HASH]);
 }
 
-/* 1 found, 0 not, -1 the file cannot be used. */
-static int file_find(const char *path, const char *name, struct auth_account *account)
+/* 1 found, 0 not, -1 the file cannot be used. Functions that have a reader are not inlined into others: its pages would
+   be touched, and made, where there is no passwd-file, too. */
+static __attribute__((noinline)) int file_find(const char *path, const char *name, struct auth_account *account)
 {
     struct reader reader;
     size_t length = strlen(name);
@@ -428,15 +429,15 @@ bool auth_passwd_system_broken(const struct settings *settings, const char *name
 
 /* ---- hashing */
 
-/* The first hash in the first passwd-file: what its users have. False when there is none. */
-static bool first_hash(const struct settings *settings, char hash_r[AUTH_HASH_MAX + 1])
+/* The first hash in the first passwd-file, which is set: what its users have. False when there is none. */
+static __attribute__((noinline)) bool first_hash(const struct settings *settings, char hash_r[AUTH_HASH_MAX + 1])
 {
     struct reader reader;
     char *fields[FIELD_COUNT];
     char *line;
     bool found = false;
 
-    if (settings->passwd_file.count == 0 || reader_open(&reader, settings->passwd_file.item[0]) < 0)
+    if (reader_open(&reader, settings->passwd_file.item[0]) < 0)
         return false;
     while (!found && (line = reader_next(&reader))) {
         found = split_entry(line, fields) && fields[FIELD_HASH][0] == '$' &&
@@ -450,7 +451,7 @@ void auth_passwd_dummy(const struct settings *settings, char hash_r[AUTH_HASH_MA
 {
     static const char salt[] = "not a random salt, for nobody's password";
 
-    if (first_hash(settings, hash_r))
+    if (settings->passwd_file.count > 0 && first_hash(settings, hash_r))
         return;
     if (!crypt_gensalt_rn(NULL, 0, salt, sizeof salt - 1, hash_r, AUTH_HASH_MAX + 1))
         copy_text(hash_r, AUTH_HASH_MAX + 1, LAST_DUMMY);

@@ -73,6 +73,7 @@ static enum monitor_next serve_handover(struct monitor *mon, struct privmsg *m)
 
     if (!privmsg_complete(m))
         return NEXT_GO_ON;
+    mon->unread = mem_new(n + 1, 1);
     memcpy(mon->unread, bytes, n);
     mon->unread_count = n;
     return NEXT_KEEPER;
@@ -270,13 +271,16 @@ static int become_keeper(struct monitor *mon)
         .settings = mon->settings, .peer = &mon->peer, .host = mon->host, .user = &mon->user, .unread = mon->unread,
         .unread_count = mon->unread_count, .auth_ns = mon->auth_ns, .relay = &mon->relay, .preauth = mon->preauth_pid,
     };
+    int status;
 
     child_dismiss(mon->preauth_pid);
     close(mon->preauth);
     expect_no_stls(mon);
     monitor_sasl_list(mon->settings, &mon->peer, &mon->relay, mon->stamp[0] != '\0', &list);
     start.sasl = list.data;
-    return keeper_run(&start);
+    status = keeper_run(&start);
+    mem_free(mon->unread);
+    return status;
 }
 
 /* alternate-port: the client begins with TLS. Certificates and keys are loaded while preauth starts. */

@@ -32,7 +32,7 @@ struct monitor {
     bool granted;
     struct auth_user user;
     int session;          /* whose end closes the PAM session of the user; stays open in the keeper. -1: none */
-    char unread[NETIO_UNREAD_MAX];
+    char *unread;         /* handed over; owned */
     size_t unread_count;
     struct tlsrelay relay;
     struct tlsrelay early;  /* one that loads already, for a client that is likely to ask; takes relay's place then */

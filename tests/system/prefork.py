@@ -55,7 +55,10 @@ def who_waits():
             fields = below[preauth]
             same("sandbox", "2" if SANDBOXED else fields["Seccomp"], fields["Seccomp"])
             same("capabilities", 0, int(fields["CapEff"], 16) | (int(fields["CapPrm"], 16) if ROOT else 0))
-            same("what it holds besides /dev/null: its monitor and its door", ["socket"] * 2, [v for v in links(preauth) if v != "/dev/null"])
+            # Nobody but root looks into a process that is closed in.
+            if ROOT:
+                same("what it holds besides /dev/null: its monitor and its door", ["socket"] * 2,
+                     [v for v in links(preauth) if v != "/dev/null"])
             # The ends of its own, and syslogd where there is one; the trace is opened by the settings.
             others = [v for v in links(monitor) if v not in ("/dev/null", str(server.trace))]
             if others not in (["socket"] * 3, ["socket"] * 4):
