@@ -388,6 +388,9 @@ def one_thing_about_a_missing_temp_dir(site):
 def jail(site):
     """/var/empty, in a /var of our own."""
     need(ROOT, "not root")
+    config = POPPER.parent.parent / "config.h"
+    if config.exists() and re.search(r'(?m)^#define PRIVSEP_PATH "(?!/var/empty")', config.read_text()):
+        raise Skip("configured with another --with-privsep-path")
     for script, said in (("true", r"^/var/empty is missing, so processes that meet clients \(uid \d+\) are locked into /proc/self/fdinfo, where nothing"),
                          ("mkdir -m 755 /var/empty", r"^processes that meet clients have uid \d+ and are locked into /var/empty$"),
                          ("mkdir -m 777 /var/empty; chmod 777 /var/empty", r"^/var/empty is not a directory of root's in which nobody else can make files, so"),
