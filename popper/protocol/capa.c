@@ -37,6 +37,14 @@ static void add_local_time(struct outbuf *out)
         outbuf_addf(out, "X-LOCALTIME %s\r\n", text);
 }
 
+enum command_event capa_run(void *state, const struct command *command, struct answer *answer)
+{
+    (void)state;
+    (void)command;
+    command_say(answer, "Capability list follows");
+    return COMMAND_OK_BODY;
+}
+
 void capa_list(const struct capa *capa, const struct settings *settings, struct outbuf *out)
 {
     int expire = expire_days(settings);

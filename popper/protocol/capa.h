@@ -8,9 +8,8 @@
 #include <stdbool.h>
 
 #include "common/outbuf.h"
+#include "protocol/command.h"
 #include "settings/options.h"
-
-#define CAPA_TEXT "Capability list follows"
 
 struct capa {
     bool user_allowed; /* USER and PASS may be used here (clear-text-password) */
@@ -18,6 +17,9 @@ struct capa {
     const char *sasl;  /* mechanisms of AUTH (RFC 5034); NULL or "": none */
     bool logged_in;    /* shy hides IMPLEMENTATION before that */
 };
+
+/* CAPA: the same first line in both states; the body is theirs. */
+enum command_event capa_run(void *state, const struct command *command, struct answer *answer);
 
 /* Adds the lines, without the final dot. */
 void capa_list(const struct capa *capa, const struct settings *settings, struct outbuf *out);

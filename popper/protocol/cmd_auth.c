@@ -237,14 +237,6 @@ static enum command_event body_auth(void *state, const struct command *command, 
     return COMMAND_OK;
 }
 
-static enum command_event run_capa(void *state, const struct command *command, struct answer *answer)
-{
-    (void)state;
-    (void)command;
-    command_say(answer, CAPA_TEXT);
-    return COMMAND_OK_BODY;
-}
-
 static enum command_event body_capa(void *state, const struct command *command, struct outbuf *out)
 {
     const struct authorization *a = state;
@@ -319,7 +311,7 @@ static const struct command_row rows[] = {
     { "PASS", 1, 1, COMMAND_REST | COMMAND_SECRET, "PASS password", run_pass, NULL },
     { "APOP", 2, 2, COMMAND_SECRET, "APOP name digest", run_apop, NULL },
     { "AUTH", 0, COMMAND_ARGS_MAX, COMMAND_SECRET, "AUTH mechanism [initial-response]", run_auth, body_auth },
-    { "CAPA", 0, 0, 0, "CAPA", run_capa, body_capa },
+    { "CAPA", 0, 0, 0, "CAPA", capa_run, body_capa },
     { "STLS", 0, 0, 0, "STLS", run_stls, body_stls },
     { "QUIT", 0, 0, 0, "QUIT", run_quit, NULL },
     { "PROXY", 0, 1, COMMAND_REST, "", run_proxy, NULL },

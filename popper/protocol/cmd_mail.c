@@ -293,14 +293,6 @@ static enum command_event run_rset(void *state, const struct command *command, s
 
 /* ---- CAPA QUIT */
 
-static enum command_event run_capa(void *state, const struct command *command, struct answer *answer)
-{
-    (void)state;
-    (void)command;
-    command_say(answer, CAPA_TEXT);
-    return COMMAND_OK_BODY;
-}
-
 static enum command_event body_capa(void *state, const struct command *command, struct outbuf *out)
 {
     const struct transaction *t = state;
@@ -424,7 +416,7 @@ static const struct command_row rows[] = {
     { "LAST", 0, 0, 0, "LAST", run_last, NULL },
     { "XTND", 1, 3, 0, "XTND XLST header [msg], XTND XMIT", cmd_xtnd_run, cmd_xtnd_body },
     { "MDEF", 1, 1, COMMAND_PARENTHESES, "MDEF name(value)", run_mdef, NULL },
-    { "CAPA", 0, 0, 0, "CAPA", run_capa, body_capa },
+    { "CAPA", 0, 0, 0, "CAPA", capa_run, body_capa },
     { "QUIT", 0, 0, 0, "QUIT", run_quit, NULL },
     { 0 },
 };

@@ -22,24 +22,13 @@ import sys
 import tempfile
 import time
 
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from spoolsite import ROOT, Skip, equal, need  # noqa: E402
+
 POPAUTH = pathlib.Path(os.environ.get("POPAUTH", "popper/popauth")).absolute()
 CONFIG = pathlib.Path("config.h")
-ROOT = os.getuid() == 0
 ALICE, BOB, POP = 64001, 64002, 64003
 DONE, USAGE, FORBIDDEN, UNKNOWN_USER, NO_DATABASE, BAD_SECRET = range(6)
-
-
-class Skip(Exception):
-    pass
-
-
-def need(condition, reason):
-    if not condition:
-        raise Skip(reason)
-
-
-def equal(what, got, expected):
-    assert got == expected, f"{what}: {got!r} instead of {expected!r}"
 
 
 # ---- the library's own view of a database

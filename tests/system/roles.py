@@ -19,30 +19,15 @@ TESTS = pathlib.Path(os.path.abspath(__file__)).parent.parent
 sys.path[:0] = [str(TESTS / "wire"), str(TESTS / "system")]
 import kdcsite  # noqa: E402
 import mbox  # noqa: E402
+from spoolsite import HASH, MAIL_GID, ROOT, Skip, equal, need  # noqa: E402
 from world import features, hash_of  # noqa: E402
 
-ROOT = os.getuid() == 0
 POPPER = pathlib.Path(os.environ.get("POPPER", "popper/popper")).absolute()
 UID = 64001 if ROOT else os.getuid()
 GID = 64001 if ROOT else os.getgid()
-MAIL_GID = 8
-HASH = hash_of("secret")
 SANITIZED = b"__asan_init" in POPPER.read_bytes()
 CONFIG = POPPER.parent.parent / "config.h"
 SANDBOXED = not SANITIZED and (not CONFIG.exists() or "#define WITH_SANDBOX 1" in CONFIG.read_text())
-
-
-class Skip(Exception):
-    pass
-
-
-def need(condition, reason):
-    if not condition:
-        raise Skip(reason)
-
-
-def equal(what, got, expected):
-    assert got == expected, f"{what}: {got!r} instead of {expected!r}"
 
 
 class Site:
