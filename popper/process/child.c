@@ -4,6 +4,7 @@
 #include "process/child.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/syscall.h>
@@ -12,19 +13,40 @@
 
 #include "wire/netio.h"
 
-bool child_ends_within(pid_t pid, int ms)
+#define LOOK_MS 20 /* how often one looks where the kernel has no pidfd (before Linux 5.3), or a container forbids it */
+
+bool child_has_ended(pid_t pid)
+{
+    siginfo_t info = { .si_pid = 0 };
+
+    return waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == pid;
+}
+
+int child_pin(pid_t pid, int *look_ms_r)
 {
     int pinned = (int)syscall(SYS_pidfd_open, pid, 0);
-    struct pollfd p = { .fd = pinned, .events = POLLIN };
-    int ready;
 
-    if (pinned < 0)
-        return false;
-    do {
-        ready = poll(&p, 1, ms);
-    } while (ready < 0 && errno == EINTR);
-    close(pinned);
-    return ready > 0;
+    *look_ms_r = pinned >= 0 ? INT_MAX : LOOK_MS;
+    return pinned;
+}
+
+bool child_ends_within(pid_t pid, int ms)
+{
+    int64_t limit = netio_now() + ms * INT64_C(1000000);
+    int look_ms;
+    struct pollfd p = { .fd = child_pin(pid, &look_ms), .events = POLLIN };
+    bool ended;
+
+    while (!(ended = child_has_ended(pid))) {
+        int64_t left = (limit - netio_now()) / 1000000;
+
+        if (left <= 0)
+            break;
+        poll(&p, 1, left < look_ms ? (int)left : look_ms);
+    }
+    if (p.fd >= 0)
+        close(p.fd);
+    return ended;
 }
 
 int child_wait(int end, int asker, int timeout_ms)

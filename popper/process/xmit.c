@@ -12,7 +12,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -76,22 +75,24 @@ static void listen_to(int fd, struct strbuf *complaint)
 /* Waits for its end, not for that of its output, which a process that it left in the background may keep open. False when the time is over. */
 static bool wait_for(pid_t pid, int output, int64_t limit, struct strbuf *complaint, int *status_r)
 {
-    int pinned = (int)syscall(SYS_pidfd_open, pid, 0);
+    int look_ms;
+    int pinned = child_pin(pid, &look_ms);
     struct pollfd p[] = { { .fd = pinned, .events = POLLIN }, { .fd = output, .events = POLLIN } };
     bool ended = false;
 
-    while (pinned >= 0 && !ended) {
-        int64_t left = limit - netio_now();
+    while (!ended) {
+        bool gone = child_has_ended(pid); /* before its output is looked at, which is complete then */
+        int64_t left = (limit - netio_now()) / 1000000 + 1;
 
         if (left <= 0)
             break;
-        if (poll(p, 2, (int)(left / 1000000 + 1)) <= 0)
+        if (poll(p, 2, gone ? 0 : left < look_ms ? (int)left : look_ms) < 0)
             continue;
         if (p[1].revents & POLLIN)
             listen_to(output, complaint);
         else if (p[1].revents)
             p[1].fd = -1;
-        ended = (p[0].revents & POLLIN) && !(p[1].revents & POLLIN);
+        ended = gone && !(p[1].revents & POLLIN);
     }
     if (pinned >= 0)
         close(pinned);

@@ -4,11 +4,16 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -433,7 +438,7 @@ END_TEST
 static void send_during_the_copy(const struct session_start *start, const struct mailhost *host)
 {
     struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
-    int letter;
+    int letter, sent;
 
     (void)start;
     host->lock(NULL, false, &now, &why);
@@ -441,7 +446,8 @@ static void send_during_the_copy(const struct session_start *start, const struct
     ck_assert_int_eq(write(letter, "To: alice\n\n", 11), 11);
     if (host->copy(NULL, LARGE, &why) < 0)
         host->unlock(NULL); /* blocks are shared here, or there is no room: nothing to try */
-    log_write(LOG_INFO, "sent: %d %s", request_xmit_send(NULL, &why), why.data);
+    sent = request_xmit_send(NULL, &why);
+    log_write(LOG_INFO, "sent: %d %s", sent, why.data);
 }
 
 START_TEST(a_letter_does_not_wait_for_the_copy_nor_for_itself)
@@ -460,6 +466,58 @@ START_TEST(a_letter_does_not_wait_for_the_copy_nor_for_itself)
     act = send_during_the_copy;
     ck_assert_int_eq(keep(), 0);
     assert_log("sent: 0 ");
+}
+END_TEST
+
+static void send_a_letter(const struct session_start *start, const struct mailhost *host)
+{
+    struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
+    int letter = request_xmit_open(NULL, &why), sent;
+
+    (void)start;
+    (void)host;
+    ck_assert_int_eq(write(letter, "To: bob\n\n", 9), 9);
+    sent = request_xmit_send(NULL, &why);
+    log_write(LOG_INFO, "sent: %d %s", sent, why.data);
+}
+
+/* As on Linux before 5.3, and in containers whose rules are as old. */
+static void forbid_pidfd(void)
+{
+    struct sock_filter rules[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_pidfd_open, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog filter = { .len = sizeof rules / sizeof *rules, .filter = rules };
+
+    ck_assert_int_eq(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+    ck_assert_int_eq(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter, 0, 0), 0);
+    ck_assert_int_eq(syscall(SYS_pidfd_open, getpid(), 0), -1);
+}
+
+static const struct {
+    const char *command, *said;
+} letters[] = {
+    { "sleep 0.1", "sent: 0 " },
+    { "sleep 0.1; echo no such user; exit 67", "sendmail ended with exit status 67: no such user" },
+};
+
+START_TEST(a_letter_is_sent_without_pidfd)
+{
+    char command[300];
+
+    snprintf(command, sizeof command, "#!/bin/sh\n%s\n", letters[_i].command);
+    put("alice", "");
+    put("sendmail", command);
+    ck_assert_int_eq(chmod(in_dir("sendmail"), 0755), 0);
+    settings->xmit = true;
+    settings->mail_command = mem_strdup(in_dir("sendmail"));
+    act = send_a_letter;
+    forbid_pidfd();
+    ck_assert_int_eq(keep(), 0);
+    assert_log(letters[_i].said);
 }
 END_TEST
 
@@ -835,6 +893,7 @@ int main(void)
     tcase_add_test(tc, a_session_can_do_its_work);
     tcase_add_test(tc, a_copy_is_made_beside_the_session);
     tcase_add_test(tc, a_letter_does_not_wait_for_the_copy_nor_for_itself);
+    tcase_add_loop_test(tc, a_letter_is_sent_without_pidfd, 0, (int)(sizeof letters / sizeof *letters));
     tcase_add_loop_test(tc, a_copy_is_not_made_of_a_maildrop_that_changes, 0, (int)(sizeof during / sizeof *during));
     tcase_add_test(tc, a_missing_maildrop_can_be_made);
     tcase_add_loop_test(tc, the_file_that_has_the_name_is_locked, 0, (int)(sizeof others / sizeof *others));
