@@ -28,6 +28,8 @@ struct maildrop {
     struct dropmark mark;         /* M when they were listed */
     struct dropmark trusted;      /* the last status of M that was found to be the same or only grown */
     bool sampled;                 /* and samples alone told so */
+    bool temp_as_listed;          /* all of the temp drop was read: there is no doubt about it */
+    size_t looked, look_at_all;   /* messages that were read because of doubt, and with which one all will be */
     uint32_t imap_validity;
     uint64_t leftover_size;
     struct bulletins bulletins;
@@ -59,8 +61,20 @@ static inline bool maildrop_in_doubt(const struct maildrop *d)
     return d->mark.doubts > 0 || d->sampled;
 }
 
-/* Whether message m of M stands in fd, which is M or a copy of it, as it is listed: reads it when there is doubt. */
+/* Whether message m of M stands in fd, which is M or a copy of it, as it is listed: reads it when there is doubt, and after many of them all, once,
+   which may end the doubt. */
 bool maildrop_as_listed(struct maildrop *d, int fd, const struct message *m);
+
+/* The same of all messages of M, whatever the doubt. */
+bool maildrop_all_as_listed(const struct maildrop *d, int fd);
+
+/* As many messages, read one by one, cost as much as all of M in one go. */
+static inline size_t maildrop_many(const struct maildrop *d)
+{
+    uint64_t many = d->mark.size >> 19;
+
+    return many < 16 ? 16 : (size_t)many;
+}
 
 static inline const struct message *maildrop_messages(const struct maildrop *d)
 {

@@ -30,26 +30,92 @@ bool maildrop_unchanged(struct maildrop *d)
     return true;
 }
 
-bool maildrop_as_listed(struct maildrop *d, int fd, const struct message *m)
+/* ---- doubt */
+
+#define RUN_MESSAGES 256
+#define RUN_BYTES (UINT64_C(4) << 20)
+
+/* n messages of M that follow each other, in fd. */
+static bool run_as_listed(const struct maildrop *d, int fd, const struct message *m, size_t n)
 {
+    const struct message *last = &m[n - 1];
     struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
-    struct message plain = *m;
     struct msglist listed, there;
     uint32_t validity = d->imap_validity;
     bool same;
 
-    if (m->source != MSGSRC_DROP || !maildrop_in_doubt(d))
-        return true;
     msglist_init(&listed);
     msglist_init(&there);
-    plain.flags &= (uint8_t)~(MSG_DELETED | MSG_RETRIEVED | MSG_TOUCHED);
-    msglist_add(&listed, &plain, msglist_uid(&d->list, m));
-    same = mboxscan_file(fd, m->offset, m->offset + m->length, MSGSRC_DROP, &d->rules, &validity, &there, &why) == MBOXSCAN_OK
+    for (size_t i = 0; i < n; i++) {
+        struct message plain = m[i];
+
+        plain.flags &= (uint8_t)~(MSG_DELETED | MSG_RETRIEVED | MSG_TOUCHED);
+        msglist_add(&listed, &plain, msglist_uid(&d->list, &m[i]));
+    }
+    same = mboxscan_file(fd, m->offset, last->offset + last->length, MSGSRC_DROP, &d->rules, &validity, &there, &why) == MBOXSCAN_OK
            && refind_same(&listed, &there);
     msglist_free(&listed);
     msglist_free(&there);
     strbuf_free(&why);
     return same;
+}
+
+/* Run by run, because a second list of all would double the memory of the session. */
+bool maildrop_all_as_listed(const struct maildrop *d, int fd)
+{
+    const struct message *m = maildrop_messages(d);
+
+    for (size_t at = 0, n; at < d->count; at += n) {
+        for (n = 1; at + n < d->count && n < RUN_MESSAGES && m[at + n].offset - m[at].offset < RUN_BYTES; n++)
+            continue;
+        if (!run_as_listed(d, fd, &m[at], n))
+            return false;
+    }
+    return true;
+}
+
+static bool in_doubt_of(const struct maildrop *d, int fd)
+{
+    return maildrop_in_doubt(d) && !(fd == d->temp && d->temp_as_listed);
+}
+
+/* M was read while its status said that nobody could have written to it unseen. */
+static bool drop_is_as_listed(struct maildrop *d)
+{
+    struct dropmark now = d->trusted;
+    struct stat st;
+
+    if (filecalls->fstat(d->drop, &st) != 0 || !dropmark_is(&d->trusted, &st))
+        return false;
+    dropmark_take(&now, d->drop, &st);
+    if (now.racy || !maildrop_all_as_listed(d, d->drop) || filecalls->fstat(d->drop, &st) != 0 || !dropmark_is(&now, &st))
+        return false;
+    d->trusted = now;
+    return true;
+}
+
+/* A client that has read so many messages reads the others, too: in one go that is much cheaper. What does not fit is found when it is sent. */
+static void try_to_end_doubt(struct maildrop *d, int fd)
+{
+    if (d->look_at_all == 0)
+        d->look_at_all = maildrop_many(d);
+    if (++d->looked < d->look_at_all)
+        return;
+    d->look_at_all *= 2;
+    if (fd == d->temp)
+        d->temp_as_listed = maildrop_all_as_listed(d, fd);
+    else if (drop_is_as_listed(d)) {
+        d->mark.doubts = 0;
+        d->sampled = false;
+    }
+}
+
+bool maildrop_as_listed(struct maildrop *d, int fd, const struct message *m)
+{
+    if (m->source != MSGSRC_DROP || !in_doubt_of(d, fd))
+        return true;
+    try_to_end_doubt(d, fd);
+    return !in_doubt_of(d, fd) || run_as_listed(d, fd, m, 1);
 }
 
 /* The next session is to read all of M. */
@@ -103,9 +169,9 @@ static enum maildrop_status make_temp_drop(struct maildrop *d, struct strbuf *wh
 }
 
 /* How far a window onto M or its copy may read ahead. A list in doubt is compared with what is there message by message. */
-static uint64_t ahead_of(const struct maildrop *d, const struct message *m)
+static uint64_t ahead_of(const struct maildrop *d, int fd, const struct message *m)
 {
-    return m->source == MSGSRC_DROP && !maildrop_in_doubt(d) ? d->mark.size : 0;
+    return m->source == MSGSRC_DROP && !in_doubt_of(d, fd) ? d->mark.size : 0;
 }
 
 /* After M was read: without its locks the bytes are right only if M is still so. */
@@ -121,7 +187,7 @@ static enum maildrop_status still_unchanged(struct maildrop *d, struct strbuf *w
 static enum maildrop_status view_drop(struct maildrop *d, const struct message *m, uint64_t body_lines, struct strbuf *why)
 {
     if (m && m->source == MSGSRC_DROP
-        && msgsend_prepare(&d->window, d->drop, ahead_of(d, m), m, body_lines, why) != 0)
+        && msgsend_prepare(&d->window, d->drop, ahead_of(d, d->drop, m), m, body_lines, why) != 0)
         return MAILDROP_TEMP;
     return still_unchanged(d, why);
 }
@@ -177,7 +243,7 @@ enum maildrop_status maildrop_send(struct maildrop *d, const struct message *m, 
         disown_list(d);
         return changed(d, why);
     }
-    if (msgsend_message(&d->window, fd, ahead_of(d, m), m, msglist_uid(&d->list, m), body_lines, out, NULL, why) != 0)
+    if (msgsend_message(&d->window, fd, ahead_of(d, fd, m), m, msglist_uid(&d->list, m), body_lines, out, NULL, why) != 0)
         return MAILDROP_TEMP;
     return fd == d->drop && d->window.reads != reads ? still_unchanged(d, why) : MAILDROP_OK;
 }
@@ -190,4 +256,5 @@ void maildrop_drop_copy(struct maildrop *d)
     if (d->coming >= 0)
         close(d->coming);
     d->temp = d->coming = -1;
+    d->temp_as_listed = false;
 }

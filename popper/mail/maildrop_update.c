@@ -155,9 +155,17 @@ static bool deleted_are_as_listed(struct maildrop *d)
 {
     const struct message *m = maildrop_messages(d);
     bool deleting = false;
+    size_t many = 0;
 
     if (!maildrop_in_doubt(d))
         return true;
+    for (size_t i = 0; i < d->count; i++)
+        many += (m[i].flags & MSG_DELETED) != 0;
+    if (many >= maildrop_many(d) && maildrop_all_as_listed(d, d->drop)) {
+        d->mark.doubts = 0;
+        d->sampled = false;
+        return true;
+    }
     for (size_t i = 0; i < d->count; i++) {
         bool deleted = (m[i].flags & MSG_DELETED) != 0;
 

@@ -29,10 +29,13 @@ static uint64_t drop_bytes_read, bytes_written;
 
 /* ---- tools */
 
+static unsigned reads; /* of any file */
+
 static ssize_t counting_pread(int fd, void *buf, size_t n, off_t at)
 {
     ssize_t got = pread(fd, buf, n, at);
 
+    reads++;
     if (fd == h.drop && got > 0)
         drop_bytes_read += (uint64_t)got;
     return got;
@@ -1061,6 +1064,78 @@ START_TEST(what_changed_places_between_samples_is_not_sent_as_another)
 }
 END_TEST
 
+/* A list that samples alone vouch for. */
+static void large_and_grown(void)
+{
+    char *body = calloc(1, 1500);
+
+    memset(body, 'x', 1400);
+    localhost_write(&h, LOCALHOST_DROP, "", 0);
+    for (int i = 1000; i < 4000; i++)
+        localhost_append(&h, LOCALHOST_DROP, mail(i, body), strlen(mail(i, body)));
+    let_rest();
+    login();
+    quit();
+    append(mail(4000, "new"));
+    let_rest();
+    free(body);
+}
+
+/* In normal and in server mode: who reads on is not made to wait for each message to be compared. */
+START_TEST(doubt_ends_with_many_messages)
+{
+    large_and_grown();
+    settings->server_mode = _i == 1;
+    login();
+    for (int n = 1; n <= 40; n++)
+        ck_assert_int_eq(retrieve((size_t)n), MAILDROP_OK);
+    reads = 0;
+    for (int n = 41; n <= 3001; n++)
+        ck_assert_int_eq(retrieve((size_t)n), MAILDROP_OK);
+    ck_assert_uint_lt(reads, 1000); /* two for each in doubt */
+    assert_body(3001, "number 4000");
+    logout();
+}
+END_TEST
+
+/* One that does not fit is found when it is its turn, not when all are looked at. */
+START_TEST(doubt_stays_where_it_is_right)
+{
+    swap_between_samples();
+    settings->server_mode = _i == 1;
+    login();
+    for (int n = 1; n <= 40; n++)
+        ck_assert_int_eq(retrieve((size_t)n), MAILDROP_OK);
+    ck_assert_int_eq(retrieve(1502), MAILDROP_TEMP);
+    logout();
+}
+END_TEST
+
+/* Many go: all is looked at in one go, and if it does not fit each is looked at by itself. */
+START_TEST(many_deletions_in_doubt)
+{
+    if (_i == 0)
+        large_and_grown();
+    else
+        swap_between_samples();
+    login();
+    for (size_t n = 2; n <= 2000; n += 2)
+        delete(n); /* 1502 among them */
+    reads = 0;
+    quit();
+    if (_i == 0)
+        ck_assert_uint_lt(reads, 1000);
+    ck_assert_int_eq(strstr(caught.data, "another program changed") != NULL, _i == 1);
+    ck_assert(!holds("1001"));
+    ck_assert(holds("1000"));
+    ck_assert(!holds("2501"));
+    ck_assert(holds("2502"));
+    login();
+    ck_assert_uint_eq(visible(), 3001 - 1000);
+    logout();
+}
+END_TEST
+
 /* However often it grows. */
 START_TEST(a_list_is_made_anew_after_some_growths)
 {
@@ -1384,6 +1459,9 @@ int main(void)
     tcase_add_test(updating, a_maildrop_that_appears_is_kept);
     tcase_add_test(updating, what_changed_places_between_samples_is_deleted_where_it_is);
     tcase_add_loop_test(updating, what_changed_places_between_samples_is_not_sent_as_another, 0, 2);
+    tcase_add_loop_test(updating, doubt_ends_with_many_messages, 0, 2);
+    tcase_add_loop_test(updating, doubt_stays_where_it_is_right, 0, 2);
+    tcase_add_loop_test(updating, many_deletions_in_doubt, 0, 2);
     tcase_add_test(updating, a_list_is_made_anew_after_some_growths);
     tcase_add_test(updating, a_maildrop_that_is_no_mbox_any_more_is_not_touched);
     tcase_add_test(updating, a_cut_is_made_at_messages_only);
