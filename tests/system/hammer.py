@@ -57,8 +57,12 @@ class Storm:
             self.site.fill(name, b"")
         self.server = subprocess.Popen([POPPER, f"127.0.0.1:{self.port}", "-f", self.site.conf, "-t", self.site.trace], stdin=subprocess.DEVNULL,
                                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        wait_until("the server listens", lambda: "listening at" in self.site.log())
-        wait_until("as many wait as shall", self.is_quiet)
+        try:
+            wait_until("the server listens", lambda: "listening at" in self.site.log())
+            wait_until("as many wait as shall", self.is_quiet)
+        except BaseException:
+            self.close()
+            raise
         self.waiting = len(self.processes())
         self.descriptors = self.count_descriptors()
         self.end = time.monotonic() + SECONDS
