@@ -119,8 +119,8 @@ static _Noreturn void check(const struct settings *settings, const struct auth_a
         verdict = find_record(settings, attempt, wanted, &user, &sasl, &reason);
     else
         verdict = auth_check(settings, &here, &user, &reason);
-    /* Here, so that the name service is asked in no process that stays. */
-    if (verdict == AUTH_GRANTED && !user.is_virtual && identity_privileged())
+    /* Here, so that the name service is not asked in a process that stays. But not before the proof: how long it takes would tell who exists. */
+    if (verdict == AUTH_GRANTED && !wanted && !user.is_virtual && identity_privileged())
         identity_look_up(user.name, user.gid, &user.groups);
     checker_send_verdict(end, verdict, &user, &reason, &sasl, pamlink_holds_session());
     if (pamlink_holds_session())
@@ -197,11 +197,16 @@ static void close_both(const int ends[2])
     close_end(ends[1]);
 }
 
+static bool may_hold_session(const struct settings *settings)
+{
+    return settings->pam_session && pamlink_applies(settings);
+}
+
 /* The pipe whose end tells the child that the session is over; both -1 where no session can be. */
 static int make_life(const struct settings *settings, int life_r[2])
 {
     life_r[0] = life_r[1] = -1;
-    return settings->pam_session && pamlink_applies(settings) ? pipe2(life_r, O_CLOEXEC) : 0;
+    return may_hold_session(settings) ? pipe2(life_r, O_CLOEXEC) : 0;
 }
 
 /* The child, or -1. ends and life: the parent closes the one of each that is the child's. */
@@ -234,7 +239,7 @@ static pid_t start_child(const struct settings *settings, const struct auth_atte
 /* What a ticket, a record or a session needs is not in a message. */
 static bool suits_ahead(const struct settings *settings)
 {
-    return !settings->kerberos && !(settings->pam_session && pamlink_applies(settings));
+    return !settings->kerberos && !may_hold_session(settings);
 }
 
 static void end_ahead(void)

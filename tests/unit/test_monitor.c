@@ -29,6 +29,7 @@ static void (*hostile)(int monitor);
 static struct keeper_start kept;
 static char kept_unread[NETIO_UNREAD_MAX + 1];
 static int keepers;
+static int kept_groups;
 static char offered[AUTH_STAMP_MAX];
 
 void preauth_main(const struct preauth_start *start)
@@ -42,6 +43,7 @@ int keeper_run(const struct keeper_start *start)
 {
     keepers++;
     kept = *start;
+    kept_groups = start->user->groups.n;
     ck_assert_int_eq(waitpid(start->preauth, NULL, 0), start->preauth); /* the only child there may be */
     memcpy(kept_unread, start->unread, start->unread_count);
     return 42;
@@ -523,6 +525,9 @@ START_TEST(what_preauth_may_do)
         ck_assert_str_eq(kept_unread, "STAT\r\nQU");
         ck_assert_uint_eq(kept.unread_count, 8);
         ck_assert_str_eq(kept.user->name, "alice");
+        /* Who has proved nothing yet is not looked up further: how long that takes would tell who exists. */
+        if (acts[_i].hostile == uses_cram)
+            ck_assert_int_eq(kept_groups, 0);
     }
     /* No process is left. */
     ck_assert_int_eq(waitpid(-1, NULL, WNOHANG), -1);
