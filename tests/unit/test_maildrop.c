@@ -1000,18 +1000,26 @@ static void write_over(const char *bytes, size_t n)
     close(fd);
 }
 
-/* 3000 messages of which 1501 and 1502, which no sample reaches, change places; then mail comes. */
-static void swap_between_samples(void)
+/* 3000 messages with numbers from first on, which are listed once, at rest: more than samples reach. */
+static void put_many(int first)
 {
-    char *body = calloc(1, 1500), *all, *copy;
-    size_t n, length, first;
+    char body[1500] = "";
 
     memset(body, 'x', 1400);
     localhost_write(&h, LOCALHOST_DROP, "", 0);
-    for (int i = 1000; i < 4000; i++)
+    for (int i = first; i < first + 3000; i++)
         localhost_append(&h, LOCALHOST_DROP, mail(i, body), strlen(mail(i, body)));
     let_rest();
     login();
+}
+
+/* 3000 messages of which 1501 and 1502, which no sample reaches, change places; then mail comes. */
+static void swap_between_samples(void)
+{
+    char *all, *copy;
+    size_t n, length, first;
+
+    put_many(1000);
     first = at(1502)->offset;
     length = at(1502)->length;
     ck_assert_uint_eq(at(1503)->length, length);
@@ -1025,7 +1033,6 @@ static void swap_between_samples(void)
     append(mail(4000, "new"));
     free(copy);
     free(all);
-    free(body);
 }
 
 static bool holds(const char *subject)
@@ -1071,18 +1078,10 @@ END_TEST
 /* A list that samples alone vouch for. */
 static void large_and_grown(void)
 {
-    char *body = calloc(1, 1500);
-
-    memset(body, 'x', 1400);
-    localhost_write(&h, LOCALHOST_DROP, "", 0);
-    for (int i = 1000; i < 4000; i++)
-        localhost_append(&h, LOCALHOST_DROP, mail(i, body), strlen(mail(i, body)));
-    let_rest();
-    login();
+    put_many(1000);
     quit();
     append(mail(4000, "new"));
     let_rest();
-    free(body);
 }
 
 /* In normal and in server mode: who reads on is not made to wait for each message to be compared. */
@@ -1168,15 +1167,10 @@ END_TEST
 /* A large maildrop that grew after messages between the samples were moved about: the cut must still be at messages. */
 START_TEST(a_cut_is_made_at_messages_only)
 {
-    char *body = calloc(1, 1500), *all;
+    char *all;
     size_t n, at_message;
 
-    memset(body, 'x', 1400);
-    localhost_write(&h, LOCALHOST_DROP, "", 0);
-    for (int i = 0; i < 3000; i++)
-        localhost_append(&h, LOCALHOST_DROP, mail(i, body), strlen(mail(i, body)));
-    let_rest();
-    login();
+    put_many(0);
     quit();
     all = localhost_read(&h, LOCALHOST_DROP, &n);
     /* Message 1501 (not sampled: 3000 * k / 256 is 1500, 1511) gives twelve bytes to 1502. */
@@ -1206,7 +1200,6 @@ START_TEST(a_cut_is_made_at_messages_only)
     ck_assert_ptr_null(strstr(all, "Subject: number 1501\n"));
     ck_assert_ptr_nonnull(strstr(all, "Subject: number 1502\n"));
     free(all);
-    free(body);
 }
 END_TEST
 
