@@ -129,18 +129,17 @@ static bool say_option(const char *word, struct strbuf *why)
     return false;
 }
 
-/* The word at i was not understood. Behind -user USER it may be (the rest of) a secret, which is shown to nobody. */
+/* The word at i was not understood. What does not begin with - may be a secret that stands in the wrong place, and behind -user USER anything may: that is
+   shown to nobody. */
 static bool say_word(const struct job *job, char **argv, int i, struct strbuf *why)
 {
     const char *word = argv[i];
 
-    if (job->task == TASK_CHANGE && job->user && (argv[i - 1] == job->user || job->password))
+    if (job->task == TASK_CHANGE && job->user)
         return refuse(why, "what follows -user USER is no option, and no secret: that must be one word, which does not begin with -");
     if (word[0] == '-' && word[1])
         return say_option(word, why);
-    strbuf_fail(why, "\"");
-    log_escape(why, word, strlen(word), SHOWN);
-    strbuf_adds(why, "\" belongs to nothing; options begin with -");
+    strbuf_fail(why, "argument %d belongs to nothing; options begin with -", i);
     return false;
 }
 

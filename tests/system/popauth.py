@@ -131,13 +131,16 @@ def tells_how_it_is_used(here):
     one = "only one of -user, -delete, -list, -init, -help and -version"
     secret = "what follows -user USER is no option, and no secret"
     for args, said in ((["-nonsense"], 'unknown option "-nonsense"\n'), (["-usr", "bob"], 'unknown option "-usr"; did you mean -user?\n'),
-                       (["-lits"], "did you mean -list?"), (["--vers"], "did you mean -version?"), (["word"], '"word" belongs to nothing; options begin with -\n'),
+                       (["-lits"], "did you mean -list?"), (["--vers"], "did you mean -version?"), (["s3cret"], 'argument 1 belongs to nothing; options begin with -\n'),
                        (["-delete"], "-delete wants a USER behind it"), (["-user"], "-user wants a USER"), (["-trace"], "-trace wants a FILE"),
                        (["-file"], "-file wants a FILE"), (["--file", "-list"], "-file wants a FILE"), (["-init", "-list"], one),
                        (["-list", "-delete", "bob"], one), (["-safe"], "-safe goes with -init"), (["-list", "-safe"], "-safe goes with -init"),
                        (["-init", "-scram"], "-scram goes only with a new secret"), (["-user", "a", "b", "c"], secret), (["-user", "a", "-s3cret"], secret),
-                       (["-user", "a", "s3cret", "-debug", "more"], secret), (["-user", "-scram"], "-user wants a USER"),
-                       (["-list", "ALL", "more"], '"more" belongs to nothing'), ([""], '"" belongs to nothing'), (["-"], '"-" belongs to nothing'),
+                       (["-user", "a", "s3cret", "-debug", "more"], secret), (["-user", "a", "-scram", "-debug", "-s3cret"], secret),
+                       (["-user", "a", "-scram", "x", "s3cret"], secret), (["-user", "a", "-file", "F", "x", "s3cret"], secret),
+                       (["-scram", "s3cret"], "argument 2 belongs to nothing"), (["-delete", "a", "s3cret"], "argument 3 belongs to nothing"),
+                       (["a", "-s3cret"], "argument 1 belongs to nothing"), (["-user", "-scram"], "-user wants a USER"),
+                       (["-list", "ALL", "s3cret"], "argument 3 belongs to nothing"), ([""], "argument 1 belongs to nothing"), (["-"], "argument 1 belongs to nothing"),
                        (["-\x1b[2J"], 'unknown option "-\\x1b[2J"')):
         status, out, err = run(*args)
         equal(f"status of {args}", status, USAGE)
