@@ -42,6 +42,7 @@ class Site:
         (self.dir / "passwd").write_text(f"alice:{hash_of('secret')}:{UID}:{UID}::/:/bin/sh\n")
         (self.dir / "conf").write_text(f"set passwd-file = {self.dir}/passwd\nset spool-dir = {self.spool}\nset failure-delay = 0\n"
                                        "reset reverse-lookup\n")
+        self.listed = []  # by the last UIDL: the unique ids
         self.reset()
 
     def reset(self):
@@ -54,6 +55,12 @@ class Site:
             os.chown(self.drop, UID, UID)
         if self.trace.exists():
             self.trace.unlink()
+        self.was = self.file()
+
+    def file(self):
+        """Inode, owner, group and mode of the maildrop."""
+        status = self.drop.stat()
+        return status.st_ino, status.st_uid, status.st_gid, oct(status.st_mode)
 
     def session(self, commands, mode, wrapper=()):
         """The first lines of the replies; shorter than the commands when the server went away."""
@@ -73,8 +80,11 @@ class Site:
                         break
                     replies.append(reply)
                     if command.startswith(("RETR", "UIDL")) and reply.startswith("+OK"):
-                        while lines.readline() not in (b".\r\n", b""):
-                            pass
+                        listing = []
+                        while (line := lines.readline()) not in (b".\r\n", b""):
+                            listing.append(line)
+                        if command == "UIDL":
+                            self.listed = [line.split()[1] for line in listing]
             except OSError:
                 pass
         server.wait(60)
@@ -100,7 +110,7 @@ def strace_of(site, call, what, n):
     return ["strace", "-f", "-qq", "-o", str(site.calls), "-e", f"trace={call}", "-e", f"inject={call}:{what}:when={n}"]
 
 
-def judge(site, replies, killed, may_lock, mode):
+def judge(site, replies, killed, may_lock, mode, ids):
     """What is wrong, or None."""
     quit_ok = len(replies) == len(COMMANDS) and replies[-1].startswith("+OK")
     errors = [r for r in replies if r.startswith("-ERR")]
@@ -116,20 +126,36 @@ def judge(site, replies, killed, may_lock, mode):
     if quit_ok and site.held() != AFTER:
         return f"+OK to QUIT, but the maildrop holds {site.held()}"
     # The next session works, and finds everything that is kept exactly once.
-    replies = site.session(["USER alice", "PASS secret", "NOOP", "QUIT"], mode)
+    replies = site.session(["USER alice", "PASS secret", "UIDL", "QUIT"], mode)
     if len(replies) != 4 or not all(r.startswith("+OK") for r in replies):
         return f"the next session: {replies}; {site.trace.read_text()[-500:]}"
     if site.held() not in (BEFORE, AFTER):
         return f"afterwards the maildrop holds {site.held()}"
+    if site.file() != site.was:
+        return f"inode, owner, group, mode of the maildrop: {site.file()}, before {site.was}"
+    if site.listed != [ids[n] for n in site.held()]:
+        return f"other unique ids than before: {site.listed} for {site.held()}"
     # A dot lock that could not be unlinked, or whose owner was killed, is stale: the next one to need it breaks it.
     known = ("alice", ".alice.cache", "alice.lock" if may_lock else "")
     left = sorted(p.name for p in site.spool.iterdir() if p.name not in known)
     return f"left behind: {left}" if left else None
 
 
+def ids_of(mode):
+    """The unique id of each message, as a session gives it before anything is deleted."""
+    site = Site()
+    try:
+        replies = site.session(["USER alice", "PASS secret", "UIDL", "QUIT"], mode)
+        assert len(replies) == 4 and len(set(site.listed)) == len(BEFORE), f"{replies}, {site.listed}"
+        return dict(zip(BEFORE, site.listed))
+    finally:
+        shutil.rmtree(site.dir)
+
+
 def play(mode, call, what):
     """One row: what happens to the n-th call, for every n, at a site of its own: (number of sessions it happened to, what went wrong)."""
     site = Site()
+    ids = ids_of(mode)
     wrong = []
     n = runs = 0
     try:
@@ -144,7 +170,7 @@ def play(mode, call, what):
                 return runs, wrong
             runs += 1
             killed = what == "signal=KILL"
-            fault = judge(site, replies, killed, killed or call == "unlinkat", mode)
+            fault = judge(site, replies, killed, killed or call == "unlinkat", mode, ids)
             if fault:
                 wrong.append(f"at call {n}: {fault}")
     finally:

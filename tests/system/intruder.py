@@ -220,6 +220,7 @@ def all_killed(site, keeper, inside, go_on):
 
 
 WAYS = [session_killed, keeper_killed, session_stopped_and_killed, keeper_stopped_and_killed, all_killed]
+KEEPER_LIVES = (session_killed, session_stopped_and_killed)
 
 
 def settle(site, where, allowed):
@@ -272,8 +273,16 @@ def one_death(site, way, moment):
         client.close()
         return None
     keeper, inside = client.server.pid, client.note.read()[1]
+    journal = site.spool / ".alice.journal"
+    begun = journal.exists()
     way(site, keeper, inside, client.note.go_on)
     wait_until(lambda: gone(inside), "the end of the session")
+    if way in KEEPER_LIVES:
+        # Nobody has to log in: until the keeper goes it has had the journal settled.
+        where = f"{way.__name__} before file call {moment}"
+        wait_until(lambda: not journal.exists(), f"{where}: recovery by the keeper", 10)
+        assert site.drop().read_bytes() in (BEFORE, AFTER), f"{where}: the maildrop is torn, and no journal is left\n{site.log()}"
+        site.recovered += begun
     reply = client.hear()
     client.close()
     done = settle(site, f"{way.__name__} before file call {moment}", [BEFORE, AFTER])
@@ -286,6 +295,7 @@ def killed_in_update(spool, ways=WAYS, config=()):
     need(FORM != "short", "not in the short form")
     need(not SANITIZED, "slow with sanitizers")
     site = Site(("alice",), ("takeover-idle = 0", *config), *spool)
+    site.recovered = 0  # journals that the keeper had settled
     outcomes = []
     try:
         for moment in range(1, 60):
@@ -295,7 +305,8 @@ def killed_in_update(spool, ways=WAYS, config=()):
                 break
             outcomes += done
         assert len(outcomes) > 8 and True in outcomes and False in outcomes, f"it was not cut in the middle: {outcomes}"
-        return f"{len(outcomes)} deaths, {outcomes.count(True)} with the deletion done"
+        assert site.recovered > 1 or not set(ways) & set(KEEPER_LIVES), "no session was killed while there was a journal"
+        return f"{len(outcomes)} deaths, {outcomes.count(True)} with the deletion done; {site.recovered} journals settled by the keeper"
     finally:
         site.remove()
 

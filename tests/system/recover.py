@@ -243,6 +243,35 @@ def boot_unit():
         site.remove()
 
 
+def cron_line():
+    """The command of the sample as cron would run it, with our paths, and with a logger that shows what it was given."""
+    with open(os.path.join(os.environ.get("srcdir", "."), "samples", "popper-recover.cron"), encoding="ascii") as file:
+        lines = [line for line in file.read().splitlines() if line and not line.startswith("#")]
+    equal("lines of the sample", len(lines), 1)
+    when, user, command = lines[0].split(None, 2)
+    equal("when, and as whom", (when, user), ("@reboot", "root"))
+    assert "%" not in command, f"cron makes line ends of %: {command}"
+    names = [f"user{n}" for n in range(1, KILLS + 1)]
+    site = Site(names)
+    try:
+        for n, name in enumerate(names, 1):
+            site.fill(name, BEFORE)
+            interrupt(site, name, n)
+        left = [name for name in names if f".{name}.journal" in journals(site.dir)]
+        assert any(site.drop(name).read_bytes() not in (BEFORE, AFTER) for name in left), f"no maildrop is torn: {left}"
+        ours = command.replace("/usr/local/lib/popper ", f"{POPPER} -f {site.conf} -t {site.trace} ")
+        assert ours != command, f"the server has another path: {command}"
+        logger = site.dir / "logger"
+        logger.write_text('#!/bin/sh\necho "$@"\ncat\n')
+        logger.chmod(0o755)
+        got = subprocess.run(["/bin/sh", "-c", ours], capture_output=True, text=True, check=False, timeout=60, cwd="/",
+                             env={"PATH": f"{site.dir}:/usr/bin:/bin"})
+        equal("what it says", (got.stdout, got.stderr, got.returncode), ("-t popper -p local0.info\n" + "".join(f"{n}: settled\n" for n in left), "", 0))
+        check_settled(site, site.drop)
+    finally:
+        site.remove()
+
+
 def spool_drop(site, name):
     return site.drop(name)
 
@@ -286,6 +315,7 @@ CASES = [
     ("one maildrop that takes too long", time_is_up),
     ("an ordinary user settles his own", not_root_but_others),
     ("the sample of a boot unit", boot_unit),
+    ("the sample of a line for cron", cron_line),
     ("as an ordinary user", as_ordinary_user),
 ]
 

@@ -50,6 +50,12 @@ static void sink(void *context, int priority, const char *text, size_t length)
     snprintf(logged, sizeof logged, "%.*s", (int)length, text);
 }
 
+/* An index that is not used is not passed over in silence. */
+static void assert_said(const char *what)
+{
+    ck_assert_msg(strncmp(logged, "index not used: ", 16) == 0 && logged[16] != '\0', "%s: logged '%s'", what, logged);
+}
+
 static int make(const char *name)
 {
     char path[100];
@@ -305,7 +311,9 @@ START_TEST(every_bit_counts)
         for (int bit = 0; bit < 8; bit++) {
             bytes[i] ^= (unsigned char)(1 << bit);
             put(bytes, n);
+            logged[0] = '\0';
             ck_assert_msg(state() == MAILINDEX_NONE, "byte %zu bit %d", i, bit);
+            assert_said("a bit altered");
             bytes[i] ^= (unsigned char)(1 << bit);
         }
     }
@@ -414,7 +422,12 @@ START_TEST(hostile_numbers)
     ck_assert_uint_eq(n, IDS + 40);
     memcpy(bytes + h->at, &h->value, h->size);
     put_summed(bytes, n, MESSAGES * RECORD);
+    logged[0] = '\0';
     ck_assert_msg(state() == h->want, "%s: %s", h->name, logged);
+    if (h->want == MAILINDEX_NONE)
+        assert_said(h->name);
+    else
+        ck_assert_msg(strstr(logged, "not used") == NULL, "%s: %s", h->name, logged);
 }
 END_TEST
 
