@@ -22,6 +22,8 @@ OUTPUT = ("write", "writev", "sendto", "sendmsg")
 CHANGES = ("creat", "unlink", "unlinkat", "rename", "renameat", "renameat2", "link", "linkat", "ftruncate", "pwrite64", "pwritev", "fallocate", "fsync",
            "fdatasync", "copy_file_range")
 
+LINE = b"x" * 63 + b"\n"
+
 
 def letters(first, count):
     return b"".join(mbox.message(n) for n in range(first, first + count))
@@ -74,6 +76,16 @@ class Traced:
 
     def changes(self):
         return [line for line in self.all if line.split("(")[0] in CHANGES or "O_CREAT" in line and "/spool" in line and " = -1" not in line]
+
+    def written_to(self, name):
+        """Bytes, by all processes, into the file of that name."""
+        total = 0
+        for line in self.all:
+            got = re.match(r"(?:(?:p?writev?|pwrite64|pwritev2)\(|(?:copy_file_range|sendfile|splice)\(\d+<[^>]*>, \w+|copy_file_range\(\d+<[^>]*>, \[[^]]*\])"
+                           r"(?:, )?\d+<([^>]*)>.* = (\d+)$", line)
+            if got and os.path.basename(got.group(1)) == name:
+                total += int(got.group(2))
+        return total
 
     def bytes_of(self, path):
         """Read by the session process."""
@@ -218,9 +230,36 @@ def large_maildrop(mode):
         site.remove()
 
 
+def variant_check(tail, moves):
+    """The first message, of 8 MiB, goes: what stays goes through the journal as a whole, or above 8 MiB only as much as is overwritten."""
+    site = Site()
+    try:
+        first, rest = (mbox.message(n)[:-1] + LINE * (size // len(LINE)) for n, size in ((1, 8 << 20), (2, tail)))
+        rest = rest[:tail - 2] + b"\n\n"
+        site.fill("alice", first + b"\n" + rest)
+
+        def delete(session):
+            equal("messages", session.count(), 2)
+            session.must("DELE 1")
+            session.quit()
+
+        got = Traced(site, [], delete)
+        assert site.drop().read_bytes() == rest, "not what was to stay"
+        written = got.written_to(".alice.journal")
+        if moves:
+            assert 0 < written < tail // 2, f"{written} bytes into the journal, of {tail}"
+        else:
+            assert tail <= written < tail + 65536, f"{written} bytes into the journal, of {tail}"
+        return f"{written} bytes into the journal"
+    finally:
+        site.remove()
+
+
 MODES = (("normal mode", []), ("server mode", ["-S"]))
 CASES = [(f"{case.__name__.replace('_', ' ')}: {count} messages, {name}", case, count, mode)
          for case in (repeat_check, grown_check) for count in ([3, 5000] + [100000] * LONG) for name, mode in MODES]
+CASES += [(f"update with {'the move-down variant' if above else 'all in the journal'}: {above} bytes above 8 MiB stay", variant_check, (8 << 20) + above, above)
+          for above in (0, 1)]
 CASES += [(f"one message of more than 2 GB, {name}", large_message, (1 << 31) + 12345678, mode, False) for name, mode in MODES if mode or LONG]
 if LONG:
     CASES += [(f"one message of more than 4 GB, all of it, {name}", large_message, (1 << 32) + 12345678, mode, True) for name, mode in MODES]
