@@ -176,6 +176,14 @@ def assert_closed_in(pid):
     equal("owner of /proc/PID/mem (0 says not dumpable)", os.stat(f"/proc/{pid}/mem").st_uid, 0)
 
 
+def assert_limited(pid, files):
+    """The limits of sandbox.c: no core, no new process, so many descriptors; none of them can be raised again."""
+    lines = pathlib.Path(f"/proc/{pid}/limits").read_text().splitlines()[1:]
+    limits = {line[:25].strip(): line[26:].split()[:2] for line in lines}
+    for name, most in (("Max core file size", 0), ("Max processes", 0), ("Max open files", files)):
+        equal(f"{name}, soft and hard", limits[name], [str(most)] * 2)
+
+
 def descriptors(pid):
     found = {}
     for name in os.listdir(f"/proc/{pid}/fd"):
@@ -208,6 +216,7 @@ def preauth_is_closed_in(site):
     s.hear()
     need(ROOT, "not root: what is not dumpable cannot be looked at")
     assert_closed_in(s.child())
+    assert_limited(s.child(), 16)
     kinds = sorted(v.split(":")[0] for v in descriptors(s.child()).values())
     equal("descriptors", kinds, ["/dev/null", "socket", "socket", "socket"])
 
@@ -285,6 +294,7 @@ def session_in_an_open_spool(site):
         assert_powerless(pid, UID, GID)
         equal("owner of /proc/PID/mem (0 says not dumpable)", os.stat(f"/proc/{pid}/mem").st_uid, 0)
     assert_closed_in(s.child())
+    assert_limited(s.child(), 64)
     equal("keeper's seccomp", ids(s.process.pid, "Seccomp"), [0])
     equal("keeper's no_new_privs (sendmail may be set-gid)", ids(s.process.pid, "NoNewPrivs"), [0])
 

@@ -5,6 +5,7 @@ the relay's rights, and the programs of other people (testssl.py has one more). 
 tls.py [PART OF A NAME] runs some of it; POPPER_TESTS=long makes the large message larger than 2 GB. Certificates are made by openssl; nothing but loopback
 is used. Under CI, as root, nothing is skipped.
 """
+import base64
 import contextlib
 import hashlib
 import itertools
@@ -421,17 +422,33 @@ def user_is_forgotten(site):
     starts("PASS", s.say("PASS secret"), "-ERR PASS must follow USER")
 
 
+def mechanisms(capabilities):
+    """The SASL mechanisms in the lines of CAPA."""
+    return {word for line in capabilities if line.startswith("SASL ") for word in line.split()[1:]}
+
+
 def clear_text_password_tls(site):
     site.set(clear_text_password="tls").fill(1)
     s = site.open()
     s.hear()
     s.say("CAPA")
-    assert "USER" not in s.body(), "USER announced in clear text"
-    starts("USER", s.say("USER alice"), "-ERR [AUTH] Clear-text passwords are accepted inside TLS only")
+    assert "USER" not in (offered := s.body()), "USER announced in clear text"
+    equal("mechanisms in clear text", mechanisms(offered) & {"PLAIN", "LOGIN"}, set())
+    refusal = "-ERR [AUTH] Clear-text passwords are accepted inside TLS only"
+    plain = "AUTH PLAIN " + base64.b64encode(b"\0alice\0secret").decode()
+    for line in ("USER alice", plain, "AUTH PLAIN", "AUTH LOGIN", "AUTH LOGIN " + base64.b64encode(b"alice").decode()):
+        starts(line, s.say(line), refusal)
     s.say("STLS")
     s.begin_tls(site.shared.bundle)
     s.say("CAPA")
-    assert "USER" in s.body(), "USER not announced inside TLS"
+    assert "USER" in (offered := s.body()), "USER not announced inside TLS"
+    equal("mechanisms inside TLS", mechanisms(offered) & {"PLAIN", "LOGIN"}, {"PLAIN", "LOGIN"})
+    starts("AUTH PLAIN inside TLS", s.say(plain), "+OK alice has ")
+    s.quit()
+    s = site.open()
+    s.hear()
+    s.say("STLS")
+    s.begin_tls(site.shared.bundle)
     s.login().quit()
 
 
@@ -784,20 +801,20 @@ def dated(site, name, *words):
 
 def expiry(site):
     day = r"\d{4}-\d\d-\d\d \d\d:\d\d UTC"
-    site.set(tls_server_cert_file=dated(site, "month", "-days", "30"))
+    site.set(tls_server_cert_file=dated(site, "fifteen", "-days", "15"))  # the warning comes for 14 days
     connects(site, site.options["tls-server-cert-file"])[0].login().quit()
     site.not_logged("expire")
-    ten = dated(site, "ten", "-days", "10")
-    site.set(tls_server_cert_file=ten)
-    connects(site, ten)[0].login().quit()
-    site.logged(f"^the certificate in {ten} expires at {day}; renew it$")
+    thirteen = dated(site, "thirteen", "-days", "13")
+    site.set(tls_server_cert_file=thirteen)
+    connects(site, thirteen)[0].login().quit()
+    site.logged(f"^the certificate in {thirteen} expires at {day}; renew it$")
     past = dated(site, "past", "-days", "-1")
     site.set(tls_server_cert_file=past)
     _, error = connects(site, past)
     assert isinstance(error, ssl.SSLCertVerificationError), "an expired certificate is served, and the client must see it"
     site.logged(f"^the certificate in {past} expired at {day}; clients will refuse it: renew it$")
     chain = site.dir / "chain.pem"
-    chain.write_bytes(pathlib.Path(site.shared.cert).read_bytes() + ten.read_bytes())
+    chain.write_bytes(pathlib.Path(site.shared.cert).read_bytes() + thirteen.read_bytes())
     chain.chmod(0o644)
     site.set(tls_server_cert_file=chain)
     site.tls().login().quit()
@@ -1213,7 +1230,8 @@ def relay_has_no_rights(site):
         equal("seccomp", st["Seccomp"].strip(), "2")
     equal("owner of /proc/PID/mem (0 says not dumpable)", os.stat(f"/proc/{relay}/mem").st_uid, 0)
     limits = pathlib.Path(f"/proc/{relay}/limits").read_text()
-    assert re.search(r"Max core file size +0 +0 ", limits), limits
+    for name, most in (("core file size", 0), ("processes", 0), ("open files", 16)):
+        assert re.search(rf"^Max {name} +{most} +{most} ", limits, re.M), limits
     kinds = sorted(os.readlink(f"/proc/{relay}/fd/{fd}").split(":")[0] for fd in os.listdir(f"/proc/{relay}/fd"))
     equal("descriptors", kinds, ["/dev/null", "socket", "socket", "socket", "socket"])
     assert os.readlink(f"/proc/{relay}/root") != "/", "not locked in"

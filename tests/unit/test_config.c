@@ -462,6 +462,7 @@ static const struct {
     {"-B", "bulldb-nonfatal", "true", FEATURE_BULLDB}, {"-b /x", "bulldir", "/x", FEATURE_BULLETINS},
     {"-D host", "drac-host", "host", FEATURE_DRAC},    {"-k", "kerberos", "true", FEATURE_KERBEROS},
     {"-Kpop", "kerberos-service", "pop", FEATURE_KERBEROS}, {"-l1", "tls-support", "stls", FEATURE_TLS},
+    {"-l 1", "tls-support", "stls", FEATURE_TLS},
     {"-l 2", "tls-support", "alternate-port", FEATURE_TLS}, {"-p1", "clear-text-password", "never", FEATURE_APOP},
     {"-p4", "clear-text-password", "tls", FEATURE_TLS},
 };

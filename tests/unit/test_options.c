@@ -482,6 +482,15 @@ START_TEST(a_users_trace_leaves_the_sites_alone)
 }
 END_TEST
 
+/* A default that nobody should change without noticing: how long a stranger may keep a process. */
+START_TEST(stranger_has_a_minute_by_default)
+{
+    ck_assert_int_eq(settings->preauth_timeout, 60);
+    ck_assert_str_eq(shown(settings, "preauth-timeout"), "60");
+    ck_assert_int_eq(row_of("preauth-timeout")->number, 60);
+}
+END_TEST
+
 START_TEST(verify_accepts_defaults_and_parses_locks)
 {
     ck_assert_msg(settings_verify(settings, &why) == 0, "%s", why.data);
@@ -585,6 +594,7 @@ int main(void)
     tcase_add_test(tc, tracefile_implies_debug_and_reset_debug_ends_it);
     tcase_add_test(tc, log_options_act_at_once_only_when_asked);
     tcase_add_test(tc, a_users_trace_leaves_the_sites_alone);
+    tcase_add_test(tc, stranger_has_a_minute_by_default);
     tcase_add_test(tc, verify_accepts_defaults_and_parses_locks);
     tcase_add_loop_test(tc, verify_refuses_what_cannot_work, 0, N(bad_combinations));
     tcase_add_test(tc, verify_looks_at_certificates_and_keys);
