@@ -291,8 +291,8 @@ popper_bulletins=yes
 AS_IF([test -n "$popper_value"], [AC_DEFINE_UNQUOTED([DEFAULT_BULLDIR], ["$popper_value"], [default of bulldir])])
 POPPER_PART([bulletins], [WITH_BULLETINS], [$popper_bulletins], [])
 dnl It is used where bulldir holds one; --enable-bulldb says that it must.
-AS_CASE([$enable_bulldb/$popper_gdbm], [/*|no/*], [],
-  [*/yes], [AC_DEFINE([BULLDB_REQUIRED], [1], [bulldir must hold a database of bulletins])],
+AS_CASE([$popper_gdbm/$enable_bulldb], [yes/|no/|yes/no|no/no], [],
+  [yes/*], [AC_DEFINE([BULLDB_REQUIRED], [1], [bulldir must hold a database of bulletins])],
   [AC_MSG_ERROR([--enable-bulldb needs gdbm: install libgdbm-dev])])
 popper_bulldb=$popper_gdbm
 AS_CASE([$enable_bulldb], [no], [popper_bulldb=no])

@@ -20,6 +20,7 @@ int main(void)
     struct strbuf out = STRBUF_INIT(1 << 20);
 
     config_list(&out);
+    config_version(&out); /* the last line, as popper -v says it */
     fputs(out.data, stdout);
     return 0;
 }
@@ -47,6 +48,14 @@ $(awk -F '\t' -v name="$1" '$1 == name { printf "\t%s\n", $7 }' "$work/table")
 END
     say $? "$1 is $2"
 }
+mode() { # standalone|non-standalone
+    tail -n 1 "$work/table" | grep -q "^Qpopper version .* ($1)\$"
+    say $? "popper -v says $1"
+}
+defines() { # NAME VALUE
+    grep -qxF "#define $1 $2" "$work/build/config.h"
+    say $? "config.h has $1 $2"
+}
 warns() {
     grep -q "WARNING: .*$1" "$work/said"
     say $? "configure warns about $1"
@@ -60,7 +69,8 @@ configure --enable-spool-dir=/s --enable-temp-drop-dir=/t --enable-temp-drop-nam
     --disable-check-hash-dir --disable-old-spool-loc --disable-check-pw-max --enable-uw-kludge --enable-auto-delete \
     --enable-chunky-writes=never --enable-log-facility=LOG_MAIL --disable-log-login --enable-standalone --enable-apop=/x/pop.auth \
     --with-pam=qpopper --enable-timeout=120 --with-popuid=mail --enable-bulletins=/b --enable-popbulldir=/p \
-    --enable-specialauth --enable-ipv6 --enable-poppassd --enable-32-bit --with-sslplus --enable-drac
+    --enable-specialauth --enable-ipv6 --enable-poppassd --enable-32-bit --with-sslplus --enable-drac --with-privsep-path=/e \
+    --with-privsep-user=games
 say $? "configure takes all flags"
 table
 say $? "what was configured compiles"
@@ -104,6 +114,9 @@ apop-file /x/pop.auth
 pam-service qpopper
 timeout 120
 END
+mode standalone
+defines PRIVSEP_PATH '"/e"'
+defines PRIVSEP_USER '"games"'
 for flag in specialauth ipv6 poppassd 32-bit sslplus; do warns "$flag"; done
 grep -q 'what is in:' "$work/said"
 say $? "configure ends with a table of what is in"
@@ -117,6 +130,19 @@ default log-facility local3
 default UW-kluge true
 default home-dir-mail .mail
 default pam-service '""'
+default bulldir '""'
+mode non-standalone
+
+configure --with-pam --with-kerberos5 --enable-bulldb=/q --enable-bulletins=/b
+say $? "configure takes --with-pam without a name, --with-kerberos5 and --enable-bulldb"
+table
+default pam-service pop3
+default bulldir /q
+defines BULLDB_REQUIRED 1
+defines WITH_KERBEROS 1
+# shellcheck disable=SC2016 # a pattern
+grep -q '^  Kerberos (MIT krb5) *yes' "$work/said"
+say $? "and the table at its end has Kerberos"
 
 configure --enable-static-openssl && grep -q 'TLS (OpenSSL) *yes, static' "$work/said"
 say $? "configure takes --enable-static-openssl"
