@@ -13,10 +13,12 @@
 
 #include "auth/auth_kerberos.h"
 #include "auth/drac.h"
+#include "auth/sasl_gssapi.h"
 #include "common/file.h"
 #include "common/mem.h"
 #include "common/module.h"
 #include "process/mangler.h"
+#include "process/saslticket.h"
 
 /* ---- configuration files: what anybody can write to them he does as root */
 
@@ -167,30 +169,64 @@ static void load_module(const char *name, const char *symbol)
 }
 
 /* The keys, as a connection takes them. */
-static void check_keytab(const struct settings *s)
+static void check_keytab(const char *option, const char *service, const char *keytab)
 {
     struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
     const struct auth_kerberos_calls *calls = auth_kerberos_load(&why);
-    const char *service = s->kerberos_service ? s->kerberos_service : "";
-    struct stat st;
 
-    if (calls && calls->open(service, s->kerberos_keytab, "/", &why))
-        check_say(CHECK_OK, "kerberos: the keytab has keys for %s/HOST", service);
+    if (calls && calls->open(service, keytab, "/", &why))
+        check_say(CHECK_OK, "%s: the keytab has keys for %s/HOST", option, service);
     else
-        check_say(CHECK_ERROR, "kerberos: %s", why.data);
-    if (s->kerberos_replay_dir && stat(s->kerberos_replay_dir, &st) == 0 && (!S_ISDIR(st.st_mode) || st.st_mode & 077 || st.st_uid != geteuid()))
-        check_say(CHECK_ERROR, "kerberos-replay-dir %s must be a directory of root's with mode 0700; chown root %s; chmod 700 %s",
-                  s->kerberos_replay_dir, s->kerberos_replay_dir, s->kerberos_replay_dir);
+        check_say(CHECK_ERROR, "%s: %s", option, why.data);
     strbuf_free(&why);
 }
 
-/* In a child. (popper-tls.so and popper-pam.so are used by check_tls and check_pam.) */
+static void check_replay_dir(const char *path)
+{
+    struct stat st;
+
+    if (stat(path, &st) == 0 && (!S_ISDIR(st.st_mode) || st.st_mode & 077 || st.st_uid != geteuid()))
+        check_say(CHECK_ERROR, "kerberos-replay-dir %s must be a directory of root's with mode 0700; chown root %s; chmod 700 %s",
+                  path, path, path);
+}
+
+/* Option kerberos. Its keys and those of gssapi are looked at in different children: the library's keytab in memory is one of
+   the process. */
+static void check_kpop(struct check *c)
+{
+    const struct settings *s = c->settings;
+
+    check_keytab("kerberos", s->kerberos_service ? s->kerberos_service : "", s->kerberos_keytab);
+}
+
+/* What saslticket_enter loads and reads. */
+static void check_gssapi(struct check *c)
+{
+    load_module(SASL_GSSAPI_MODULE_NAME, SASL_GSSAPI_MODULE_SYMBOL);
+    check_keytab("gssapi", SASLTICKET_SERVICE, c->settings->kerberos_keytab);
+}
+
+static void check_drac(struct check *c)
+{
+    (void)c;
+    load_module(DRAC_MODULE_NAME, DRAC_MODULE_SYMBOL);
+}
+
+/* Each in a child. (popper-tls.so and popper-pam.so are used by check_tls and check_pam.) */
 static void check_modules(struct check *c)
 {
-    if (options_feature_built(FEATURE_DRAC) && c->settings->drac_host)
-        load_module(DRAC_MODULE_NAME, DRAC_MODULE_SYMBOL);
-    if (options_feature_built(FEATURE_KERBEROS) && c->settings->kerberos)
-        check_keytab(c->settings);
+    const struct settings *s = c->settings;
+    const bool kpop = options_feature_built(FEATURE_KERBEROS) && s->kerberos;
+    const bool gssapi = options_feature_built(FEATURE_GSASL) && s->gssapi;
+
+    if (options_feature_built(FEATURE_DRAC) && s->drac_host)
+        check_in_child(c, check_drac, "drac-host");
+    if (kpop)
+        check_in_child(c, check_kpop, "kerberos");
+    if (gssapi)
+        check_in_child(c, check_gssapi, "gssapi");
+    if ((kpop || gssapi) && s->kerberos_replay_dir)
+        check_replay_dir(s->kerberos_replay_dir);
 }
 
 /* ---- programs */
@@ -214,7 +250,7 @@ void check_programs(struct check *c)
     const struct settings *s = c->settings;
     char *program;
 
-    check_in_child(c, check_modules, "modules");
+    check_modules(c);
     if (s->xmangle && options_feature_built(FEATURE_GMIME))
         check_mangler();
     if (!s->xmit || !s->mail_command)

@@ -416,6 +416,12 @@ def mounted(script):
 
 
 def file_systems(site):
+    copies = mounted(f"mount -t tmpfs -o mode=1777,size=64m none {site.spool}")
+    has([t for level, t in site.check(wrapper=copies) if level == "ok"],
+        rf"^{site.spool}: no reflinks \(.+\): a session that fetches mail copies the maildrop; server-mode spares that$")
+    site.set("server-mode")
+    assert not any("reflinks" in t for _, t in site.check(wrapper=copies)), "nothing is copied in server mode"
+    site.set()
     tmpfs = mounted(f"mount -t tmpfs -o mode=1777,size=64m none {site.spool}")
     site.finds("warning", r"spool-dir .* is on tmpfs: mail and journals are gone when the host stops", wrapper=tmpfs)
     small = mounted(f"mount -t tmpfs -o mode=1777,size=1m none {site.spool}")
@@ -519,6 +525,39 @@ def keytab(site):
         subprocess.run(["ktutil"], input=f"addent -password -p rcmd/host.example@EXAMPLE.ORG -k 1 -e aes256-cts-hmac-sha1-96\nx\nwkt {site.dir}/keytab\n", text=True,
                        check=True, capture_output=True)
         has(site.is_well(wrapper=wrapper), r"^kerberos: the keytab has keys for rcmd/HOST$")
+
+
+def gssapi(site):
+    """Without kerberos it needs the keys too, of its own service, the replay cache, and one module more."""
+    need(built("gssapi"), "no GSSAPI in this build")
+    etc, alone, replay = site.dir / "etc", site.dir / "alone", site.dir / "replay"
+    for directory in etc, alone:
+        directory.mkdir()
+    (etc / "krb5.conf").write_text("[libdefaults]\ndefault_realm = EXAMPLE.ORG\ndns_lookup_kdc = false\n")
+    wrapper = mounted(f"mount -t overlay overlay -o lowerdir={etc}:/etc /etc")
+    need(subprocess.run([*wrapper, "true"], check=False, capture_output=True).returncode == 0, "no overlayfs here")
+    site.set("gssapi", "kerberos-service = rcmd", f"kerberos-keytab = {site.dir}/keytab", f"kerberos-replay-dir = {replay}")
+    equal("lines", len(site.finds("error", rf"^gssapi: .*{site.dir}/keytab", wrapper=wrapper)), 1)
+    replay.mkdir()
+    replay.chmod(0o1777)
+    site.finds("error", r"^gssapi: .*keytab|^kerberos-replay-dir .* must be .* with mode 0700", wrapper=wrapper)
+    has([t for level, t in site.check(wrapper=wrapper) if level == "error"], r"^kerberos-replay-dir ")
+    has([t for level, t in site.check(wrapper=wrapper) if level == "ok"], r"^popper-gsasl\.so can be loaded$")
+    for name in "popper", "popper-krb5.so":
+        shutil.copy(POPPER.parent / name, alone / name)
+    done = subprocess.run([*wrapper, alone / "popper", "--check", "-f", site.conf], capture_output=True, text=True, check=False, timeout=60)
+    equal("exit status", done.returncode, 2)
+    if not os.path.exists("/usr/local/lib/popper-gsasl.so"):
+        assert re.search(r"error: .*popper-gsasl\.so is missing", done.stdout), done.stdout
+    if shutil.which("ktutil"):
+        replay.chmod(0o700)
+        for service, well_now in (("rcmd", False), ("pop", True)):
+            subprocess.run(["ktutil"], input=f"addent -password -p {service}/host.example@EXAMPLE.ORG -k 1 -e aes256-cts-hmac-sha1-96\nx\nwkt {site.dir}/keytab\n",
+                           text=True, check=True, capture_output=True)
+            if well_now:
+                has(site.is_well(wrapper=wrapper), r"^gssapi: the keytab has keys for pop/HOST$")
+            else:
+                site.finds("error", r"^gssapi: .*pop/", wrapper=wrapper)
 
 
 def names(site):
@@ -698,8 +737,7 @@ def tls(site):
     wrong = certificate(site, "wrong", "-days", "100", key=good.read_text())
     site.set("tls-support = stls", f"tls-server-cert-file = {wrong}")
     found = site.check()
-    assert any(level == "error" and "does not belong to the certificate" in text for level, text in found) or \
-        any("belongs to certificate" in text for _, text in found), found
+    assert any(level == "error" and re.search(r"belongs? to (the )?certificate", text) for level, text in found), found
     good.chmod(0o644)
     site.set("tls-support = stls", f"tls-server-cert-file = {good}")
     site.finds("error", r"can be read by others than its owner \(mode 0644\)")
@@ -761,7 +799,7 @@ def run(case):
 CASES = [well, sample, index_states, open_session, wrong_settings, obsolete_word, config_modes, nested_config, user_files, trace_file, mail_command, secrets,
          clear_text, bulletins, bulletin_database, new_bulletins, spool_missing, spool_modes, temp_and_cache, what_is_lost,
          one_thing_about_a_missing_temp_dir, jail, locks, file_systems, privsep, system_users,
-         pam, modules, keytab, names, maildrop_kinds, leftovers, journal, rights_over_journal, dot_locks, option_files, home_mail, as_user, resolver, tls, chain]
+         pam, modules, keytab, gssapi, names, maildrop_kinds, leftovers, journal, rights_over_journal, dot_locks, option_files, home_mail, as_user, resolver, tls, chain]
 
 if __name__ == "__main__":
     sys.exit(play([(case.__name__.replace("_", " "), run(case)) for case in CASES]))
