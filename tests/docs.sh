@@ -15,6 +15,9 @@ for f in "$tree"/man/*.[1-8]; do
         mandoc -T lint -W all "$f" 2>&1 | grep -v -e 'referenced manual not found' -e 'outdated mandoc.db' >"$work/said"
         [ ! -s "$work/said" ]
         say $? "${f##*/} is clean mdoc"
+    elif [ "${CI:-}" = true ]; then
+        echo "mandoc is not installed" >"$work/said"
+        say 1 "${f##*/} is clean mdoc"
     else
         count=$((count + 1))
         echo "ok $count - ${f##*/} is clean mdoc # SKIP mandoc is not installed"
