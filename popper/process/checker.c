@@ -43,15 +43,26 @@ static struct {
 
 /* ---- the child */
 
+/* As far as it goes: without CAP_SYS_RESOURCE, which root in a container may lack, up to the hard limit. */
+static void lift_limit(int resource)
+{
+    struct rlimit limit = { RLIM_INFINITY, RLIM_INFINITY };
+
+    if (setrlimit(resource, &limit) == 0 || getrlimit(resource, &limit) < 0)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(resource, &limit);
+}
+
 /* A crash leaves no password in a core, and what whoever started us may use up is not the site's modules' limit. */
 static void reset_limits(void)
 {
-    const struct rlimit none = { 0, 0 }, any = { RLIM_INFINITY, RLIM_INFINITY };
+    const struct rlimit none = { 0, 0 };
 
     setrlimit(RLIMIT_CORE, &none);
     if (identity_privileged()) {
-        setrlimit(RLIMIT_CPU, &any);
-        setrlimit(RLIMIT_FSIZE, &any);
+        lift_limit(RLIMIT_CPU);
+        lift_limit(RLIMIT_FSIZE);
     }
 }
 

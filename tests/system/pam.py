@@ -13,6 +13,7 @@ import hmac
 import os
 import pathlib
 import re
+import resource
 import signal
 import socket
 import subprocess
@@ -239,8 +240,30 @@ def what_a_module_sees(site):
     site.granted("ann").quit()
     equal("the steps", site.steps(), ["authenticate", "account", "credentials", "delete credentials"])
     for line in site.notes():
-        assert " user=ann rhost=127.0.0.1 tty=pop3 euid=0 umask=077 core=0 env=PATH=" in line, line
+        assert " user=ann rhost=127.0.0.1 tty=pop3 euid=0 umask=077 core=0 cpu=-1 fsize=-1 env=PATH=" in line, line
         assert "EVIL" not in line and "HOME" not in line and "LD_" not in line, line
+
+
+def limits_of_who_started_us_are_not_the_modules(site):
+    """What inetd may use up is not the limit of the site's modules, which write their own files. Hard limits are lifted where root may."""
+    capabilities = re.search(r"CapEff:\s*(\w+)", pathlib.Path("/proc/self/status").read_text())[1]
+    may_lift = bool(int(capabilities, 16) >> 24 & 1)  # CAP_SYS_RESOURCE
+    none = resource.RLIM_INFINITY
+    auth(site, f"note={site.note}", "password=secret", account=f"note={site.note}")
+    for cpu, size, seen in ((none, none, (-1, -1)), (60, 2 << 20, (-1, -1) if may_lift else (60, 2 << 20))):
+        def little(cpu=cpu, size=size):
+            resource.setrlimit(resource.RLIMIT_CPU, (50, cpu))
+            resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, size))
+
+        s = Visit(site, preexec_fn=little)
+        limits = pathlib.Path(f"/proc/{s.server.pid}/limits").read_text()
+        assert re.search(r"Max cpu time +50 ", limits) and re.search(r"Max file size +1048576 ", limits), limits
+        assert s.login("ann", "secret").startswith("+OK ann has 2 "), "no login"
+        s.quit()
+        equal("the steps", site.steps(), ["authenticate", "account", "credentials", "delete credentials"])
+        for line in site.notes():
+            assert f" cpu={seen[0]} fsize={seen[1]} " in line, line
+        site.note.unlink()
 
 
 def conversation(site):
@@ -652,7 +675,7 @@ def session_with_pam_unix(site):
     raise AssertionError("the helper is still there")
 
 
-CASES = [unix_grants, unix_refuses, unix_password_may_be_old, listfile_denies, faillock_locks, what_a_module_sees, conversation, results, crash,
+CASES = [unix_grants, unix_refuses, unix_password_may_be_old, listfile_denies, faillock_locks, what_a_module_sees, limits_of_who_started_us_are_not_the_modules, conversation, results, crash,
          pams_delay_is_ours, slow, who_hangs_up_during_a_slow_check, a_denied_user_is_not_counted_as_a_login, rename, virtual_users_are_not_pams, apop_is_judged, auth_is_judged,
          no_service_file, no_module_of_pam, no_module_of_ours, check_command, the_sample, session, session_of_who_is_killed, session_of_who_has_left,
          session_of_who_has_left_hangs, session_is_not_opened_for_the_refused,

@@ -80,12 +80,15 @@ static void note(pam_handle_t *handle, const char *step, const char *path)
 {
     FILE *file = fopen(path, "a");
     mode_t mask = umask(0);
-    struct rlimit core;
+    struct rlimit core, cpu, size;
 
     umask(mask);
     getrlimit(RLIMIT_CORE, &core);
-    fprintf(file, "%s user=%s rhost=%s tty=%s euid=%d umask=%03o core=%d env=", step, item(handle, PAM_USER),
-            item(handle, PAM_RHOST), item(handle, PAM_TTY), (int)geteuid(), (unsigned)mask, (int)core.rlim_cur);
+    getrlimit(RLIMIT_CPU, &cpu);
+    getrlimit(RLIMIT_FSIZE, &size);
+    fprintf(file, "%s user=%s rhost=%s tty=%s euid=%d umask=%03o core=%d cpu=%lld fsize=%lld env=", step, item(handle, PAM_USER),
+            item(handle, PAM_RHOST), item(handle, PAM_TTY), (int)geteuid(), (unsigned)mask, (int)core.rlim_cur,
+            /* -1: none */ (long long)cpu.rlim_cur, (long long)size.rlim_cur);
     for (char **at = environ; at && *at; at++)
         fprintf(file, "%s%s", at == environ ? "" : ",", *at);
     fputc('\n', file);
