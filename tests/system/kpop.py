@@ -638,6 +638,10 @@ def who_takes_the_ticket_is_nobody():
         same("the replay cache is its own", (65534, 0o600), (st.st_uid, stat.S_IMODE(st.st_mode)))
         same("nobody else gets there", 0o700, stat.S_IMODE(os.stat(server.replay).st_mode))
         same("it is not dumpable", 0, os.stat(f"/proc/{taker}/mem").st_uid)
+        keys = os.stat(kdc.keytab)
+        for n in os.listdir(f"/proc/{taker}/fd"):
+            st = os.stat(f"/proc/{taker}/fd/{n}")
+            same(f"descriptor {n} is the keytab", False, (st.st_dev, st.st_ino) == (keys.st_dev, keys.st_ino))
         for pid in [server.process.pid, *descendants(server.process.pid)]:
             has = "libkrb5.so" in pathlib.Path(f"/proc/{pid}/maps").read_text()
             same(f"process {pid} has loaded the library", pid == taker, has)
