@@ -215,7 +215,7 @@ AS_CASE([$with_gdbm/$popper_gdbm], [no/*|*/yes|/no], [], [AC_MSG_ERROR([--with-g
 AC_SUBST([GDBM_CFLAGS])
 AC_SUBST([GDBM_LIBS])
 AM_CONDITIONAL([GDBM], [test "$popper_gdbm" = yes])
-AS_CASE([$enable_apop/$popper_gdbm], [no/*], [popper_apop=no], [/*|*/yes], [popper_apop=$popper_gdbm],
+AS_CASE([$popper_gdbm/$enable_apop], [yes/no|no/no], [popper_apop=no], [yes/*|no/], [popper_apop=$popper_gdbm],
   [AC_MSG_ERROR([--enable-apop needs gdbm: install libgdbm-dev])])
 AM_CONDITIONAL([APOP], [test "$popper_apop" = yes])
 POPPER_PART([APOP and SCRAM (gdbm)], [WITH_APOP], [$popper_apop], [])

@@ -158,5 +158,9 @@ for flag in --enable-hash-spool=3 --enable-spool-dir=x --enable-spool-dir --enab
     ! configure "$flag" && grep -q "configure: error: --" "$work/said"
     say $? "configure refuses $flag"
 done
+for flag in --enable-bulldb=/b --enable-apop=/a --enable-bulldb --enable-apop; do
+    ! configure --without-gdbm "$flag" && grep -q "configure: error: ${flag%=*} needs gdbm" "$work/said"
+    say $? "configure refuses $flag without gdbm"
+done
 echo "1..$count"
 exit $status
