@@ -286,6 +286,8 @@ enum maildrop_status maildrop_open(struct maildrop **drop_r, const struct maildr
     d->index = settings->index ? files->index : -1;
     d->leftover = d->temp = d->coming = -1;
     d->window = (struct msgwindow)MSGWINDOW_INIT;
+    d->window.judge = maildrop_read_is_right;
+    d->window.context = d;
     d->shown = files->shown;
     d->settings = settings;
     d->host = host;

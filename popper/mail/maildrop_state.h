@@ -55,6 +55,9 @@ void maildrop_drop_copy(struct maildrop *d);
 /* M is what the list says, followed by new mail at most. */
 bool maildrop_unchanged(struct maildrop *d);
 
+/* msgwindow's judge (context: the maildrop): what was read of M is right only if M is still unchanged. */
+bool maildrop_read_is_right(void *context, int fd, struct strbuf *why);
+
 /* Samples alone have told that the messages of the list still are what M holds. */
 static inline bool maildrop_in_doubt(const struct maildrop *d)
 {

@@ -156,7 +156,8 @@ static enum maildrop_status make_temp_drop(struct maildrop *d, struct strbuf *wh
 {
     if (!maildrop_unchanged(d))
         return changed(d, why);
-    if (copy_beside(d, why))
+    /* A change in the tick of the last one would not show in M's status when that copy is made. */
+    if (!d->trusted.racy && copy_beside(d, why))
         return MAILDROP_OK;
     d->temp = tempdrop_copy(d->drop, d->mark.size, d->host, why);
     if (d->temp < 0) {
@@ -174,22 +175,26 @@ static uint64_t ahead_of(const struct maildrop *d, int fd, const struct message 
     return m->source == MSGSRC_DROP && !in_doubt_of(d, fd) ? d->mark.size : 0;
 }
 
-/* After M was read: without its locks the bytes are right only if M is still so. */
-static enum maildrop_status still_unchanged(struct maildrop *d, struct strbuf *why)
+bool maildrop_read_is_right(void *context, int fd, struct strbuf *why)
 {
-    if (maildrop_unchanged(d))
-        return MAILDROP_OK;
+    struct maildrop *d = context;
+
+    if (fd != d->drop || maildrop_unchanged(d))
+        return true;
     msgwindow_forget(&d->window);
-    return changed(d, why);
+    (void)changed(d, why);
+    return false;
 }
 
-/* Server mode: what is read before M is looked at needs no second look after it was sent. */
+/* Texts of M itself: M is looked at once a message, and once more for each window that has to be read of it. */
 static enum maildrop_status view_drop(struct maildrop *d, const struct message *m, uint64_t body_lines, struct strbuf *why)
 {
+    unsigned reads = d->window.reads;
+
     if (m && m->source == MSGSRC_DROP
         && msgsend_prepare(&d->window, d->drop, ahead_of(d, d->drop, m), m, body_lines, why) != 0)
         return MAILDROP_TEMP;
-    return still_unchanged(d, why);
+    return d->window.reads != reads || maildrop_read_is_right(d, d->drop, why) ? MAILDROP_OK : MAILDROP_TEMP;
 }
 
 /* Once: the copy that the host makes is complete. */
@@ -245,7 +250,7 @@ enum maildrop_status maildrop_send(struct maildrop *d, const struct message *m, 
     }
     if (msgsend_message(&d->window, fd, ahead_of(d, fd, m), m, msglist_uid(&d->list, m), body_lines, out, NULL, why) != 0)
         return MAILDROP_TEMP;
-    return fd == d->drop && d->window.reads != reads ? still_unchanged(d, why) : MAILDROP_OK;
+    return d->window.reads == reads || maildrop_read_is_right(d, fd, why) ? MAILDROP_OK : MAILDROP_TEMP;
 }
 
 void maildrop_drop_copy(struct maildrop *d)

@@ -47,6 +47,8 @@ int msgwindow_read(struct msgwindow *w, int fd, uint64_t from, size_t n, uint64_
     if ((size_t)got < n)
         return strbuf_fail(why, "a message ends at offset %llu where it should be longer: another program cut the file",
                            (unsigned long long)(from + (size_t)got));
+    if (w->judge && !w->judge(w->context, fd, why))
+        return -1;
     w->fd = fd;
     w->start = from;
     w->n = (size_t)got;

@@ -22,6 +22,8 @@ struct msgwindow {
     size_t n;               /* bytes in view */
     unsigned reads;         /* how often the file was read so far */
     uint64_t next;          /* where the message ends that was sent last; UINT64_MAX: there is none */
+    bool (*judge)(void *context, int fd, struct strbuf *why); /* NULL; or whether what was read just now may be seen */
+    void *context;
     char *room, *bytes;
 };
 
@@ -32,7 +34,7 @@ void msgwindow_free(struct msgwindow *w); /* NULL-safe for one that was never us
 void msgwindow_forget(struct msgwindow *w);
 
 /* Reads n bytes (at most MSGWINDOW_MAX) from `from` on, and more than that while they are there, up to the offset `ahead`. 0; -1 (why): they cannot
-   be read or are not there, and nothing is in view. */
+   be read or are not there, or judge said no, and nothing is in view. */
 int msgwindow_read(struct msgwindow *w, int fd, uint64_t from, size_t n, uint64_t ahead, struct strbuf *why);
 
 static inline bool msgwindow_holds(const struct msgwindow *w, int fd, uint64_t from, uint64_t end)

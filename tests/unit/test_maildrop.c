@@ -200,9 +200,14 @@ static const char *id(uint64_t number)
     return msglist_uid(maildrop_list(drop), at(number));
 }
 
+static void (*at_first_bytes)(void); /* what happens when the client gets the first bytes of a text */
+
 static int take(void *context, const char *bytes, size_t n)
 {
     (void)context;
+    if (at_first_bytes)
+        at_first_bytes();
+    at_first_bytes = NULL;
     strbuf_add(&sent, bytes, n);
     return 0;
 }
@@ -536,6 +541,7 @@ static void login_to_copy(void)
 {
     maildrop_set_copy_beside(1);
     h.copies = true;
+    older_by = 10;
     put_drop(PARTS(mail(1, "a"), mail(2, "b"), mail(3, "c")));
     login();
     ck_assert_uint_eq(h.begun, 0);
@@ -544,6 +550,20 @@ static void login_to_copy(void)
     ck_assert_int_eq(h.temps, 0);
     ck_assert(is_locked());
 }
+
+/* What is written to it in the same tick would not show. */
+START_TEST(a_young_maildrop_is_not_copied_beside_the_session)
+{
+    maildrop_set_copy_beside(1);
+    h.copies = true;
+    older_by = -10;
+    put_drop(PARTS(mail(1, "a")));
+    login();
+    assert_body(1, "a\r\n");
+    ck_assert_uint_eq(h.begun, 0);
+    ck_assert_int_eq(h.temps, 1);
+}
+END_TEST
 
 START_TEST(a_copy_made_beside_the_session_serves_when_it_is_there)
 {
@@ -586,6 +606,7 @@ END_TEST
 START_TEST(who_cannot_copy_beside_the_session_lets_it_copy)
 {
     maildrop_set_copy_beside(1);
+    older_by = 10;
     put_drop(PARTS(mail(1, "a"), mail(2, "b")));
     login();
     assert_body(1, "a\r\n");
@@ -638,6 +659,43 @@ START_TEST(server_mode_notices_a_change_while_it_sends)
 END_TEST
 
 /* ---- UPDATE */
+
+static void rewrite_the_tail(void)
+{
+    int fd = openat(h.dirfd, LOCALHOST_DROP, O_WRONLY);
+    off_t size = lseek(fd, 0, SEEK_END);
+
+    usleep(12000);
+    ck_assert_int_eq(pwrite(fd, "REWRITTEN", 9, size - 100), 9);
+    close(fd);
+}
+
+/* A message of several windows that is rewritten while it is sent: in server mode, and while the host makes the copy. What was read after that is not
+   sent. */
+START_TEST(no_byte_is_sent_that_was_not_found_unchanged)
+{
+    static char body[800000];
+
+    for (size_t i = 0; i < sizeof body - 1; i++)
+        body[i] = i % 70 == 69 ? '\n' : 'x';
+    put_drop(PARTS("From a@b Sat Nov 22 10:00:00 2025\nSubject: long\n\n"));
+    append(body);
+    append("\n\n");
+    let_rest();
+    settings->server_mode = _i == 0;
+    if (_i == 1) {
+        maildrop_set_copy_beside(1);
+        h.copies = true;
+    }
+    login();
+    at_first_bytes = rewrite_the_tail;
+    ck_assert_int_eq(retrieve(1), MAILDROP_TEMP);
+    ck_assert(at_first_bytes == NULL);
+    ck_assert_uint_gt(sent.len, 0);
+    ck_assert_ptr_null(strstr(sent.data, "REWRITTEN"));
+    logout();
+}
+END_TEST
 
 START_TEST(deletions)
 {
@@ -1433,12 +1491,14 @@ int main(void)
     tcase_add_test(texts, normal_mode_never_sends_other_bytes);
     tcase_add_test(texts, equal_times_prove_nothing_within_a_tick);
     tcase_add_test(texts, a_copy_made_beside_the_session_serves_when_it_is_there);
+    tcase_add_test(texts, a_young_maildrop_is_not_copied_beside_the_session);
     tcase_add_test(texts, until_the_copy_is_there_changes_are_noticed);
     tcase_add_test(texts, quit_does_not_wait_for_the_copy);
     tcase_add_test(texts, who_cannot_copy_beside_the_session_lets_it_copy);
     tcase_add_test(texts, where_no_temp_drop_can_be_made_the_maildrop_serves);
     tcase_add_test(texts, server_mode_notices_changes);
     tcase_add_test(texts, server_mode_notices_a_change_while_it_sends);
+    tcase_add_loop_test(updating, no_byte_is_sent_that_was_not_found_unchanged, 0, 2);
     tcase_add_test(updating, deletions);
     tcase_add_test(updating, a_dot_lock_that_is_broken_while_the_update_is_planned);
     tcase_add_test(updating, the_index_is_right_after_an_update);
