@@ -131,6 +131,7 @@ enum auth_verdict checker_read_verdict(const struct settings *settings, struct p
     size_t n;
     const char *said = privmsg_get_bytes(m, CHECKER_REASON_MAX, &n);
 
+    m->bad = m->bad || m->type != CHECKER_VERDICT || m->fd >= 0;
     strbuf_reset(reason);
     strbuf_add(reason, said, n);
     sasl_r->refusal = refusal_of(privmsg_get_number(m));

@@ -95,7 +95,7 @@ static int talk_to(const struct drac_calls *calls, const struct errand *e, enum 
 {
     struct drac *drac = calls->prepare(e->host, why);
 
-    if (!drac || sandbox_enter(SANDBOX_DRAC, mode, why) < 0)
+    if (!drac || (sandbox_enter(SANDBOX_DRAC, mode, why) < 0 && mode == SANDBOX_MODE_ENFORCE))
         return -1;
     return calls->tell(drac, e->address, TALK_MS, why);
 }
