@@ -290,6 +290,7 @@ static void serve_mangle(struct keeper *k, struct privmsg *m)
 
     if (!privmsg_complete(m))
         return;
+    give_up_copy(k); /* its locks are not for so long */
     fd = mangler_convert(&k->mangler, k->settings, k->start->user->name, octets, wanted, &header, &why);
     privmsg_init(&answer, REQUEST_ANSWER);
     privmsg_put_number(&answer, (uint64_t)(fd >= 0 ? 0 : errno ? errno : EIO));

@@ -450,6 +450,34 @@ static void send_during_the_copy(const struct session_start *start, const struct
     log_write(LOG_INFO, "sent: %d %s", sent, why.data);
 }
 
+/* A conversion may take a minute: deliveries do not wait for it. */
+static void mangle_during_the_copy(const struct session_start *start, const struct mailhost *host)
+{
+    struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
+    uint64_t header;
+
+    (void)start;
+    host->lock(NULL, false, &now, &why);
+    if (host->copy(NULL, LARGE, &why) < 0)
+        host->unlock(NULL); /* as in send_during_the_copy */
+    (void)request_mangle(NULL, 10, "text=plain", &header, &why);
+    log_write(LOG_INFO, "locked: %d", exists("alice.lock"));
+}
+
+START_TEST(a_conversion_does_not_hold_the_locks)
+{
+    char *mail = malloc(LARGE + 1);
+
+    memset(mail, 'a', LARGE);
+    mail[LARGE] = '\0';
+    put("alice", mail);
+    free(mail);
+    act = mangle_during_the_copy;
+    ck_assert_int_eq(keep(), 0);
+    assert_log("locked: 0");
+}
+END_TEST
+
 START_TEST(a_letter_does_not_wait_for_the_copy_nor_for_itself)
 {
     char command[300], *mail = malloc(LARGE + 1);
@@ -892,6 +920,7 @@ int main(void)
     tcase_add_loop_test(tc, a_maildrop_that_is_not_right_is_refused, 0, (int)(sizeof refusals / sizeof *refusals));
     tcase_add_test(tc, a_session_can_do_its_work);
     tcase_add_test(tc, a_copy_is_made_beside_the_session);
+    tcase_add_test(tc, a_conversion_does_not_hold_the_locks);
     tcase_add_test(tc, a_letter_does_not_wait_for_the_copy_nor_for_itself);
     tcase_add_loop_test(tc, a_letter_is_sent_without_pidfd, 0, (int)(sizeof letters / sizeof *letters));
     tcase_add_loop_test(tc, a_copy_is_not_made_of_a_maildrop_that_changes, 0, (int)(sizeof during / sizeof *during));
