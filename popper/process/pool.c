@@ -13,6 +13,7 @@
 #include "common/mem.h"
 #include "process/monitor.h"
 #include "process/startup.h"
+#include "wire/netio.h"
 #include "wire/privmsg.h"
 
 /* ---- in the new process */
@@ -85,10 +86,11 @@ static void let_go(const struct pool_place *place)
     close_both((const int[]){ place->end, place->door });
 }
 
-/* Preauth first, because the greeting is its. False: one of them is not there any more. */
+/* The monitor first, which reads nothing from him and greets nobody: so the next place can take him when preauth is not there any more. False: one of
+   them is not. */
 static bool tell_both(const struct pool_place *place, const struct supervised_client *client)
 {
-    return (place->door < 0 || supervised_give(place->door, client) == 0) && supervised_give(place->end, client) == 0;
+    return supervised_give(place->end, client) == 0 && (place->door < 0 || supervised_give(place->door, client) == 0);
 }
 
 pid_t pool_serve(struct pool *p, struct settings *settings, const struct supervised_client *client, int *end_r,
@@ -105,6 +107,8 @@ pid_t pool_serve(struct pool *p, struct settings *settings, const struct supervi
             return place.pid;
         }
         let_go(&place);
+        p->pause_until = netio_now() + POOL_PAUSE_NS;
+        log_write(LOG_WARNING, "a process that waited for a client was not there any more; another one serves him");
     }
     return start_fresh(p, settings, client, end_r, status_r);
 }

@@ -158,6 +158,8 @@ def dead_ones_are_replaced():
             begins("greeting", "+OK", client.greeting)
             begins("login", "+OK alice has 0 ", client.login())
             begins("QUIT", "+OK", client.ask("QUIT"))
+        server.wait_for("a process that waited for a client was not there any more; another one serves him")
+        server.wait_for("the process that serves the login from 127.0.0.1 was killed by signal 9 (Killed)")
         wait_for(server)
 
 
