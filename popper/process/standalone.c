@@ -388,7 +388,7 @@ static int listen_everywhere(struct standalone *st, struct strbuf *why)
     return listeners_open(&st->listeners, action->addresses, action->address_count, why);
 }
 
-/* One descriptor for each client who has not logged in. */
+/* One descriptor for each client who has not logged in, two for each that is prepared for. */
 static void raise_limits(struct standalone *st)
 {
     rlim_t wanted = (rlim_t)st->settings->max_preauth + SPARE_DESCRIPTORS + LISTENERS_MAX +

@@ -34,7 +34,7 @@ OPTION_STRING(bulldir, "bulldir", CLASS_ANY, FEATURE_BULLETINS, DEFAULT_BULLDIR,
     "Directory of bulletins. Setting it turns bulletins on; it must be readable for everybody.",
     .letter = 'b', .check = check_path)
 OPTION_STRING(cache_dir, "cache-dir", CLASS_USER, FEATURE_NONE, DEFAULT_CACHE_DIR, "directory",
-    "Directory of the index files. Unless set, that of temp-dir.", .check = check_path)
+    "Directory of the index files. Unless set, that of temp-dir. Users must be able to make files there: mode 1777, or 2775 and the group of the spool.", .check = check_path)
 OPTION_STRING(cache_name, "cache-name", CLASS_USER, FEATURE_NONE, DEFAULT_CACHE_NAME, "name",
     "Name of the index file. %s stands for the user name.", .check = check_name_pattern)
 OPTION_BOOL(check_hash_dir, "check-hash-dir", CLASS_ANY, FEATURE_NONE, DEFAULT_CHECK_HASH_DIR,
@@ -48,7 +48,7 @@ OPTION_MNEM(chunky_writes, enum chunky_writes, "chunky-writes", CLASS_ANY, FEATU
     "that cannot take more.")
 OPTION_MNEM(clear_text_password, enum clear_text, "clear-text-password", CLASS_USER, FEATURE_NONE, CLEAR_TEXT_DEFAULT, clear_text_choices,
     "Who may send a password in clear text, by PASS or AUTH PLAIN and LOGIN. default: users without a secret in apop-file; never: nobody; always: everybody; "
-    "local: connections from 127.0.0.0/8 and ::1; tls or ssl: inside TLS only.", .letter = 'p')
+    "local: connections from 127.0.0.0/8 and ::1; tls or ssl: inside TLS only (needs tls-support).", .letter = 'p')
 OPTION_STRING(config_file, "config-file", CLASS_ANY, FEATURE_NONE, NULL, "file",
     "Reads more options from a file, at once. What it may set is what the place that names it may set.", .letter = 'f')
 OPTION_BOOL(daemon, "daemon", CLASS_INIT, FEATURE_STANDALONE, 0,
@@ -71,7 +71,7 @@ OPTION_STRING(group_no_server_mode, "group-no-server-mode", CLASS_USER, FEATURE_
     "Turns server-mode off for members of the group. It is looked at after group-server-mode.", .check = check_word)
 OPTION_STRING(group_server_mode, "group-server-mode", CLASS_USER, FEATURE_NONE, DEFAULT_GROUP_SERVER_MODE, "group",
     "Turns server-mode on for members of the group.", .check = check_word)
-OPTION_BOOL(gssapi, "gssapi", CLASS_USER, FEATURE_GSASL, 0,
+OPTION_BOOL(gssapi, "gssapi", CLASS_INIT, FEATURE_GSASL, 0,
     "Offers AUTH GSSAPI: clients log in with a Kerberos ticket for pop/HOST, whose keys are in kerberos-keytab.")
 OPTION_INT(hash_spool, "hash-spool", CLASS_USER, FEATURE_NONE, DEFAULT_HASH_SPOOL, 0, 2,
     "Layout of the spool. 0: spool-dir/user; 1: one directory level, a letter made of the name; 2: two levels, the first and the second "
@@ -135,7 +135,8 @@ OPTION_STRING(pid_file, "pid-file", CLASS_INIT, FEATURE_STANDALONE, NULL, "file"
 OPTION_INT(preauth_timeout, "preauth-timeout", CLASS_INIT, FEATURE_NONE, 60, 1, 86400,
     "Seconds in all that a client may take to log in.", .argument = "seconds")
 OPTION_INT(prefork, "prefork", CLASS_INIT, FEATURE_STANDALONE, 4, 0, 64,
-    "Clients that standalone mode is prepared for before they come: for each, three processes wait, which makes the greeting and the login faster.",
+    "Clients that standalone mode is prepared for before they come: for each, up to three processes wait, which makes the greeting and the login faster. "
+    "0: nobody waits. Read again at SIGHUP; without effect under inetd.",
     .argument = "clients")
 OPTION_LIST(proxy_networks, "proxy-networks", CLASS_INIT, FEATURE_PROXY, "networks",
     "Addresses or networks of proxies that must begin each connection with a PROXY protocol header. ADDRESS or ADDRESS/BITS, separated by "
@@ -143,7 +144,8 @@ OPTION_LIST(proxy_networks, "proxy-networks", CLASS_INIT, FEATURE_PROXY, "networ
 OPTION_BOOL(reverse_lookup, "reverse-lookup", CLASS_USER, FEATURE_RESOLVER, DEFAULT_REVERSE_LOOKUP,
     "Looks up the name of the client address. -R is the same as reverse-lookup = false.", .letter = 'R', .letter_off = true)
 OPTION_MNEM(sandbox, enum sandbox_mode, "sandbox", CLASS_INIT, FEATURE_NONE, SANDBOX_MODE_ENFORCE, sandbox_choices,
-    "What happens to a forbidden system call. enforce: the process is killed; log: the call is logged and done; off: nothing is watched.")
+    "What happens to a system call that the filters do not allow. enforce: a dangerous one ends the process, any other fails; log: the kernel notes it in its own log (dmesg, "
+    "audit) and does it; off: nothing is watched.")
 OPTION_BOOL(server_mode, "server-mode", CLASS_ANY, FEATURE_NONE, DEFAULT_SERVER_MODE,
     "Serves the maildrop itself without making a temporary drop. For users who read their mail by POP only.", .letter = 'S')
 OPTION_BOOL(shy, "shy", CLASS_INIT, FEATURE_NONE, DEFAULT_SHY,
