@@ -361,7 +361,8 @@ def hammer(spool, config):
     try:
         storm.run()
         assert not storm.faults, f"seed {SEED}: " + "\n".join(storm.faults[:3])
-        wait_until("all sessions end", lambda: len(storm.processes()) <= storm.waiting, 60)  # one that waited may have been killed
+        # Also those that take the place of one that was killed while it waited: the last logins shall meet nobody who is dying.
+        wait_until("all sessions end, and as many wait as at first", storm.is_quiet, 60)
         for name in USERS:
             last_login(storm, name)
         wait_until("the last sessions end", lambda: len(storm.processes()) <= storm.waiting)
