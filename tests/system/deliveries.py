@@ -26,7 +26,8 @@ DELIVERIES, SESSIONS = (1000, 200) if FORM == "long" else (60, 20)
 SEED = int(os.environ.get("POPPER_SEED", time.time_ns() % 1000000))
 PATIENCE = 60  # seconds for the last of them
 STAMP = "Mon Jan  1 10:00:00 2024"
-USERS = [f"user{i}" for i in range(1, 7)]
+USERS = [f"user{i}" for i in range(1, 101 if FORM == "long" else 7)]
+CLIENTS = 2 * len(USERS)  # at once: 200 in the long form
 
 
 def unpacked(package, path):
@@ -343,7 +344,7 @@ def judge(site, count):
     lost = sorted(set(count.sent) - set(both))
     equal("lost", lost, [])
     equal("doubled", doubled, [])
-    left = sorted(p.name for p in site.spool.iterdir() if p.name not in USERS and not re.fullmatch(r"\.user\d\.cache", p.name))
+    left = sorted(p.name for p in site.spool.iterdir() if p.name not in USERS and not re.fullmatch(r"\.user\d+\.cache", p.name))
     equal("left in the spool", left, [])
     return len(held)
 
@@ -366,8 +367,8 @@ def storm(kinds, locks, spool_mode, spool_gid):
         for i in range(2 * len(agents)):
             serials = range(1 + i, DELIVERIES + 1, 2 * len(agents))
             workers.append(threading.Thread(target=sender, args=(agents[i % len(agents)], list(site.users), serials, count)))
-        for i in range(2 * len(USERS)):
-            share = len(range(i, SESSIONS, 2 * len(USERS)))
+        for i in range(CLIENTS):
+            share = len(range(i, SESSIONS, CLIENTS))
             workers.append(threading.Thread(target=client, args=(site, USERS[i % len(USERS)], share, count, SEED + i)))
         count.senders = 2 * len(agents)
         for worker in workers:
@@ -402,13 +403,13 @@ def enter_namespace(names=USERS):
             or libc.mount(etc.encode(), b"/etc", None, 4096, None) != 0:
         raise OSError(ctypes.get_errno(), "unshare, mount")
     passwd, group = pathlib.Path("/etc/passwd"), pathlib.Path("/etc/group")
-    users = [(name, FIRST_UID + i) for i, name in enumerate(names)] + [("Debian-exim", 64090), ("postfix", 64091)]
+    users = [(name, FIRST_UID + i) for i, name in enumerate(names)] + [("Debian-exim", 64190), ("postfix", 64191)]
     for name, uid in users:
         for file, entry in ((passwd, f"{name}:x:{uid}:{uid}::/:/bin/sh\n"), (group, f"{name}:x:{uid}:\n")):
             if not re.search(f"(?m)^{name}:", file.read_text()):
                 file.write_text(file.read_text() + entry)
     if not re.search("(?m)^postdrop:", group.read_text()):
-        group.write_text(group.read_text() + "postdrop:x:64092:\n")
+        group.write_text(group.read_text() + "postdrop:x:64192:\n")
     return directory
 
 
@@ -419,6 +420,7 @@ CASES = [
     ("flock alone", storm, [FlockOnly], "dotlock,fcntl,flock", *OPEN),
     ("Exim, Postfix, procmail, fcntl alone", storm, [Exim, Postfix, Procmail, FcntlOnly], "dotlock,fcntl", *OPEN),
     ("Exim, Postfix, dot locks of liblockfile", storm, [Exim, Postfix, Dotlockfile], "dotlock,fcntl", *OPEN),
+    ("procmail and Postfix in a spool root:mail", storm, [Procmail, Postfix], "dotlock,fcntl", *GROUP),
 ]
 
 
