@@ -75,10 +75,10 @@ static void hold_session(const struct auth_attempt *attempt, int end, int life)
 
     for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++)
         signal(ignored[i], SIG_IGN);
-    close(end);
-    /* The copy that came with fork. */
+    /* The copy that came with fork; before the end is closed, by which others know that all is done. */
     if (attempt->response)
         mem_wipe((char *)(uintptr_t)attempt->response, strlen(attempt->response));
+    close(end);
     do {
         n = read(life, &byte, 1);
     } while (n > 0 || (n < 0 && errno == EINTR));

@@ -59,7 +59,8 @@ class Syslog(threading.Thread):
             self.start()
 
     def run(self):
-        while record := self.socket.recv(65536):
+        mine = self.socket
+        while record := mine.recv(65536):
             self.lines.append(record.rstrip(b"\0\n").decode("latin-1"))
 
     def stop(self):

@@ -567,7 +567,7 @@ def session(site):
     s = site.granted("hush", "Hush-7-secret")
     equal("the steps", site.steps(), OPENED)
     helper = helper_of(s)
-    for _ in range(50):  # it closes the way to the monitor once it has said its verdict, of which we may hear before
+    for _ in range(50):  # it wipes the password and closes the way to the monitor once it has said its verdict, of which we may hear before
         open_files = sorted(os.readlink(f"/proc/{helper}/fd/{fd}") for fd in os.listdir(f"/proc/{helper}/fd"))
         if len(open_files) <= 6:
             break
