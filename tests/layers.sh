@@ -131,6 +131,11 @@ in_bare "$(call 'p?writev?2?|pwrite64|sendfile|splice|copy_file_range|f?truncate
     | only_in 'popper/mail/filecalls\.[ch]' >"$work/found"
 rule 'mail changes files only through filecalls'
 
+# What a session reads or sends by the gigabyte.
+{ in_code "${inc}<stdio\\.h>" popper/mail popper/protocol/dotted.[ch] popper/wire; in_bare "$(call 'v?[fsd]?n?printf|f?gets|getline|getdelim|f?getc(_unlocked)?|getchar|fread|f?puts|f?putc|fopen|fdopen')" popper/mail popper/protocol popper/wire; } \
+    | LC_ALL=C grep -E '^popper/(mail/(mbox|scanwindow|lines|msg|dropplan|maildrop)[a-z_]*|protocol/dotted|wire/netio)\.[ch]:' >"$work/found"
+rule 'the scanner and what sends messages use no stdio'
+
 in_bare "$(call '_?exit|_Exit|quick_exit|abort|err|errx')" common popper \
     | only_in 'popper/process/[a-z0-9_]+\.c|popper/main\.c|popper/popauth\.c|common/mem\.[ch]' >"$work/found"
 rule 'only process, main, popauth and mem end the process'
@@ -138,6 +143,12 @@ rule 'only process, main, popauth and mem end the process'
 in_bare "$(call 'v?fork|_Fork|clone3?|posix_spawnp?|popen|system|daemon')" common popper \
     | only_in 'popper/process/[a-z0-9_]+\.c' >"$work/found"
 rule 'only the process floor forks'
+
+# Whatever is compared with mem_equal takes the same time wherever it differs; the others are for names and for texts that stand in the program.
+in_bare "$(call 'memcmp|bcmp|str(n|case|ncase)?cmp|timingsafe_bcmp|strverscmp')" popper/auth common/scram.[ch] common/apop*.[ch] common/digest*.[ch] common/prompt.[ch] \
+    popper/process/checker*.[ch] popper/process/sasl*.[ch] popper/process/monitor*.[ch] popper/process/ticketkeys.[ch] popper/process/kpop.[ch] \
+    | LC_ALL=C grep -vE '"|(memcmp|cmp)[[:space:]]*\([^;]*(name|version|service|realm|ending|principal|canonical)' >"$work/found"
+rule 'secrets are compared by mem_equal'
 
 # ---- prototypes belong into headers
 

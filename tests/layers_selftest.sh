@@ -92,6 +92,10 @@ for h in a b c d e f g h i; do many="$many#include \"mail/$h.h\"\\n"; done
 offence 'no header gathers more than eight of ours' popper/mail/maildrop.h "$many"
 offence 'mail changes files only through filecalls' popper/mail/tempdrop.c 'int tempdrop_x(int fd)\n{\n    return ftruncate(fd, 0);\n}\n'
 offence 'mail changes files only through filecalls' popper/mail/tempdrop.c 'int tempdrop_x(int fd)\n{\n    return (int)pwrite (fd, "", 0, 0);\n}\n'
+offence 'the scanner and what sends messages use no stdio' popper/mail/mboxscan.c '#include <stdio.h>\n'
+offence 'the scanner and what sends messages use no stdio' popper/mail/msgsend.c 'int msgsend_x(char *line, int n, void *f)\n{\n    return fgets(line, n, f) != 0;\n}\n'
+offence 'secrets are compared by mem_equal' popper/auth/auth_secrets.c 'int auth_secrets_x(const char *a, const char *digest)\n{\n    return strcmp(a, digest);\n}\n'
+offence 'secrets are compared by mem_equal' common/scram.c 'int scram_x(const char *a, const char *key)\n{\n    return a[0] == 1 && memcmp(a, key, 20) == 0;\n}\n'
 offence 'only process, main, popauth and mem end the process' popper/wire/netio.c 'void netio_x(void)\n{\n    exit(1);\n}\n'
 offence 'only process, main, popauth and mem end the process' popper/wire/netio.c 'void netio_x(void)\n{\n    _exit(1);\n}\n'
 offence 'only the process floor forks' popper/auth/auth.c 'int auth_x(void)\n{\n    return fork();\n}\n'

@@ -22,6 +22,7 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from spoolsite import CI, HASH, POPPER, SANITIZED, equal, need, play  # noqa: E402
+from standing import is_alive, wait_until  # noqa: E402
 from users import TODAY, children_of, enter_namespace  # noqa: E402
 import mbox  # noqa: E402
 from world import STAMP, features, hash_of  # noqa: E402
@@ -327,8 +328,9 @@ def pams_delay_is_ours(site):
 def slow(site):
     site.configure(delay=1)
     auth(site, "sleep=1", "password=secret")
-    taken = timed_refusal(site)
-    assert 2 <= taken < 2.5, f"{taken} s: the next multiple of failure-delay is 2 s"
+    # A busy machine makes single ones longer, never shorter.
+    taken = [timed_refusal(site) for _ in range(3)]
+    assert 2 <= min(taken) < 2.5, f"{taken} s: the next multiple of failure-delay is 2 s"
     s = site.granted("ann")
     s.quit()
 
@@ -545,10 +547,8 @@ def memory_holds(pid, secret):
 
 
 def wait_for(site, steps):
-    for _ in range(100):
-        if site.steps() == steps:
-            return
-        time.sleep(0.1)
+    with contextlib.suppress(AssertionError):
+        wait_until("the steps", lambda: site.steps() == steps)
     equal("the steps", site.steps(), steps)
 
 
@@ -567,12 +567,13 @@ def session(site):
     s = site.granted("hush", "Hush-7-secret")
     equal("the steps", site.steps(), OPENED)
     helper = helper_of(s)
-    for _ in range(50):  # it wipes the password and closes the way to the monitor once it has said its verdict, of which we may hear before
-        open_files = sorted(os.readlink(f"/proc/{helper}/fd/{fd}") for fd in os.listdir(f"/proc/{helper}/fd"))
-        if len(open_files) <= 6:
-            break
-        time.sleep(0.1)
-    assert [name for name in open_files if name.startswith("pipe:")] and len(open_files) <= 6, open_files
+
+    def open_files_of_helper():
+        return sorted(os.readlink(f"/proc/{helper}/fd/{fd}") for fd in os.listdir(f"/proc/{helper}/fd"))
+    # It wipes the password and closes the way to the monitor once it has said its verdict, of which we may hear before.
+    wait_until("it has closed what it needs no more", lambda: len(open_files_of_helper()) <= 6)
+    open_files = open_files_of_helper()
+    assert [name for name in open_files if name.startswith("pipe:")], open_files
     equal("what it has open besides /dev/null, its pipe, and log",
           [name for name in open_files if not re.match(r"/dev/null$|pipe:", name) and name != str(site.trace) and not name.startswith("socket:")], [])
     if not SANITIZED:  # whose memory is too large to be looked through
@@ -668,11 +669,7 @@ def session_with_pam_unix(site):
     s = site.granted("ann")
     helper = helper_of(s)
     s.quit()
-    for _ in range(50):
-        if not pathlib.Path(f"/proc/{helper}").exists():
-            return
-        time.sleep(0.1)
-    raise AssertionError("the helper is still there")
+    wait_until("the helper ends", lambda: not is_alive(helper))
 
 
 CASES = [unix_grants, unix_refuses, unix_password_may_be_old, listfile_denies, faillock_locks, what_a_module_sees, limits_of_who_started_us_are_not_the_modules, conversation, results, crash,

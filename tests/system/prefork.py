@@ -10,7 +10,7 @@ import sys
 import time
 
 sys.path.insert(0, str(pathlib.Path(os.path.abspath(__file__)).parent))
-from standing import PATIENCE, POPPER, Client, Server, begins, descendants, run_all, same, wait_until  # noqa: E402
+from standing import PATIENCE, POPPER, Client, Server, begins, descendants, is_alive, run_all, same, wait_until  # noqa: E402
 from inetd import Skip  # noqa: E402
 from world import features  # noqa: E402
 
@@ -170,7 +170,7 @@ def all_end_with_the_server():
         everybody = [*pairs, *pairs.values()]
         server.signal(signal.SIGTERM)
         same("status", 0, server.wait())
-        wait_until("all are gone", lambda: not [p for p in everybody if pathlib.Path(f"/proc/{p}").exists()])
+        wait_until("all are gone", lambda: not [p for p in everybody if is_alive(p)])
     with Server() as server:
         server.start()
         pairs = wait_for(server)
@@ -178,13 +178,6 @@ def all_end_with_the_server():
         server.process.kill()
         server.wait()
         wait_until("all are gone", lambda: not [p for p in everybody if is_alive(p)])
-
-
-def is_alive(pid):
-    try:
-        return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] not in "ZX"
-    except OSError:
-        return False
 
 
 def who_waits_sleeps():

@@ -37,6 +37,14 @@ def wait_until(what, condition, seconds=PATIENCE):
     raise AssertionError(f"not within {seconds} s: {what}")
 
 
+def is_alive(pid):
+    """A zombie is not: where process 1 reaps nobody an orphan stays one."""
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
 def descendants(pid):
     """{pid: fields of its status} of all processes below one."""
     parents = {}

@@ -41,14 +41,14 @@ def told_now(line):
 
 
 class Late(Mismatch):
-    """A reply came later than it should."""
+    """A reply came later than it should, and nothing else is wrong with the case."""
 
 
 class Play:
     """Runs the steps of one case in its world."""
 
     def __init__(self, world):
-        self.world, self.session, self.unsent, self.last = world, None, b"", None
+        self.world, self.session, self.unsent, self.last, self.late = world, None, b"", None, None
 
     def current(self):
         if self.session is None:
@@ -89,6 +89,8 @@ class Play:
             self.check(step)
         self.last = None
         self.check_silent_rules({s.tag for s in checks}, checks)
+        if self.late:
+            raise Late(self.late)
 
     # -- what a client does
 
@@ -289,7 +291,7 @@ class Play:
         if took < float(low):
             raise Mismatch(f"the reply took {took:.2f} s")
         if took > float(high) * max(1, PATIENCE):
-            raise Late(f"the reply took {took:.2f} s")
+            self.late = self.late or f"line {step.number}: the reply took {took:.2f} s instead of {step.text}"
 
     def do_pieces(self, step):
         """pieces A..B: how many writes came since the last command."""
@@ -424,13 +426,16 @@ def reason_to_skip(case, runner, popper):
 
 
 def play_case(case, runner, popper):
-    """(verdict, text): verdict is "ok" or "not ok". Where a reply came too late the case is played again: a server that is late is so each time, one that
-    the machine kept waiting is not."""
+    """(verdict, text): verdict is "ok" or "not ok". Where a reply came too late, and nothing else is wrong, the case is played again: a server that is late is so
+    each time, one that the machine kept waiting is not. The text says how often and how late."""
+    before = []
     for _ in range(3):
         verdict, text, late = play_once(case, runner, popper)
         if not late:
             break
-    return verdict, text
+        before.append(text)
+    notes = [f"played {len(before)} times in vain: {why}" for why in before[:1] if verdict == "ok"]
+    return verdict, "\n".join(notes) or text
 
 
 def play_once(case, runner, popper):

@@ -96,8 +96,30 @@ def verdict(text, runner):
         return play.play_case(parse(f.name)[0], runner, FAKE)
 
 
+def replays():
+    """What is wrong with the judgement of cases that were late: (how often a case was played, verdict, text)."""
+    late, good, bad = ("not ok", "late", True), ("ok", "", False), ("not ok", "bad", False)
+    wanted = [([good], (1, "ok", "")), ([bad], (1, "not ok", "bad")), ([late, good], (2, "ok", "played 1 times in vain: late")),
+              ([late, bad], (2, "not ok", "bad")), ([late] * 3, (3, "not ok", "late"))]
+    once, results, found = play.play_once, [], []
+    play.play_once = lambda *_: results.pop(0)
+    try:
+        for outcomes, expected in wanted:
+            results[:] = outcomes
+            judged = play.play_case(None, None, None)
+            found.append((len(outcomes) - len(results), *judged))
+    finally:
+        play.play_once = once
+    return [f"{got} instead of {expected}" for got, (_, expected) in zip(found, wanted) if got != expected]
+
+
 def main():
     failed = 0
+    wrong = replays()
+    # The other fault is told, not that it was late.
+    verdict_of_both, why = verdict("login\nC: SLOW\nS: +OK slow\nelapsed 0..0.2\nC: STAT\nS: +OK wrong", Runner("unix", None))
+    if verdict_of_both != "not ok" or "late" in why or "expected" not in why:
+        wrong.append(f"late and wrong: {verdict_of_both}, {why}")
     if b"__asan_init" not in DEVLOG.read_bytes():
         CASES.extend(SYSLOG)
     for name, text in (("unknown tag", "X: y"), ("block in the wrong place", "pause 1\n| x"), ("nonsense", "== case\n???")):
@@ -106,7 +128,9 @@ def main():
             CASES.append((f"{name} should be refused", True, "S: wrong"))
         except Broken:
             pass
-    print(f"1..{len(CASES)}")
+    print(f"1..{len(CASES) + 1}")
+    failed += bool(wrong)
+    print(("not ok" if wrong else "ok") + f" {len(CASES) + 1} - who is late is played again, who is wrong is not", *(f"# {line}" for line in wrong), sep="\n")
     pool = concurrent.futures.ThreadPoolExecutor(6)
     plays = []
     for number, (name, passes, text) in enumerate(CASES, 1):
