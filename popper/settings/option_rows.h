@@ -44,8 +44,8 @@ OPTION_BOOL(check_old_spool_loc, "check-old-spool-loc", CLASS_ANY, FEATURE_NONE,
 OPTION_BOOL(check_password_expired, "check-password-expired", CLASS_INIT, FEATURE_NONE, DEFAULT_CHECK_PASSWORD_EXPIRED,
     "Refuses users whose password has expired by the shadow file.")
 OPTION_MNEM(chunky_writes, enum chunky_writes, "chunky-writes", CLASS_ANY, FEATURE_NONE, DEFAULT_CHUNKY_WRITES, chunky_choices,
-    "When what is sent to the client goes out in large writes. Otherwise each line after the login is a write of its own, for clients "
-    "that cannot take more.")
+    "Whether what is sent goes out in large writes. always or default: it does; never: each line after the login is a write of its own, for "
+    "clients that cannot take more; tls or ssl: in large writes inside TLS only.")
 OPTION_MNEM(clear_text_password, enum clear_text, "clear-text-password", CLASS_USER, FEATURE_NONE, CLEAR_TEXT_DEFAULT, clear_text_choices,
     "Who may send a password in clear text, by PASS or AUTH PLAIN and LOGIN. default: users without a secret in apop-file; never: nobody; always: everybody; "
     "local: connections from 127.0.0.0/8 and ::1; tls or ssl: inside TLS only (needs tls-support).", .letter = 'p')
@@ -66,7 +66,7 @@ OPTION_BOOL(fast_update, "fast-update", CLASS_ANY, FEATURE_NONE, DEFAULT_FAST_UP
     "Updates by writing a new file that takes the maildrop's name, in server mode. Half the writing, and as safe against crashes; but mail "
     "delivered by a program that opened the old file before is lost, and what watches the file's inode is confused.", .letter = 'F')
 OPTION_BOOL(group_bulletins, "group-bulletins", CLASS_USER, FEATURE_BULLETINS, DEFAULT_GROUP_BULLETINS,
-    "Shows a bulletin only to members of the group that is the second part of its name, between dots. ALL is everybody.")
+    "Shows a bulletin only to members of the group that is the second part of its name, between dots: 24.staff.meeting. ALL is everybody.")
 OPTION_STRING(group_no_server_mode, "group-no-server-mode", CLASS_USER, FEATURE_NONE, DEFAULT_GROUP_NO_SERVER_MODE, "group",
     "Turns server-mode off for members of the group. It is looked at after group-server-mode.", .check = check_word)
 OPTION_STRING(group_server_mode, "group-server-mode", CLASS_USER, FEATURE_NONE, DEFAULT_GROUP_SERVER_MODE, "group",
@@ -77,7 +77,7 @@ OPTION_INT(hash_spool, "hash-spool", CLASS_USER, FEATURE_NONE, DEFAULT_HASH_SPOO
     "Layout of the spool. 0: spool-dir/user; 1: one directory level, a letter made of the name; 2: two levels, the first and the second "
     "letter of the name.", .argument = "0|1|2")
 OPTION_STRING(home_dir_mail, "home-dir-mail", CLASS_USER, FEATURE_NONE, DEFAULT_HOME_DIR_MAIL, "name",
-    "The maildrop is this file in the home directory of the user, not one in spool-dir.", .check = check_relative)
+    "The maildrop is this file in the home directory of the user, such as Mailbox or mail/inbox, not one in spool-dir.", .check = check_relative)
 OPTION_BOOL(home_dir_misc, "home-dir-misc", CLASS_USER, FEATURE_NONE, DEFAULT_HOME_DIR_MISC,
     "Puts temporary drop and index into the home directory of the user unless temp-dir or cache-dir say otherwise.")
 OPTION_BOOL(index, "index", CLASS_ANY, FEATURE_NONE, 1,
@@ -103,7 +103,7 @@ OPTION_STRING(mail_command, "mail-command", CLASS_USER, FEATURE_NONE, DEFAULT_MA
 OPTION_INT(mail_lock_check, "mail-lock-check", CLASS_ANY, FEATURE_NONE, 5000, 1, INT32_MAX,
     "After how many messages of an update it is looked whether the dot lock is still ours. It is refreshed every 30 seconds anyway.", .letter = 'L', .argument = "messages")
 OPTION_STRING(mail_locks, "mail-locks", CLASS_USER, FEATURE_NONE, "dotlock,fcntl", "methods",
-    "Locks taken on the maildrop, of dotlock, fcntl and flock. All programs of the host that change maildrops must have one in common.",
+    "Locks taken on the maildrop: dotlock, fcntl and flock, separated by commas. All programs of the host that change maildrops must have one in common.",
     .check = check_mail_locks)
 OPTION_INT(max_bulletins, "max-bulletins", CLASS_ANY, FEATURE_BULLETINS, DEFAULT_MAX_BULLETINS, 0, INT32_MAX,
     "How many of the old bulletins a user gets who polls for the first time.", .argument = "bulletins")
@@ -112,9 +112,10 @@ OPTION_INT(max_password_checks, "max-password-checks", CLASS_INIT, FEATURE_STAND
 OPTION_INT(max_preauth, "max-preauth", CLASS_INIT, FEATURE_STANDALONE, 100, 1, 100000,
     "Sessions that have not logged in yet in standalone mode. When there are more, the oldest one of the address with most of them ends.", .argument = "sessions")
 OPTION_INT(max_sessions, "max-sessions", CLASS_INIT, FEATURE_STANDALONE, 1000, 1, 1000000,
-    "Sessions at the same time in standalone mode.", .argument = "sessions")
+    "Sessions at the same time in standalone mode. Whoever is one too many hears -ERR [SYS/TEMP].", .argument = "sessions")
 OPTION_INT(max_sessions_per_address, "max-sessions-per-address", CLASS_INIT, FEATURE_STANDALONE, 50, 1, 1000000,
-    "Sessions at the same time from one client address (IPv6: from its first 64 bits) in standalone mode.", .argument = "sessions")
+    "Sessions at the same time from one client address (IPv6: from its first 64 bits) in standalone mode. Whoever is one too many hears "
+    "-ERR [SYS/TEMP].", .argument = "sessions")
 OPTION_BOOL(no_atomic_open, "no-atomic-open", CLASS_USER, FEATURE_NONE, 0,
     "Makes dot locks by link(2) of a temporary file. For network file systems without exclusive creation.")
 OPTION_STRING(nonauth_file, "nonauth-file", CLASS_INIT, FEATURE_NONE, DEFAULT_NONAUTH_FILE, "file",
@@ -140,7 +141,7 @@ OPTION_INT(prefork, "prefork", CLASS_INIT, FEATURE_STANDALONE, 4, 0, 64,
     .argument = "clients")
 OPTION_LIST(proxy_networks, "proxy-networks", CLASS_INIT, FEATURE_PROXY, "networks",
     "Addresses or networks of proxies that must begin each connection with a PROXY protocol header. ADDRESS or ADDRESS/BITS, separated by "
-    "commas; may be given several times.", .check = check_network)
+    "commas (192.0.2.10,2001:db8::/64); may be given several times.", .check = check_network)
 OPTION_BOOL(reverse_lookup, "reverse-lookup", CLASS_USER, FEATURE_RESOLVER, DEFAULT_REVERSE_LOOKUP,
     "Looks up the name of the client address. -R is the same as reverse-lookup = false.", .letter = 'R', .letter_off = true)
 OPTION_MNEM(sandbox, enum sandbox_mode, "sandbox", CLASS_INIT, FEATURE_NONE, SANDBOX_MODE_ENFORCE, sandbox_choices,
