@@ -18,7 +18,7 @@
 struct dotlock;
 
 /* See maillock_new. Never fails. */
-struct dotlock *dotlock_new(int dirfd, const char *name, const char *shown, bool use_link);
+struct dotlock *dotlock_new(int dirfd, const char *name, const char *shown, bool only_link);
 
 void dotlock_spare_gid(struct dotlock *l); /* see maillock_spare_gid */
 

@@ -133,13 +133,13 @@ int maillock_parse(const char *methods, unsigned *mask_r, struct strbuf *why)
     return 0;
 }
 
-struct maillock *maillock_new(int dirfd, const char *name, const char *shown, unsigned mask, bool use_link)
+struct maillock *maillock_new(int dirfd, const char *name, const char *shown, unsigned mask, bool only_link)
 {
     struct maillock *l = mem_new(1, sizeof *l);
 
     l->shown = mem_strdup(shown);
     l->mask = mask;
-    l->dot = mask & MAILLOCK_DOTLOCK ? dotlock_new(dirfd, name, shown, use_link) : NULL;
+    l->dot = mask & MAILLOCK_DOTLOCK ? dotlock_new(dirfd, name, shown, only_link) : NULL;
     l->fd = -1;
     return l;
 }

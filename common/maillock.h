@@ -6,7 +6,7 @@
  * with another order cannot deadlock. A dot lock is made atomically and says whose it is (lockowner.h: pid, host,
  * boot id, start time, pid name space). It is believed stale when it was made on this machine since it booted and its
  * process is gone; or when it is not in our form, or another machine's, and is older than MAILLOCK_STALE seconds by
- * the mtime of a file freshly made in the same directory. Breaking a stale lock renames it to a unique name first and
+ * the mtime of a file freshly made in the same directory. Breaking a stale lock renames it to a name that nobody uses first and
  * checks that the inode is the one judged. Symbolic links, special files and old files that have more than one link or are
  * larger than any lock (a maildrop of a user FRED.lock) are errors, never locks. After fork(2) a held handle belongs to one of the two processes; the other must not call
  * anything here with it. Waiting is bounded; nobody holds these locks while a client is slow.
@@ -35,10 +35,10 @@ struct maillock;
 int maillock_parse(const char *methods, unsigned *mask_r, struct strbuf *why);
 
 /* A handle for the maildrop `name` in the directory dirfd (borrowed, must stay open); `shown` is its path for
-   messages; mask as above. use_link: make the dot lock by link(2) of a unique file (safe on old NFS; option
-   no-atomic-open); otherwise by O_CREAT|O_EXCL. The extra gid of identity.h is held around each call that changes the
+   messages; mask as above. only_link: never make the dot lock by O_CREAT|O_EXCL, also where it cannot be linked into place
+   (option no-atomic-open, for old NFS). The extra gid of identity.h is held around each call that changes the
    directory. Never fails. */
-struct maillock *maillock_new(int dirfd, const char *name, const char *shown, unsigned mask, bool use_link);
+struct maillock *maillock_new(int dirfd, const char *name, const char *shown, unsigned mask, bool only_link);
 
 /* The directory is one that its user rules: the extra gid is never held for it. */
 void maillock_spare_gid(struct maillock *lock);

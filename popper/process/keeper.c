@@ -170,7 +170,7 @@ static void tell_places(const struct keeper *k)
 
     log_write(LOG_DEBUG, "%s: maildrop %s%s, locks %s%s; index %s; temp drop %s", k->start->user->name,
               p->file[MAILFILE_DROP].shown, k->settings->server_mode ? " in server mode" : "", k->settings->mail_locks,
-              k->settings->no_atomic_open ? " (dot lock by link)" : "",
+              k->settings->no_atomic_open ? " (dot lock by link only)" : "",
               k->files.open.index >= 0 ? p->index.shown : "none", p->file[MAILFILE_TEMPDROP].shown);
 }
 

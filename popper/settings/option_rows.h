@@ -117,7 +117,7 @@ OPTION_INT(max_sessions_per_address, "max-sessions-per-address", CLASS_INIT, FEA
     "Sessions at the same time from one client address (IPv6: from its first 64 bits) in standalone mode. Whoever is one too many hears "
     "-ERR [SYS/TEMP].", .argument = "sessions")
 OPTION_BOOL(no_atomic_open, "no-atomic-open", CLASS_USER, FEATURE_NONE, 0,
-    "Makes dot locks by link(2) of a temporary file. For network file systems without exclusive creation.")
+    "Makes dot locks by link(2) of a temporary file only. Otherwise, where link(2) is impossible, by exclusive creation, which old network file systems do not have.")
 OPTION_STRING(nonauth_file, "nonauth-file", CLASS_INIT, FEATURE_NONE, DEFAULT_NONAUTH_FILE, "file",
     "The users in this file may not log in. One name per line, compared exactly. When the file cannot be read nobody is refused by it.",
     .check = check_path)

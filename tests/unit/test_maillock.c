@@ -21,6 +21,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/dotlock_state.h"
 #include "common/identity.h"
 #include "common/lockowner.h"
 #include "common/log.h"
@@ -84,9 +85,82 @@ static int count_files(void)
     return n;
 }
 
-static struct maillock *lock_for(unsigned mask, bool use_link)
+/* ---- the calls of dotlock_dir come by here (--wrap): what this file system cannot do, and who dies before which call */
+
+static enum dotlock_way way; /* the first that works here */
+static int calls, die_at;   /* die_at 0: never */
+
+static void count_call(void)
 {
-    return maillock_new(dirfd_, "fred", "/var/mail/fred", mask, use_link);
+    if (++calls == die_at)
+        _exit(0);
+}
+
+int __real_dotlock_dir_create(const struct dotlock *l, const char *name);
+int __wrap_dotlock_dir_create(const struct dotlock *l, const char *name);
+int __real_dotlock_dir_nameless(const struct dotlock *l);
+int __wrap_dotlock_dir_nameless(const struct dotlock *l);
+int __real_dotlock_dir_link(const struct dotlock *l, int f);
+int __wrap_dotlock_dir_link(const struct dotlock *l, int f);
+int __real_dotlock_dir_rename(const struct dotlock *l, const char *from, const char *to, bool replace);
+int __wrap_dotlock_dir_rename(const struct dotlock *l, const char *from, const char *to, bool replace);
+int __real_dotlock_dir_unlink(const struct dotlock *l, const char *name);
+int __wrap_dotlock_dir_unlink(const struct dotlock *l, const char *name);
+ssize_t __real_file_write(int f, const void *data, size_t n);
+ssize_t __wrap_file_write(int f, const void *data, size_t n);
+static void swap_lock(const struct dotlock *l, const char *from);
+static bool link_answer_lost, no_noreplace;
+
+int __wrap_dotlock_dir_create(const struct dotlock *l, const char *name)
+{
+    count_call();
+    return __real_dotlock_dir_create(l, name);
+}
+
+int __wrap_dotlock_dir_nameless(const struct dotlock *l)
+{
+    count_call();
+    errno = EOPNOTSUPP;
+    return way > DOTLOCK_NAMELESS ? -1 : __real_dotlock_dir_nameless(l);
+}
+
+int __wrap_dotlock_dir_link(const struct dotlock *l, int f)
+{
+    int result;
+
+    count_call();
+    errno = EPERM;
+    result = way > DOTLOCK_NAMED ? -1 : __real_dotlock_dir_link(l, f);
+    if (!link_answer_lost)
+        return result;
+    errno = EEXIST; /* what NFS says to the second try of what worked at the first */
+    return -1;
+}
+
+int __wrap_dotlock_dir_rename(const struct dotlock *l, const char *from, const char *to, bool replace)
+{
+    count_call();
+    swap_lock(l, from);
+    errno = EINVAL;
+    return no_noreplace && !replace ? -1 : __real_dotlock_dir_rename(l, from, to, replace);
+}
+
+int __wrap_dotlock_dir_unlink(const struct dotlock *l, const char *name)
+{
+    count_call();
+    return __real_dotlock_dir_unlink(l, name);
+}
+
+ssize_t __wrap_file_write(int f, const void *data, size_t n)
+{
+    count_call();
+    return __real_file_write(f, data, n);
+}
+
+static struct maillock *lock_for(unsigned mask, enum dotlock_way first)
+{
+    way = first;
+    return maillock_new(dirfd_, "fred", "/var/mail/fred", mask, first == DOTLOCK_NAMED);
 }
 
 static void setup(void)
@@ -275,8 +349,8 @@ static unsigned free_for_strangers(void)
 
 START_TEST(each_combination_is_taken_and_given_back)
 {
-    unsigned mask = (unsigned)_i & 7;
-    struct maillock *lock = lock_for(mask, _i & 8);
+    unsigned mask = 1 + (unsigned)_i % 7;
+    struct maillock *lock = lock_for(mask, (enum dotlock_way)_i / 7);
 
     ck_assert(!maillock_held(lock));
     errno = ENOTTY;
@@ -305,7 +379,7 @@ END_TEST
 
 START_TEST(dot_lock_says_whose_it_is)
 {
-    struct maillock *lock = lock_for(MAILLOCK_DOTLOCK, _i);
+    struct maillock *lock = lock_for(MAILLOCK_DOTLOCK, (enum dotlock_way)_i);
     char text[LOCKOWNER_MAX] = "", expected[LOCKOWNER_MAX];
     struct stat st;
     int f;
@@ -324,7 +398,7 @@ END_TEST
 
 START_TEST(without_a_maildrop_only_the_dot_lock_is_taken)
 {
-    struct maillock *lock = lock_for(7, false);
+    struct maillock *lock = lock_for(7, DOTLOCK_NAMELESS);
 
     ck_assert_int_eq(maillock_acquire(lock, -1, 0, &why), MAILLOCK_OK);
     ck_assert_uint_eq(free_for_strangers(), MAILLOCK_FCNTL | MAILLOCK_FLOCK);
@@ -335,7 +409,7 @@ END_TEST
 START_TEST(quota_or_full_disk_does_not_keep_from_locking)
 {
     struct rlimit none = { 0, RLIM_INFINITY };
-    struct maillock *lock = lock_for(7, _i);
+    struct maillock *lock = lock_for(7, (enum dotlock_way)_i);
     struct stat st;
 
     signal(SIGXFSZ, SIG_IGN);
@@ -393,7 +467,7 @@ static void let_go(struct holder h)
 START_TEST(busy_releases_everything_and_says_who)
 {
     bool by_flock = _i == 1;
-    struct maillock *lock = lock_for(7, false);
+    struct maillock *lock = lock_for(7, DOTLOCK_NAMELESS);
     struct holder h = hold(by_flock);
     char expected[100];
 
@@ -414,7 +488,7 @@ END_TEST
 /* A maildrop that was made under the dot lock alone, and another one after that. */
 START_TEST(the_locks_move_to_another_file)
 {
-    struct maillock *lock = lock_for(7, false);
+    struct maillock *lock = lock_for(7, DOTLOCK_NAMELESS);
     int other;
 
     ck_assert_int_eq(maillock_acquire(lock, -1, 0, &why), MAILLOCK_OK);
@@ -435,7 +509,7 @@ END_TEST
 START_TEST(the_locks_stay_where_they_are_if_the_other_file_is_busy)
 {
     struct holder h = hold(_i == 1);
-    struct maillock *lock = lock_for(7, false);
+    struct maillock *lock = lock_for(7, DOTLOCK_NAMELESS);
     struct flock range = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
     int other = openat(dirfd_, "other", O_CREAT | O_RDWR | O_CLOEXEC, 0600), again = openat(dirfd_, "other", O_RDWR | O_CLOEXEC);
 
@@ -457,7 +531,7 @@ END_TEST
 
 START_TEST(a_dot_lock_gives_its_room)
 {
-    struct maillock *lock = lock_for(MAILLOCK_DOTLOCK, _i);
+    struct maillock *lock = lock_for(MAILLOCK_DOTLOCK, (enum dotlock_way)_i);
     struct stat st;
 
     maillock_give_room(lock);
@@ -483,7 +557,7 @@ static int64_t ms_now(void)
 
 START_TEST(waits_as_long_as_asked_and_no_longer)
 {
-    struct maillock *lock = lock_for(3, false);
+    struct maillock *lock = lock_for(3, DOTLOCK_NAMELESS);
     struct holder h = hold(false);
     int64_t start = ms_now();
     pid_t pid;
@@ -505,8 +579,8 @@ END_TEST
 
 START_TEST(other_handles_and_processes_of_ours_are_respected)
 {
-    struct maillock *first = lock_for(MAILLOCK_DOTLOCK, false);
-    struct maillock *second = lock_for(MAILLOCK_DOTLOCK, _i);
+    struct maillock *first = lock_for(MAILLOCK_DOTLOCK, DOTLOCK_NAMELESS);
+    struct maillock *second = lock_for(MAILLOCK_DOTLOCK, (enum dotlock_way)_i);
     char expected[100];
 
     ck_assert_int_eq(maillock_acquire(first, -1, 0, &why), MAILLOCK_OK);
@@ -617,22 +691,22 @@ static void make_lock(enum content content)
 
 START_TEST(stale_or_not)
 {
-    struct maillock *lock = lock_for(3, _i & 1);
-    const char *name = stale[_i / 2].name;
+    struct maillock *lock = lock_for(3, (enum dotlock_way)(_i % DOTLOCK_WAYS));
+    const char *name = stale[_i / DOTLOCK_WAYS].name;
 
-    make_lock(stale[_i / 2].content);
-    age("fred.lock", stale[_i / 2].age);
-    ck_assert_msg(maillock_acquire(lock, fd, 0, &why) == stale[_i / 2].result, "%s: %s", name, why.data);
-    if (stale[_i / 2].result == MAILLOCK_OK) {
-        ck_assert_msg(strstr(said.data, stale[_i / 2].text) != NULL, "%s: log has %s", name, said.data);
+    make_lock(stale[_i / DOTLOCK_WAYS].content);
+    age("fred.lock", stale[_i / DOTLOCK_WAYS].age);
+    ck_assert_msg(maillock_acquire(lock, fd, 0, &why) == stale[_i / DOTLOCK_WAYS].result, "%s: %s", name, why.data);
+    if (stale[_i / DOTLOCK_WAYS].result == MAILLOCK_OK) {
+        ck_assert_msg(strstr(said.data, stale[_i / DOTLOCK_WAYS].text) != NULL, "%s: log has %s", name, said.data);
         ck_assert(maillock_is_ours(lock));
         ck_assert_int_eq(count_files(), 2);
     } else {
-        ck_assert_msg(strstr(why.data, stale[_i / 2].text) != NULL, "%s: %s", name, why.data);
+        ck_assert_msg(strstr(why.data, stale[_i / DOTLOCK_WAYS].text) != NULL, "%s: %s", name, why.data);
         ck_assert_str_eq(said.data, "");
     }
     maillock_close(&lock);
-    ck_assert_int_eq(count_files(), stale[_i / 2].result == MAILLOCK_OK ? 1 : 2);
+    ck_assert_int_eq(count_files(), stale[_i / DOTLOCK_WAYS].result == MAILLOCK_OK ? 1 : 2);
 }
 END_TEST
 
@@ -657,9 +731,9 @@ static const struct {
 
 START_TEST(traps_are_left_alone)
 {
-    struct maillock *lock = lock_for(3, _i & 1);
+    struct maillock *lock = lock_for(3, (enum dotlock_way)(_i % DOTLOCK_WAYS));
     char command[200], text[20] = "";
-    int i = _i / 2;
+    int i = _i / DOTLOCK_WAYS;
     int f;
 
     snprintf(command, sizeof command, "cd %.60s && (%s)", dir, traps[i].prepare);
@@ -680,7 +754,7 @@ END_TEST
 
 START_TEST(stale_hard_link_of_a_dead_owner_is_not_believed)
 {
-    struct maillock *lock = lock_for(3, false);
+    struct maillock *lock = lock_for(3, DOTLOCK_NAMELESS);
 
     make_lock(OURS_DEAD);
     ck_assert_int_eq(linkat(dirfd_, "fred.lock", dirfd_, "g", 0), 0);
@@ -711,8 +785,8 @@ static int no_permission(void)
     if (fchmod(dirfd_, 0555) < 0 || (geteuid() == 0 && setresuid(USER, USER, USER) < 0))
         return 1;
     /* option: no-atomic-open */
-    for (int use_link = 0; use_link <= 1; use_link++) {
-        lock = lock_for(7, use_link);
+    for (int first = 0; first < DOTLOCK_WAYS; first++) {
+        lock = lock_for(7, (enum dotlock_way)first);
         if (maillock_acquire(lock, fd, 0, &why) != MAILLOCK_ERROR || maillock_held(lock))
             return 2;
         if (!strstr(why.data, "/var/mail/fred.lock: cannot be made") || !strstr(why.data, "mail-locks"))
@@ -733,7 +807,7 @@ END_TEST
 
 static int stranger_holds_it(void)
 {
-    struct maillock *lock = lock_for(3, false);
+    struct maillock *lock = lock_for(3, DOTLOCK_NAMELESS);
 
     if (fchmod(dirfd_, 0555) < 0 || (geteuid() == 0 && setresuid(USER, USER, USER) < 0))
         return 1;
@@ -761,7 +835,7 @@ END_TEST
 
 static int sticky(void)
 {
-    struct maillock *lock = lock_for(3, false);
+    struct maillock *lock = lock_for(3, DOTLOCK_NAMELESS);
 
     if (fchmod(dirfd_, 01777) < 0 || setresuid(USER, USER, USER) < 0)
         return 1;
@@ -784,9 +858,9 @@ START_TEST(stale_lock_of_another_user_in_a_1777_spool)
 END_TEST
 
 /* A spool root:mail 2775: dot locks work because the group is held around each call, and only there. */
-static int spool_2775_body(bool use_link)
+static int spool_2775(void)
 {
-    struct maillock *lock = lock_for(3, use_link);
+    struct maillock *lock = lock_for(3, way);
     struct stat st;
 
     if (fchown(dirfd_, 0, MAIL) < 0 || fchmod(dirfd_, 02775) < 0)
@@ -811,21 +885,12 @@ static int spool_2775_body(bool use_link)
     return 0;
 }
 
-static int spool_2775_exclusive(void)
-{
-    return spool_2775_body(false);
-}
-
-static int spool_2775_link(void)
-{
-    return spool_2775_body(true);
-}
-
 START_TEST(group_writable_spool)
 {
     if (geteuid() != 0)
         return;
-    in_child(_i ? spool_2775_link : spool_2775_exclusive);
+    way = (enum dotlock_way)_i;
+    in_child(spool_2775);
 }
 END_TEST
 
@@ -833,7 +898,7 @@ END_TEST
 
 START_TEST(lost_lock_is_noticed_and_the_new_one_left_alone)
 {
-    struct maillock *lock = lock_for(3, false);
+    struct maillock *lock = lock_for(3, DOTLOCK_NAMELESS);
 
     ck_assert_int_eq(maillock_acquire(lock, fd, 0, &why), MAILLOCK_OK);
     ck_assert_int_eq(unlinkat(dirfd_, "fred.lock", 0), 0);
@@ -850,7 +915,7 @@ END_TEST
 
 START_TEST(refresh_makes_it_young)
 {
-    struct maillock *lock = lock_for(3, false);
+    struct maillock *lock = lock_for(3, DOTLOCK_NAMELESS);
     struct stat st;
 
     maillock_refresh(lock);
@@ -864,29 +929,28 @@ START_TEST(refresh_makes_it_young)
 }
 END_TEST
 
-/* ---- the instant between look and rename: the linker sends renameat here (--wrap) */
+/* ---- the instant between look and rename */
 
-int __real_renameat(int from_dir, const char *from, int to_dir, const char *to);
-int __wrap_renameat(int from_dir, const char *from, int to_dir, const char *to);
 static bool swap_now;
 
-int __wrap_renameat(int from_dir, const char *from, int to_dir, const char *to)
+/* Another program breaks the stale lock and makes its own. */
+static void swap_lock(const struct dotlock *l, const char *from)
 {
-    if (swap_now) { /* another program breaks the stale lock and makes its own */
-        swap_now = false;
-        ck_assert_int_eq(unlinkat(from_dir, from, 0), 0);
-        make("fred.lock", "fresh", 5);
-    }
-    return __real_renameat(from_dir, from, to_dir, to);
+    if (!swap_now)
+        return;
+    swap_now = false;
+    ck_assert_int_eq(unlinkat(l->dirfd, from, 0), 0);
+    make("fred.lock", "fresh", 5);
 }
 
 START_TEST(fresh_lock_taken_for_a_stale_one_goes_back)
 {
-    struct maillock *lock = lock_for(3, false);
+    struct maillock *lock = lock_for(3, DOTLOCK_NAMELESS);
     struct stat st;
 
     make_lock(OURS_DEAD);
     swap_now = true;
+    no_noreplace = _i;
     ck_assert_int_eq(maillock_acquire(lock, fd, 0, &why), MAILLOCK_BUSY);
     ck_assert(!swap_now);
     ck_assert_msg(strstr(why.data, "held by another mail program") != NULL, "%s", why.data);
@@ -895,6 +959,158 @@ START_TEST(fresh_lock_taken_for_a_stale_one_goes_back)
     ck_assert_int_eq(count_files(), 2);
     ck_assert_str_eq(said.data, "");
     maillock_close(&lock);
+}
+END_TEST
+
+/* ---- killed at any call: the next one goes on at once, and nothing is left over for ever */
+
+/* Dies before its n-th call; true when it had no n-th call any more. */
+static bool die_before(int n, enum dotlock_way first)
+{
+    int status;
+    pid_t pid = fork();
+
+    if (pid == 0) {
+        struct maillock *lock = lock_for(3, first);
+
+        calls = 0;
+        die_at = n;
+        if (maillock_acquire(lock, fd, 0, &why) != MAILLOCK_OK)
+            _exit(2);
+        maillock_close(&lock);
+        _exit(3);
+    }
+    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+    ck_assert_msg(WIFEXITED(status) && (WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == 3), "at call %d: status %d", n, status);
+    return WEXITSTATUS(status) == 3;
+}
+
+static const struct {
+    const char *name;
+    enum dotlock_way way;
+    bool stale; /* a stale lock is in the way */
+    bool no_noreplace;
+    int calls;
+} killed[] = {
+    { "nameless", DOTLOCK_NAMELESS, false, false, 4 },
+    { "named", DOTLOCK_NAMED, false, false, 6 },
+    { "nameless, a stale lock", DOTLOCK_NAMELESS, true, false, 9 },
+    { "named, a stale lock", DOTLOCK_NAMED, true, false, 12 },
+    { "named, a stale lock, NFS", DOTLOCK_NAMED, true, true, 13 },
+};
+
+static void clean(void)
+{
+    unlinkat(dirfd_, "fred.lock", 0);
+    unlinkat(dirfd_, ".fred.lock.new", 0);
+    unlinkat(dirfd_, ".fred.lock.old", 0);
+}
+
+START_TEST(killed_at_any_call)
+{
+    int n = 0;
+
+    no_noreplace = killed[_i].no_noreplace;
+    for (;;) {
+        struct maillock *lock;
+        bool ended;
+
+        clean();
+        if (killed[_i].stale)
+            make_lock(OURS_DEAD);
+        ended = die_before(++n, killed[_i].way);
+        lock = lock_for(3, killed[_i].way);
+        ck_assert_msg(maillock_acquire(lock, fd, 0, &why) == MAILLOCK_OK, "%s, killed before call %d: %s", killed[_i].name, n, why.data);
+        ck_assert(maillock_is_ours(lock));
+        maillock_release(lock);
+        ck_assert_msg(count_files() == 1 || (count_files() == 2 && there(".fred.lock.old")), "%s, killed before call %d", killed[_i].name, n);
+        make_lock(OURS_DEAD);
+        ck_assert_int_eq(maillock_acquire(lock, fd, 0, &why), MAILLOCK_OK);
+        maillock_close(&lock);
+        ck_assert_int_eq(count_files(), 1);
+        if (ended)
+            break;
+    }
+    ck_assert_int_eq(n, killed[_i].calls + 1);
+}
+END_TEST
+
+/* Where nothing can be linked the lock is made in two steps; an empty one is everybody's. */
+START_TEST(killed_where_links_are_impossible)
+{
+    struct maillock *lock;
+    int held = 0;
+
+    for (int n = 1; !die_before(n, DOTLOCK_EXCLUSIVE); n++) {
+        lock = lock_for(3, DOTLOCK_EXCLUSIVE);
+        held += maillock_acquire(lock, fd, 0, &why) == MAILLOCK_BUSY;
+        maillock_close(&lock);
+        clean();
+    }
+    ck_assert_int_eq(held, 1);
+}
+END_TEST
+
+/* option: no-atomic-open */
+START_TEST(where_only_a_link_is_allowed)
+{
+    struct maillock *lock = maillock_new(dirfd_, "fred", "/var/mail/fred", 3, true);
+
+    way = DOTLOCK_EXCLUSIVE;
+    ck_assert_int_eq(maillock_acquire(lock, fd, 0, &why), MAILLOCK_ERROR);
+    ck_assert_msg(strstr(why.data, "/var/mail/fred.lock: cannot be made by link(2): Operation not permitted") != NULL, "%s", why.data);
+    ck_assert_int_eq(count_files(), 1);
+    maillock_close(&lock);
+}
+END_TEST
+
+/* What a host without nameless files leaves when it is killed between link and unlink is met by one that has them, too. */
+START_TEST(second_link_of_a_killed_maker_is_taken_off)
+{
+    struct maillock *lock = lock_for(3, (enum dotlock_way)_i);
+
+    make_lock(OURS_DEAD);
+    ck_assert_int_eq(linkat(dirfd_, "fred.lock", dirfd_, ".fred.lock.new", 0), 0);
+    ck_assert_int_eq(maillock_acquire(lock, fd, 0, &why), MAILLOCK_OK);
+    maillock_close(&lock);
+    ck_assert_int_eq(count_files(), 1);
+}
+END_TEST
+
+START_TEST(lost_answer_to_link)
+{
+    struct maillock *lock = lock_for(3, (enum dotlock_way)_i);
+    struct maillock *second = lock_for(3, (enum dotlock_way)_i);
+
+    link_answer_lost = true;
+    ck_assert_int_eq(maillock_acquire(lock, fd, 0, &why), MAILLOCK_OK);
+    ck_assert(maillock_is_ours(lock));
+    ck_assert_int_eq(maillock_acquire(second, fd, 0, &why), MAILLOCK_BUSY);
+    maillock_close(&second);
+    maillock_close(&lock);
+    ck_assert_int_eq(count_files(), 1);
+}
+END_TEST
+
+static int stranger_in_the_way(void)
+{
+    struct maillock *lock = lock_for(3, DOTLOCK_EXCLUSIVE);
+
+    way = DOTLOCK_NAMED;
+    if (fchmod(dirfd_, 01777) < 0 || setresuid(USER, USER, USER) < 0)
+        return 1;
+    if (maillock_acquire(lock, fd, 0, &why) != MAILLOCK_OK)
+        return 2;
+    maillock_close(&lock);
+    return count_files() == 2 ? 0 : 3;
+}
+
+START_TEST(a_strangers_file_of_that_name_does_no_harm)
+{
+    if (geteuid() != 0)
+        return;
+    make(".fred.lock.new", "", 0);
+    in_child(stranger_in_the_way);
 }
 END_TEST
 
@@ -919,22 +1135,24 @@ static void count_one(void)
 static const struct {
     const char *name;
     unsigned mask;
-    bool use_link;
+    enum dotlock_way way;
     int leave; /* every n-th process dies with its lock; 0: none */
 } crowds[] = {
-    { "dot lock", MAILLOCK_DOTLOCK, false, 0 },
-    { "dot lock by link", MAILLOCK_DOTLOCK, true, 0 },
-    { "dot lock, holders die", MAILLOCK_DOTLOCK, false, 2 },
-    { "dot lock by link, holders die", MAILLOCK_DOTLOCK, true, 2 },
-    { "fcntl", MAILLOCK_FCNTL, false, 0 },
-    { "flock", MAILLOCK_FLOCK, false, 0 },
-    { "all three, holders die", 7, false, 3 },
+    { "dot lock", MAILLOCK_DOTLOCK, DOTLOCK_NAMELESS, 0 },
+    { "dot lock, named first", MAILLOCK_DOTLOCK, DOTLOCK_NAMED, 0 },
+    { "dot lock by O_EXCL", MAILLOCK_DOTLOCK, DOTLOCK_EXCLUSIVE, 0 },
+    { "dot lock, holders die", MAILLOCK_DOTLOCK, DOTLOCK_NAMELESS, 2 },
+    { "dot lock, named first, holders die", MAILLOCK_DOTLOCK, DOTLOCK_NAMED, 2 },
+    { "dot lock by O_EXCL, holders die", MAILLOCK_DOTLOCK, DOTLOCK_EXCLUSIVE, 2 },
+    { "fcntl", MAILLOCK_FCNTL, DOTLOCK_NAMELESS, 0 },
+    { "flock", MAILLOCK_FLOCK, DOTLOCK_NAMELESS, 0 },
+    { "all three, holders die", 7, DOTLOCK_NAMELESS, 3 },
 };
 
 /* One contender: its own description of the maildrop, a few rounds, and perhaps death with the lock in hand. */
 static void contend(int which, int number)
 {
-    struct maillock *lock = lock_for(crowds[which].mask, crowds[which].use_link);
+    struct maillock *lock = lock_for(crowds[which].mask, crowds[which].way);
     int own = openat(dirfd_, "fred", O_RDWR);
 
     for (int round = 0; round < 3; round++) {
@@ -987,26 +1205,32 @@ int main(void)
     tcase_add_test(tc, owner_of_a_child_is_the_child);
     tcase_add_test(tc, start_time_survives_odd_command_names);
     tcase_add_loop_test(tc, method_lists, 0, LEN(lists));
-    tcase_add_loop_test(tc, each_combination_is_taken_and_given_back, 1, 16);
-    tcase_add_loop_test(tc, dot_lock_says_whose_it_is, 0, 2);
+    tcase_add_loop_test(tc, each_combination_is_taken_and_given_back, 0, 7 * DOTLOCK_WAYS);
+    tcase_add_loop_test(tc, dot_lock_says_whose_it_is, 0, DOTLOCK_WAYS);
     tcase_add_test(tc, without_a_maildrop_only_the_dot_lock_is_taken);
     tcase_add_test(tc, the_locks_move_to_another_file);
     tcase_add_loop_test(tc, the_locks_stay_where_they_are_if_the_other_file_is_busy, 0, 2);
-    tcase_add_loop_test(tc, a_dot_lock_gives_its_room, 0, 2);
-    tcase_add_loop_test(tc, quota_or_full_disk_does_not_keep_from_locking, 0, 2);
+    tcase_add_loop_test(tc, a_dot_lock_gives_its_room, 0, DOTLOCK_WAYS);
+    tcase_add_loop_test(tc, quota_or_full_disk_does_not_keep_from_locking, 0, DOTLOCK_WAYS);
     tcase_add_loop_test(tc, busy_releases_everything_and_says_who, 0, 2);
     tcase_add_test(tc, waits_as_long_as_asked_and_no_longer);
-    tcase_add_loop_test(tc, other_handles_and_processes_of_ours_are_respected, 0, 2);
-    tcase_add_loop_test(tc, stale_or_not, 0, 2 * LEN(stale));
-    tcase_add_loop_test(tc, traps_are_left_alone, 0, 2 * LEN(traps));
+    tcase_add_loop_test(tc, other_handles_and_processes_of_ours_are_respected, 0, DOTLOCK_WAYS);
+    tcase_add_loop_test(tc, stale_or_not, 0, DOTLOCK_WAYS * LEN(stale));
+    tcase_add_loop_test(tc, traps_are_left_alone, 0, DOTLOCK_WAYS * LEN(traps));
     tcase_add_test(tc, stale_hard_link_of_a_dead_owner_is_not_believed);
     tcase_add_test(tc, no_permission_is_an_error_with_advice);
     tcase_add_loop_test(tc, lock_in_a_directory_that_cannot_be_written, 0, 2);
     tcase_add_test(tc, stale_lock_of_another_user_in_a_1777_spool);
-    tcase_add_loop_test(tc, group_writable_spool, 0, 2);
+    tcase_add_loop_test(tc, group_writable_spool, 0, DOTLOCK_WAYS);
     tcase_add_test(tc, lost_lock_is_noticed_and_the_new_one_left_alone);
     tcase_add_test(tc, refresh_makes_it_young);
-    tcase_add_test(tc, fresh_lock_taken_for_a_stale_one_goes_back);
+    tcase_add_loop_test(tc, fresh_lock_taken_for_a_stale_one_goes_back, 0, 2);
+    tcase_add_loop_test(tc, killed_at_any_call, 0, LEN(killed));
+    tcase_add_test(tc, killed_where_links_are_impossible);
+    tcase_add_test(tc, where_only_a_link_is_allowed);
+    tcase_add_loop_test(tc, second_link_of_a_killed_maker_is_taken_off, 0, DOTLOCK_EXCLUSIVE);
+    tcase_add_loop_test(tc, lost_answer_to_link, 0, DOTLOCK_EXCLUSIVE);
+    tcase_add_test(tc, a_strangers_file_of_that_name_does_no_harm);
     tcase_add_loop_test(tc, of_many_only_one_holds_it, 0, LEN(crowds));
     suite_add_tcase(suite, tc);
     return unit_main(suite);
