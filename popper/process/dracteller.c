@@ -1,8 +1,8 @@
 /*
  * dracteller: see dracteller.h. Two processes: one talks to the network, and one waits for it and may write to the log.
  *
- * Rights of both: none, the privsep user, and neither has the client's descriptors. The one that talks loads the module
- * and the RPC library while it still has the monitor's rights; then it has one end of a privmsg pair and is not locked
+ * Rights of both: none, the privsep user, and neither has the client's descriptors. They give up the monitor's rights before anything
+ * else, so that the module and the RPC library are loaded without. The one that talks has one end of a privmsg pair and is not locked
  * in while it asks the name service, which reads files and opens sockets whenever it likes, and with the modules of nsswitch.conf may call
  * anything (like the resolver); before it hears rpcbind and the DRAC server it enters the sandbox "drac". The one that waits keeps the log and one end to the keeper;
  * what the other one says counts as hostile. Both are gone for certain a little after DRACTELLER_SECONDS.
@@ -110,10 +110,8 @@ static _Noreturn void talk(int end, enum sandbox_mode mode)
     log_set_sink(NULL, NULL);
     log_close();
     file_sanitize_descriptors(3, &end, 1);
-    result = load(&calls, &why);
-    if (privsep_become_nobody(&why) < 0)
-        result = -1;
     prctl(PR_SET_PDEATHSIG, SIGKILL);
+    result = load(&calls, &why);
     if (!receive_errand(end, &e))
         _exit(0);
     if (result == 0)
@@ -170,7 +168,6 @@ static void hear(int end, const char *user, const struct errand *e, pid_t *talke
     strbuf_free(&why);
 }
 
-/* Who talks is forked before we are nobody, because it loads the module. */
 static _Noreturn void wait_for_talker(int keeper, const char *user, enum sandbox_mode mode)
 {
     struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
@@ -180,6 +177,10 @@ static _Noreturn void wait_for_talker(int keeper, const char *user, enum sandbox
     bool asked = false;
     pid_t pid;
 
+    if (privsep_become_nobody(&why) < 0) {
+        log_write(LOG_ERR, "no process for DRAC: %s", why.data);
+        _exit(MEM_EXIT_STATUS);
+    }
     dup2(2, 0);
     dup2(2, 1);
     pid = privmsg_pair(pair) < 0 ? -1 : fork();
@@ -188,9 +189,7 @@ static _Noreturn void wait_for_talker(int keeper, const char *user, enum sandbox
     keep[0] = keeper;
     keep[1] = pair[0];
     file_sanitize_descriptors(3, keep, 2 + log_descriptors(keep + 2));
-    if (privsep_become_nobody(&why) < 0)
-        log_write(LOG_ERR, "no process for DRAC: %s", why.data);
-    else if (receive_errand(keeper, &e)) {
+    if (receive_errand(keeper, &e)) {
         alarm(DRACTELLER_SECONDS + GRACE_SECONDS);
         put_errand(&m, &e);
         asked = pid > 0 && privmsg_send(pair[0], &m) == 0;
@@ -201,7 +200,6 @@ static _Noreturn void wait_for_talker(int keeper, const char *user, enum sandbox
     }
     alarm(GRACE_SECONDS);
     close(pair[0]);
-    /* As long as it still loads it has rights that we have no more: then it cannot be killed, but sees that we are done. */
     if (pid > 0)
         child_reap(pid, !asked);
     _exit(0);

@@ -10,6 +10,7 @@
 #include "process/keeper.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -33,6 +34,8 @@
 #include "process/session.h"
 #include "process/ticketkeys.h"
 #include "wire/privmsg.h"
+
+#define RELAY_MS 50 /* for the death of one that was killed before: usually nothing is left of it */
 
 /* ---- signals: the session decides what they mean */
 
@@ -311,6 +314,7 @@ int keeper_run(const struct keeper_start *start)
     struct session_start session;
     enum maildrop_status status = MAILDROP_PERM;
     struct dracteller drac;
+    int held; /* the client's connection, while somebody else may have it who cannot be killed */
 
     ticketkeys_forget();
     dracteller_start(&drac, start->settings, start->user->name);
@@ -321,9 +325,13 @@ int keeper_run(const struct keeper_start *start)
     }
     session = session_start_of(&k, status, &why);
     child_gone(start->preauth); /* nobody else reads from the client any more */
+    held = tlsrelay_buried(start->early, start->peer, RELAY_MS) ? -1 : fcntl(1, F_DUPFD_CLOEXEC, 3);
     if (run_child(&k, session_main, &session, "session") == 0)
         recover_after_death(&k);
     close_all(&k);
+    tlsrelay_abandon(start->early, start->peer, held);
+    if (held >= 0)
+        close(held);
     if (start->relay->pid > 0) {
         dup2(2, 0);
         dup2(2, 1);

@@ -22,6 +22,7 @@ struct keeper_start {
     int64_t auth_ns;
     const char *sasl;          /* what CAPA says about AUTH, before and after the login */
     struct tlsrelay *relay;    /* the client speaks TLS when it has a process */
+    struct tlsrelay *early;    /* one that is dismissed and may not have ended yet */
     pid_t preauth;             /* dismissed, not waited for yet; 0: nobody */
 };
 

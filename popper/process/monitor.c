@@ -12,8 +12,7 @@
  * while they load certificates and keys (in standalone mode where each client needs TLS, the module and the library also
  * in the listener, without certificates and keys),
  * process/k5login.c up to its identity_become, while it loads that module,
- * process/places.c (spool_gid, make_hash_dirs), process/dracteller.c up to its privsep with the module popper-drac.so
- * and libtirpc while they are loaded, protocol/stats.c, settings/, wire/peer.c, wire/privmsg.c, common/. After a login
+ * process/places.c (spool_gid, make_hash_dirs), process/dracteller.c up to its privsep, protocol/stats.c, settings/, wire/peer.c, wire/privmsg.c, common/. After a login
  * nothing runs as root, but for the process that waits to close the PAM session (process/checker.c, with pam-session).
  * With --recover and --check, without a client, process/recover.c, recover_names.c, check*.c and what they call of
  * these, and with --check the module and the TLS library, too.
@@ -92,8 +91,8 @@ static void expect_stls(struct monitor *mon)
 
 static void expect_no_stls(struct monitor *mon)
 {
-    if (mon->early.pid > 0)
-        tlsrelay_dismiss(&mon->early, mon->settings, &mon->peer, mon->early_plain);
+    if (mon->early.pid > 0 && !mon->early.dismissed)
+        tlsrelay_dismiss(&mon->early, &mon->peer, mon->early_plain);
 }
 
 /* While it loads, the process that will check the password is made. */
@@ -103,10 +102,10 @@ static int take_relay(struct monitor *mon, int *plain_r, struct strbuf *why)
         tlsrelay_begin(&mon->early, mon->settings, &mon->peer, &mon->early_plain, why) < 0)
         return -1;
     checker_prepare(mon->settings);
+    if (tlsrelay_ready(&mon->early, &mon->peer, mon->early_plain, why) < 0)
+        return -1;
     mon->relay = mon->early;
     mon->early = (struct tlsrelay)TLSRELAY_NONE;
-    if (tlsrelay_ready(&mon->relay, mon->settings, &mon->peer, mon->early_plain, why) < 0)
-        return -1;
     *plain_r = mon->early_plain;
     return 0;
 }
@@ -269,7 +268,7 @@ static int become_keeper(struct monitor *mon)
     struct strbuf list = STRBUF_INIT(SASL_LIST_MAX);
     struct keeper_start start = {
         .settings = mon->settings, .peer = &mon->peer, .host = mon->host, .user = &mon->user, .unread = mon->unread,
-        .unread_count = mon->unread_count, .auth_ns = mon->auth_ns, .relay = &mon->relay, .preauth = mon->preauth_pid,
+        .unread_count = mon->unread_count, .auth_ns = mon->auth_ns, .relay = &mon->relay, .early = &mon->early, .preauth = mon->preauth_pid,
     };
     int status;
 
@@ -360,6 +359,7 @@ static int serve_client(struct monitor *mon)
     well = reap_preauth(mon, next);
     expect_no_stls(mon);
     end_tls(mon);
+    tlsrelay_abandon(&mon->early, &mon->peer, 1);
     well = well && !mon->relay.failed;
     log_write(LOG_DEBUG, "(v%s) Ending request from \"%s\" at (%s) %s", PACKAGE_VERSION,
               mon->granted ? mon->user.name : "", mon->peer.host, mon->peer.ip);

@@ -35,7 +35,7 @@ struct monitor {
     char *unread;         /* handed over; owned */
     size_t unread_count;
     struct tlsrelay relay;
-    struct tlsrelay early;  /* one that loads already, for a client that is likely to ask; takes relay's place then */
+    struct tlsrelay early;  /* one that loads already, for a client that is likely to ask; takes relay's place then, or is dismissed */
     int early_plain;
     struct resolver resolver;
     struct monitor_sasl sasl;

@@ -8,7 +8,6 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -17,6 +16,7 @@
 #include "common/file.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "process/child.h"
 #include "process/systemd.h"
 #include "process/tlstrial.h"
 #include "settings/config.h"
@@ -45,10 +45,11 @@ static struct settings *read_all(const struct reload *r, struct strbuf *why)
 static _Noreturn void try_in_child(const struct reload *r, int to)
 {
     struct strbuf why = STRBUF_INIT(CONFIG_WHY_MAX);
-
     struct settings *settings;
 
     log_close();
+    /* A file system that does not answer may hold it, and what it makes, forever: not also the port, and those who wait for clients. */
+    file_close_others(3, &to, 1);
     settings = read_all(r, &why);
     if (settings && tlstrial_check(settings, &why) == 0)
         _exit(0);
@@ -56,8 +57,8 @@ static _Noreturn void try_in_child(const struct reload *r, int to)
     _exit(1);
 }
 
-/* What the child says until it ends, or a reason of our own. */
-static void hear_child(int from, pid_t child, struct strbuf *why)
+/* What the child says until it ends, or a reason of our own: false then, and it is killed, but may not be dead for a long time. */
+static bool hear_child(int from, pid_t child, struct strbuf *why)
 {
     int64_t limit = netio_now() + TRIAL_MS * INT64_C(1000000);
     char some[512];
@@ -70,12 +71,12 @@ static void hear_child(int from, pid_t child, struct strbuf *why)
 
         if (left <= 0 || poll(&p, 1, (int)left) <= 0) {
             kill(child, SIGKILL);
-            strbuf_fail(why, "it could not be read within %d seconds", TRIAL_MS / 1000);
-            return;
+            strbuf_fail(why, "it, or a file that it names, could not be read within %d seconds", TRIAL_MS / 1000);
+            return false;
         }
         n = read(from, some, sizeof some);
         if (n <= 0)
-            return;
+            return true;
         strbuf_add(why, some, (size_t)n);
     }
 }
@@ -83,6 +84,7 @@ static void hear_child(int from, pid_t child, struct strbuf *why)
 static bool is_good(const struct reload *r, struct strbuf *why)
 {
     int ends[2], status = 0;
+    bool ended = false;
     pid_t child;
 
     if (pipe2(ends, O_CLOEXEC) < 0)
@@ -92,13 +94,14 @@ static bool is_good(const struct reload *r, struct strbuf *why)
         try_in_child(r, ends[1]);
     close(ends[1]);
     if (child > 0) {
-        hear_child(ends[0], child, why);
-        while (waitpid(child, &status, 0) < 0 && errno == EINTR)
-            continue;
+        ended = hear_child(ends[0], child, why);
+        /* Who does not end is the caller's to wait for, like his other children. */
+        if (ended)
+            status = child_gone(child);
     } else
         strbuf_fail(why, "fork: %s", strerror(errno));
     close(ends[0]);
-    return child > 0 && status == 0;
+    return ended && status == 0;
 }
 
 static void tell_begin(void)

@@ -16,7 +16,8 @@ struct reload {
 void reload_prepare(struct reload *r, int argc, char **argv, const char *argv0);
 
 /* Opens log and trace file anew and replaces *settings, or keeps them and logs why. Tells systemd. Addresses and
-   pid-file stay as they were. Returns whether they were replaced. */
+   pid-file stay as they were. Returns whether they were replaced. A child that tried them and hangs is left for the caller's
+   waitpid(2). */
 bool reload_do(const struct reload *r, struct settings **settings);
 
 #endif

@@ -15,6 +15,7 @@
 #include <config.h>
 
 #include "common/log.h"
+#include "process/child.h"
 #include "process/request.h"
 #include "process/sandbox.h"
 #include "process/tlsrole.h"
@@ -172,9 +173,9 @@ static int start(struct tlsrelay *r, const struct settings *settings, const stru
         *plain_r = plain[0];
         return 0;
     }
-    strbuf_fail(why, "no TLS for %s: no process: %s", peer->ip, strerror(error));
-    tlsrelay_dismiss(r, settings, peer, plain[0]);
-    return -1;
+    lose(r);
+    close(plain[0]);
+    return strbuf_fail(why, "no TLS for %s: no process: %s", peer->ip, strerror(error));
 }
 
 int tlsrelay_begin(struct tlsrelay *r, const struct settings *settings, const struct peer *peer, int *plain_r,
@@ -183,12 +184,11 @@ int tlsrelay_begin(struct tlsrelay *r, const struct settings *settings, const st
     return start(r, settings, peer, true, plain_r, why);
 }
 
-int tlsrelay_ready(struct tlsrelay *r, const struct settings *settings, const struct peer *peer, int plain,
-                   struct strbuf *why)
+int tlsrelay_ready(struct tlsrelay *r, const struct peer *peer, int plain, struct strbuf *why)
 {
     if (tlsrelay_wait_ready(r, why) == 0)
         return 0;
-    tlsrelay_dismiss(r, settings, peer, plain);
+    tlsrelay_dismiss(r, peer, plain);
     return -1;
 }
 
@@ -196,14 +196,6 @@ int tlsrelay_start(struct tlsrelay *r, const struct settings *settings, const st
                    struct strbuf *why)
 {
     return start(r, settings, peer, false, plain_r, why);
-}
-
-void tlsrelay_dismiss(struct tlsrelay *r, const struct settings *settings, const struct peer *peer, int plain)
-{
-    if (r->pid > 0)
-        r->dismissed = kill(r->pid, SIGKILL) == 0;
-    close(plain);
-    tlsrelay_finish(r, settings, peer);
 }
 
 int tlsrelay_wait(struct tlsrelay *r, int other, int timeout_ms)
@@ -250,6 +242,43 @@ static void say_how_it_ended(struct tlsrelay *r, int status, const struct peer *
                   strsignal(WTERMSIG(status)));
     strbuf_free(&text);
 }
+
+/* ---- one that nobody needs */
+
+void tlsrelay_dismiss(struct tlsrelay *r, const struct peer *peer, int plain)
+{
+    child_dismiss(r->pid);
+    r->dismissed = true;
+    if (plain >= 0)
+        close(plain);
+    while (r->end >= 0 && hear_one(r, 0) != 0)
+        continue;
+    lose(r);
+    (void)tlsrelay_buried(r, peer, 0);
+}
+
+bool tlsrelay_buried(struct tlsrelay *r, const struct peer *peer, int ms)
+{
+    if (r->pid <= 0)
+        return true;
+    if (!child_ends_within(r->pid, ms))
+        return false;
+    say_how_it_ended(r, child_gone(r->pid), peer);
+    r->pid = 0;
+    return true;
+}
+
+void tlsrelay_abandon(struct tlsrelay *r, const struct peer *peer, int client)
+{
+    if (tlsrelay_buried(r, peer, CHILD_LINGER_MS))
+        return;
+    log_write(LOG_ERR, "the process %ld that was to do TLS for %s cannot be killed; does the file system with the certificate and the key answer?",
+              (long)r->pid, peer->ip);
+    shutdown(client, SHUT_RDWR);
+    r->pid = 0;
+}
+
+/* ---- the end of one that was needed */
 
 /* It cannot be killed by the keeper, who has another uid: one that lingers is left to init. */
 static bool reap(pid_t pid, int64_t limit, int *status_r)

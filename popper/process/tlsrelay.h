@@ -43,15 +43,21 @@ int tlsrelay_start(struct tlsrelay *r, const struct settings *settings, const st
 
 /* For STLS, in two steps. The first one forks; what the relay says stays unheard until the second one, which waits until
    certificates and keys are loaded. The handshake begins only after one byte came in on the plain stream, which says
-   that the client has its +OK. 0; or -1 and why (names file and remedy): then there is no relay, and plain is closed.
-   After the first one's 0 either the second one follows, or tlsrelay_dismiss. */
+   that the client has its +OK. 0; or -1 and why (names file and remedy): then there is none, or one that is dismissed, and
+   plain is closed. After the first one's 0 either the second one follows, or tlsrelay_dismiss. */
 int tlsrelay_begin(struct tlsrelay *r, const struct settings *settings, const struct peer *peer, int *plain_r,
                    struct strbuf *why);
-int tlsrelay_ready(struct tlsrelay *r, const struct settings *settings, const struct peer *peer, int plain,
-                   struct strbuf *why);
+int tlsrelay_ready(struct tlsrelay *r, const struct peer *peer, int plain, struct strbuf *why);
 
-/* Ends a relay that no client met. For the monitor, who may kill it. */
-void tlsrelay_dismiss(struct tlsrelay *r, const struct settings *settings, const struct peer *peer, int plain);
+/* Kills a relay that no client met, takes what it has said, and does not wait: while the kernel waits for a file system that does
+   not answer, nothing can be killed. For the monitor, who may kill it. plain: is closed. Then, as often as one likes: whether it
+   ends within so many ms, or there is none; how is logged when that was not well. */
+void tlsrelay_dismiss(struct tlsrelay *r, const struct peer *peer, int plain);
+bool tlsrelay_buried(struct tlsrelay *r, const struct peer *peer, int ms);
+
+/* At the end of a session without TLS: one that was dismissed and does not end even now is logged and left alone; so that the client sees
+   the end, his connection, which it still holds, is shut down. client: his descriptor, or -1. */
+void tlsrelay_abandon(struct tlsrelay *r, const struct peer *peer, int client);
 
 /* Takes what the relay says until it says whether it can work. 0; or -1 and why. */
 int tlsrelay_wait_ready(struct tlsrelay *r, struct strbuf *why);

@@ -5,11 +5,14 @@
 #include "process/tlstrial.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "common/log.h"
+#include "process/child.h"
 #include "process/request.h"
 #include "process/tlsrelay.h"
 #include "process/tlsrole.h"
@@ -22,6 +25,8 @@ static _Noreturn void try_main(struct tlsrole *r, const char *examined_as)
     bool well;
 
     tlsrole_hide_memory();
+    /* Not even a file that cannot be read keeps it when nobody waits any more. */
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
     request_log_through(r->monitor);
     log_close();
     well = tlsrole_load(r, &why) == 0;
@@ -50,9 +55,16 @@ static int try_it(const struct settings *settings, const char *host, struct strb
     }
     close(ends[1]);
     r.end = ends[0];
-    result =
-        r.pid < 0 ? strbuf_fail(why, "TLS cannot be checked: fork: %s", strerror(errno)) : tlsrelay_wait_ready(&r, why);
-    tlsrelay_finish(&r, settings, &nobody);
+    if (r.pid < 0) {
+        close(r.end);
+        return strbuf_fail(why, "TLS cannot be checked: fork: %s", strerror(errno));
+    }
+    result = tlsrelay_wait_ready(&r, why);
+    if (result < 0) {
+        tlsrelay_dismiss(&r, &nobody, -1);
+        (void)tlsrelay_buried(&r, &nobody, CHILD_LINGER_MS);
+    } else
+        tlsrelay_finish(&r, settings, &nobody);
     return result;
 }
 

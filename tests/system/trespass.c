@@ -202,22 +202,14 @@ PASS(int, privsep_enter_with_file,
     return result;
 }
 
-/* Who loads this module is dracteller's process that talks. */
+/* dracteller: the process that talks is about to load the RPC library. */
 PASS(const void *, module_find, (const char *name, const char *symbol, struct strbuf *why))
 {
-    if (strcmp(name, DRAC_MODULE_NAME) == 0)
+    if (strcmp(name, DRAC_MODULE_NAME) == 0) {
         role = "dracteller";
-    return __real_module_find(name, symbol, why);
-}
-
-/* dracteller: the RPC library is loaded, and the login is about to be told. */
-PASS(int, privsep_become_nobody, (struct strbuf *why))
-{
-    int result = __real_privsep_become_nobody(why);
-
-    if (result == 0 && strcmp(role, "dracteller") == 0)
         trespass(role);
-    return result;
+    }
+    return __real_module_find(name, symbol, why);
 }
 
 /* dracteller: the host was found, and rpcbind is about to be asked. */
