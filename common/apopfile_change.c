@@ -83,16 +83,39 @@ static int newcomer_fill(struct newcomer *new, const struct strbuf *content)
     return 0;
 }
 
-/* After a rename: the second name of a linked pair follows. What goes wrong leaves the old file there, which old
-   programs that look at it see. */
-static void link_again(struct newcomer *new)
+/* The second name of a linked pair, NAME.dir. It goes before the rename and comes back after it, so that the database never has a
+   link that is not this one, wherever we are killed; who was killed in between leaves the pair without it. */
+static char *second_name(const struct newcomer *new)
 {
     char *dir = mem_strdup(new->name);
 
     memcpy(dir + strlen(dir) - 3, "dir", 3);
-    if (linkat(new->dirfd, new->name, new->dirfd, new->temporary, 0) == 0)
-        renameat(new->dirfd, new->temporary, new->dirfd, dir);
+    return dir;
+}
+
+static bool is_linked(const struct apopfile *f, const struct newcomer *new)
+{
+    char *dir = f->is_pair ? second_name(new) : NULL;
+    bool linked = dir && (f->st.st_nlink == 2 || (faccessat(new->dirfd, dir, F_OK, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT));
+
     mem_free(dir);
+    return linked;
+}
+
+static bool rename_pair(const struct newcomer *new)
+{
+    char *dir = second_name(new);
+    bool done;
+    int saved;
+
+    unlinkat(new->dirfd, dir, 0);
+    done = renameat(new->dirfd, new->temporary, new->dirfd, new->name) == 0;
+    saved = errno;
+    /* Without it only old programs miss something. */
+    (void)!linkat(new->dirfd, new->name, new->dirfd, dir, 0);
+    errno = saved;
+    mem_free(dir);
+    return done;
 }
 
 static enum apopdb_result sync_directory(const struct newcomer *new, const char *shown, struct strbuf *why)
@@ -107,7 +130,7 @@ static enum apopdb_result sync_directory(const struct newcomer *new, const char 
 static bool replace(struct apopfile *f, const struct strbuf *content, enum apopdb_result *result_r, struct strbuf *why)
 {
     struct newcomer new;
-    bool linked = f->is_pair && f->st.st_nlink == 2, done = false;
+    bool done;
 
     if (newcomer_open(&new, f->path, "", f->st.st_uid, f->st.st_gid) < 0) {
         newcomer_close(&new, true);
@@ -118,9 +141,7 @@ static bool replace(struct apopfile *f, const struct strbuf *content, enum apopd
         newcomer_close(&new, true);
         return true;
     }
-    done = renameat(new.dirfd, new.temporary, new.dirfd, new.name) == 0;
-    if (done && linked)
-        link_again(&new);
+    done = is_linked(f, &new) ? rename_pair(&new) : renameat(new.dirfd, new.temporary, new.dirfd, new.name) == 0;
     if (done)
         *result_r = sync_directory(&new, f->path, why);
     newcomer_close(&new, !done);

@@ -139,7 +139,32 @@ def make_targets():
     return found
 
 
-CASES = [("the list of chapters", chapters), ("settings are taken", settings), ("options exist", names_of_options), ("command lines are taken", command_lines),
+# What administrators look for: a heading, and words that its section must have.
+TOPICS = {
+    "install": ("## .*install",), "inetd": ("### From inetd",), "xinetd": ("### From xinetd",), "systemd": ("### With systemd",), "standalone": ("### By itself",),
+    "TLS": ("## TLS",), "authentication": ("## Users and passwords",), "APOP": ("### .*APOP",), "PAM": ("### PAM",), "Kerberos": ("### Kerberos: KPOP",),
+    "DRAC": ("### .*DRAC",), "the doctor": ("## .*--check",), "server mode": ("### Server mode, and when not",), "bulletins": ("## Bulletins",),
+    "XMANGLE": ("## .*XMANGLE",), "from Qpopper 4": ("### From Qpopper 4", "update-on-abort", "Status", "CAPA"), "from Dovecot": ("### From Dovecot", "uidl-format"),
+    "from UW": ("### From UW", "uidl-format"), "from Courier popd": ("### From Courier", "ids"), "several hosts": ("## Several hosts",), "tuning": ("## Tuning",),
+    "trouble by symptom": ("### By symptom",), "trouble by log line": ("### By what .*log",), "a live session": ("### Looking at one session", "gdb|strace"),
+    "security": ("## Security: .*not", "virtual users|one uid"), "processes": ("### .*processes",), "rooms": ("### Which room",),
+    "how to add": ("### How to add", "option", "command", "password|secrets|store"),
+}
+
+
+def topics():
+    """A section for each topic."""
+    found = []
+    for topic, (heading, *words) in TOPICS.items():
+        section = re.search(rf"(?m)^({heading}.*)((?:\n(?!##).*)*)", GUIDE)
+        if not section:
+            found.append(f"{topic}: no heading {heading}")
+        else:
+            found += [f"{topic}: nothing of {word} under {section[1]}" for word in words if not re.search(word, section[2])]
+    return found
+
+
+CASES = [("the list of chapters", chapters), ("a section for each topic", topics), ("settings are taken", settings), ("options exist", names_of_options), ("command lines are taken", command_lines),
          ("switches of configure exist", configure_switches), ("samples, tests and rooms exist", files), ("make targets exist", make_targets)]
 
 

@@ -41,6 +41,7 @@ pam.USERS[:] = [
 TRIES = int(sys.argv.pop()) if sys.argv[-1].isdigit() else 4
 DELAY = 1
 LATE = 0.4 if TRIES < 50 else 0.15  # s, of a machine that has other things to do
+TYPICAL = "in the median" if TRIES >= 50 else "at their quickest"
 AT_ONCE = 10
 PASS_KINDS = ["unknown", "wrong", "locked", "apoponly", "scramonly"]
 APOP_KINDS = ["unknown", "apoponly", "wrong", "scramonly", "apoplocked"]
@@ -126,12 +127,13 @@ def at_the_fixed_instant(site, how, kinds):
         taken = {kind: [t.result()[0] for k, t in tries if k == kind] for kind in kinds}
     for kind in kinds:
         show(f"{how}, {kind}, delay {DELAY} s", taken[kind])
-        medians[kind] = statistics.median(taken[kind])
+        # Of a few tries beside other tests the quickest counts: a server that is late is so each time, one that the machine kept waiting is not.
+        medians[kind] = statistics.median(taken[kind]) if TRIES >= 50 else min(taken[kind])
         assert min(taken[kind]) >= DELAY, f"{kind}: answered after {min(taken[kind])} s"
-        assert medians[kind] <= DELAY + LATE, f"{kind}: {medians[kind]} s in the median"
+        assert medians[kind] <= DELAY + LATE, f"{kind}: {medians[kind]} s {TYPICAL}"
     apart = max(medians.values()) - min(medians.values())
-    assert apart < LATE / 2, f"the medians are {apart} s apart: {medians}"
-    return f"the medians are {apart * 1000:.2f} ms apart"
+    assert apart < LATE / 2, f"the kinds are {apart} s apart {TYPICAL}: {medians}"
+    return f"the kinds are {apart * 1000:.2f} ms apart {TYPICAL}"
 
 
 def work(site, how, kinds, ours):

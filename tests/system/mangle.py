@@ -221,13 +221,14 @@ def bounds():
     try:
         site.fill("alice", b"".join(letter(m) for m in monsters.values()))
         session = site.open()
+        session.body("RETR 1 XMANGLE")  # so that there is a worker
         for number, name in enumerate(monsters, 1):
-            began = time.monotonic()
+            began = processor_time(session)
             lines = session.body(f"RETR {number} XMANGLE")
-            took = time.monotonic() - began
+            took = processor_time(session) - began
             size = sum(len(line) + 2 for line in lines)
-            assert took < 10 * SLOWER and size < 12 << 20, f"{name}: {took:.2f} s, {size} octets"
-            said.append(f"{name}: {took * 1000:.0f} ms, {size} octets")
+            assert took < 5 * SLOWER and size < 12 << 20, f"{name}: {took:.2f} s, {size} octets"
+            said.append(f"{name}: {took * 1000:.0f} ms of a processor, {size} octets")
             if name == "50 levels":
                 equal(name, lines[-1], b"deep")
         peak = int(next(line.split()[1] for line in pathlib.Path(f"/proc/{worker_of(session)}/status").read_text().splitlines() if line.startswith("VmHWM")))
@@ -335,6 +336,12 @@ def worker_is_killed():
 def worker_trespasses():
     """As its filter kills it."""
     worker_dies(signal.SIGSYS, "the mangler process was killed by the sandbox")
+
+
+def processor_time(session):
+    """Seconds that the worker has had, however busy the machine is otherwise."""
+    fields = pathlib.Path(f"/proc/{worker_of(session)}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def worker_hangs():
