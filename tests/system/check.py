@@ -143,6 +143,24 @@ def wrong_settings(site):
     site.finds("error", r"unknown switch|nobody", "-Z")
 
 
+def several_files(site):
+    """In the order in which they are named: each is looked at, and what the last one says counts."""
+    second = site.dir / "second.conf"
+    second.write_text("set shy\nset timeout = 77\n")
+    texts = site.is_well("-f", second)
+    equal("files", sorted(text for text in texts if text.startswith("configuration file")), [f"configuration file {site.conf}", f"configuration file {second}"])
+    second.write_text(f"set spool-dir = {site.dir}/nowhere\n")
+    site.is_well("-f", second)
+    site.finds("error", r"spool-dir .*/nowhere: No such file", "-f", site.conf, "-f", second, conf=False)
+    second.write_text("set timeot = 5\n")
+    site.finds("error", rf"^{second}:1: unknown option \"timeot\"|nobody", "-f", second)
+    site.finds("error", rf"^{second}:1: unknown option \"timeot\"|nobody", "-f", site.conf, "-f", second, conf=False)
+    second.write_text("set timeout = 77\n")
+    second.chmod(0o666)
+    site.finds("error", rf"^{second} can be written to by everybody", "-f", second)
+    site.finds("error", rf"^{second} can be written to by everybody", "-f", site.conf, "-f", second, conf=False)
+
+
 def obsolete_word(site):
     need(built("tls-version"), "no TLS in this build")
     site.set("tls-version = SSLv3")
@@ -434,6 +452,29 @@ def file_systems(site):
     assert any(level == "error" and "mounted read-only" in text for level, text in found), found
 
 
+def network_file_systems(site):
+    """The kernel's answer about the file system is replaced: none can be mounted here."""
+    need(shutil.which("strace"), "no strace")
+
+    def on(magic):
+        said = magic.to_bytes(8, "little").hex()
+        return ("strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=fstatfs", "-e", f"inject=fstatfs:poke_exit=@arg2={said}")
+    for magic, name in ((0x6969, "NFS"), (0xff534d42, "CIFS"), (0xfe534d42, "SMB"), (0x00c36400, "CephFS"), (0x5346414f, "AFS"), (0x01161970, "GFS2"), (0x7461636f, "OCFS2"),
+                        (0x65735546, "unknown")):
+        has(site.is_well(wrapper=on(magic)), rf"^spool-dir {site.spool} is on {name}: treated as a network file system \(file times count after 2 s\)$")
+    assert not any("network file system" in text for text in site.is_well(wrapper=on(0xef53))), "ext4"
+    (site.dir / "index").mkdir()
+    (site.dir / "index").chmod(0o1777)
+    (site.dir / "temp").mkdir()
+    (site.dir / "temp").chmod(0o1777)
+    site.set(f"cache-dir = {site.dir}/index", f"temp-dir = {site.dir}/temp")
+    texts = site.is_well(wrapper=on(0x6969))
+    for option, where in (("spool-dir", "spool"), ("cache-dir", "index"), ("temp-dir", "temp")):
+        has(texts, rf"^{option} {site.dir}/{where} is on NFS: treated as a network file system")
+    site.set("mail-locks = fcntl")
+    site.finds("warning", rf"^spool-dir {site.spool} is on NFS, where only dot locks are sure to reach other hosts; add dotlock to mail-locks$", wrapper=on(0x6969))
+
+
 def privsep(site):
     need(ROOT, "not root")
     passwd = site.dir / "etc-passwd"
@@ -504,6 +545,18 @@ def modules(site):
     assert re.search(r"error: TLS: .*popper-tls\.so (is missing|cannot be loaded|is of another)|error: TLS: .*/nonexistent", done.stdout), done.stdout
     if built("xmangle") and not os.path.exists("/usr/local/lib/popper-mangle"):
         assert re.search(r"warning: XMANGLE: .*popper-mangle is missing", done.stdout), done.stdout
+
+
+def drac(site):
+    need(built("drac-host"), "no DRAC in this build")
+    site.set("drac-host = 127.0.0.1")
+    has(site.is_well(), r"^popper-drac\.so can be loaded$")
+    alone = site.dir / "alone"
+    alone.mkdir()
+    shutil.copy(POPPER, alone / "popper")
+    need(not os.path.exists("/usr/local/lib/popper-drac.so"), "popper is installed here")
+    done = subprocess.run([alone / "popper", "--check", "-f", site.conf], capture_output=True, text=True, check=False, timeout=60)
+    assert re.search(r"(?m)^error: .*popper-drac\.so", done.stdout) and done.returncode == 2, done.stdout
 
 
 def keytab(site):
@@ -796,10 +849,10 @@ def run(case):
     return inner
 
 
-CASES = [well, sample, index_states, open_session, wrong_settings, obsolete_word, config_modes, nested_config, user_files, trace_file, mail_command, secrets,
+CASES = [well, sample, index_states, open_session, wrong_settings, several_files, obsolete_word, config_modes, nested_config, user_files, trace_file, mail_command, secrets,
          clear_text, bulletins, bulletin_database, new_bulletins, spool_missing, spool_modes, temp_and_cache, what_is_lost,
-         one_thing_about_a_missing_temp_dir, jail, locks, file_systems, privsep, system_users,
-         pam, modules, keytab, gssapi, names, maildrop_kinds, leftovers, journal, rights_over_journal, dot_locks, option_files, home_mail, as_user, resolver, tls, chain]
+         one_thing_about_a_missing_temp_dir, jail, locks, file_systems, network_file_systems, privsep, system_users,
+         pam, modules, drac, keytab, gssapi, names, maildrop_kinds, leftovers, journal, rights_over_journal, dot_locks, option_files, home_mail, as_user, resolver, tls, chain]
 
 if __name__ == "__main__":
     sys.exit(play([(case.__name__.replace("_", " "), run(case)) for case in CASES]))
