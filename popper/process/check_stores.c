@@ -82,12 +82,31 @@ static void check_secrets(const struct settings *s)
     strbuf_free(&why);
 }
 
+/* Who is left where no password is taken on any connection. After a KPOP ticket the option does not count. */
+static void check_clear_text(const struct settings *s)
+{
+    bool without_tls = s->clear_text_password == CLEAR_TEXT_TLS && s->tls_support == TLS_SUPPORT_NONE;
+    bool secrets = auth_secrets_offered(s), tickets = s->gssapi;
+    enum check_level level = secrets || tickets ? CHECK_WARNING : CHECK_ERROR;
+
+    if (s->kerberos)
+        return;
+    if (without_tls)
+        check_say(level, "clear-text-password = tls, but tls-support is off, so that %s%s%s%s can log in; set tls-support = stls, with a certificate, or "
+                  "another clear-text-password", level == CHECK_ERROR ? "nobody" : "only who has ", secrets ? "a secret in apop-file" : "",
+                  secrets && tickets ? " or " : "", tickets ? "a Kerberos ticket" : "");
+    else if (s->clear_text_password == CLEAR_TEXT_NEVER && level == CHECK_ERROR)
+        check_say(level, "clear-text-password = never, and there is no database of secrets, so that nobody can log in; make one (popauth -init), or set "
+                  "another clear-text-password");
+}
+
 void check_stores(struct check *c)
 {
     if (pamlink_applies(c->settings))
         check_in_child(c, check_pam, "PAM");
     check_in_child(c, check_users, "users");
     check_secrets(c->settings);
+    check_clear_text(c->settings);
 }
 
 /* ---- bulletins */

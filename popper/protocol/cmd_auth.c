@@ -215,7 +215,8 @@ static enum command_event run_auth(void *state, const struct command *command, s
         const struct command by_name = { .name = sasl_name(mechanism) };
 
         refuse_way(offer, &by_name, answer);
-        return count_try(a, netio_now());
+        /* What is refused before anything was proved counts no more than with USER and PASS: the client may say STLS and try again. */
+        return offer == POLICY_NOT_BUILT ? count_try(a, netio_now()) : COMMAND_ERR;
     }
     event = cmd_auth_sasl_run(&s, command, answer, &verdict);
     netio_wipe_consumed(a->io);

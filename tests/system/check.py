@@ -255,9 +255,28 @@ def secrets(site):
 def clear_text(site):
     site.set("clear-text-password = local")
     has(site.is_well("alice"), r"may log in by USER and PASS from this host itself")
+    mend = "; set tls-support = stls, with a certificate, or another clear-text-password$"
+    nobody = "^clear-text-password = (tls|never), .* nobody can log in"
     if built("tls-support"):
         site.set("clear-text-password = tls")
-        site.finds("warning", r"alice has no way to log in", "alice")
+        site.finds("error", "^clear-text-password = tls, but tls-support is off, so that nobody can log in" + mend)
+        site.finds("error", r"alice has no way to log in|" + nobody, "alice")
+    site.set("clear-text-password = never")
+    site.finds("error", nobody)
+    if built("apop-file"):
+        db = site.dir / "pop.auth"
+        subprocess.run([POPPER.parent / "popauth", "-file", db, "-init"], check=True, capture_output=True)
+        site.set("clear-text-password = never", f"apop-file = {db}")
+        site.is_well()
+        if built("tls-support"):
+            site.set("clear-text-password = tls", f"apop-file = {db}")
+            site.finds("warning", "^clear-text-password = tls, but tls-support is off, so that only who has a secret in apop-file can log in" + mend)
+    if built("gssapi"):
+        site.set("clear-text-password = tls", "gssapi")
+        found = [f for f in site.check() if f[1].startswith("clear-text")]
+        equal("with tickets", 1, len(found))
+        equal("its level", "warning", found[0][0])
+        assert re.search("so that only who has a Kerberos ticket can log in" + mend, found[0][1]), found
 
 
 def bulletins(site):

@@ -192,7 +192,7 @@ def no_keys():
         client.ask("AUTH GSSAPI")
         begins("no keytab", "-ERR [SYS/TEMP]", client.ask("eHh4"))
         client.close()
-        server.wait_for("nobody can log in by AUTH: keytab")
+        server.wait_for("nobody can log in by AUTH GSSAPI: keytab")
 
 
 def only_when_it_is_set():
