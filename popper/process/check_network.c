@@ -74,12 +74,12 @@ static void time_lookup(const struct settings *s, const struct sockaddr *address
     resolver_finish(&resolver, &peer);
     ms = (long)((netio_now() - begun) / 1000000);
     if (ms >= SLOW_MS)
-        check_say(CHECK_WARNING, "the name of %s took %ld ms to look up, and each login waits for such a name up to %d s; "
+        check_say(CHECK_WARNING, "reverse-lookup: the name of %s took %ld ms to look up, and each login waits for such a name up to %d s; "
                   "mend the resolver (/etc/resolv.conf), or reset reverse-lookup (-R)", peer.ip, ms, RESOLVER_SECONDS);
     else if (strcmp(peer.host, peer.ip) == 0)
-        check_say(CHECK_OK, "%s has no name (looked up in %ld ms)", peer.ip, ms);
+        check_say(CHECK_OK, "reverse-lookup: %s has no name (looked up in %ld ms)", peer.ip, ms);
     else
-        check_say(CHECK_OK, "%s is %s (looked up in %ld ms)", peer.ip, peer.host, ms);
+        check_say(CHECK_OK, "reverse-lookup: %s is %s (looked up in %ld ms)", peer.ip, peer.host, ms);
 }
 
 /* The first address of this host that is none of the loopback's. */

@@ -8,6 +8,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pwd.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -20,8 +21,10 @@
 #include "mail/bulletin.h"
 #include "process/bulldb.h"
 #include "process/privsep.h"
+#include "settings/defaults.h"
 
 #define NOBODYS_NAME "no.such.user"
+#define WAIT_MS 3000 /* for a popauth that is at work */
 
 /* ---- users */
 
@@ -38,9 +41,9 @@ static void check_users(struct check *c)
     if (check_count() > before)
         check_say(CHECK_ERROR, "users: logins fail until that is mended");
     else
-        check_say(CHECK_OK, "users: %zu passwd-files%s%s%s", s->passwd_file.count,
-                  geteuid() == 0 ? ", the system's users" : " (and as root the system's users)",
-                  s->auth_file ? ", only those in auth-file" : "", s->nonauth_file ? ", not those in nonauth-file" : "");
+        check_say(CHECK_OK, "users: %s%s%s%s", s->passwd_file.count > 0 ? "those of passwd-file, and " : "",
+                  geteuid() == 0 ? "the system's" : "as root the system's", s->auth_file ? "; only those in auth-file" : "",
+                  s->nonauth_file ? "; not those in nonauth-file" : "");
     strbuf_free(&reason);
 }
 
@@ -58,6 +61,37 @@ static void check_pam(struct check *c)
     strbuf_free(&why);
 }
 
+static bool count(void *context, const char *name)
+{
+    size_t *n = (size_t *)context;
+
+    (void)name;
+    (*n)++;
+    return true;
+}
+
+/* How many there are. The file was found to be as it must be. */
+static void check_secrets_in(const char *path)
+{
+    struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
+    const struct passwd *owner = getpwnam(APOP_OWNER);
+    struct apopdb *db;
+    size_t n = 0;
+
+    if (apopdb_open(path, owner ? owner->pw_uid : (uid_t)-1, false, WAIT_MS, &db, &why) == APOPDB_OK) {
+        apopdb_list(db, count, &n, &why);
+        apopdb_close(&db);
+        if (n == 0 && why.len == 0)
+            check_say(CHECK_WARNING, "apop-file %s holds nobody's secret, but clients are offered APOP, CRAM-MD5 and SCRAM, and those that prefer "
+                      "one of these are refused: add users (popauth -user), or remove the file", path);
+    }
+    if (why.len > 0)
+        check_say(CHECK_WARNING, "apop-file: %s", why.data);
+    else if (n > 0)
+        check_say(CHECK_OK, "apop-file %s holds secrets of %zu; all clients are offered APOP, CRAM-MD5 and SCRAM", path, n);
+    strbuf_free(&why);
+}
+
 static void check_secrets(const struct settings *s)
 {
     struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
@@ -68,7 +102,7 @@ static void check_secrets(const struct settings *s)
     switch (apopdb_look(s->apop_file, &why)) {
     case APOPDB_OK:
         if (auth_secrets_find(s, NOBODYS_NAME, true, &secrets, &why) == AUTH_GRANTED)
-            check_say(CHECK_OK, "apop-file %s: APOP is offered", s->apop_file);
+            check_secrets_in(s->apop_file);
         else
             check_say(CHECK_ERROR, "apop-file: %s", why.data);
         mem_wipe(&secrets, sizeof secrets);

@@ -178,8 +178,8 @@ static void tell_view(const struct settings *s, const struct keeper_files *f, co
     else if (f->open.drop >= 0)
         check_say(CHECK_OK, "%s: the index is %s", p->index.shown, states[v->index]);
     if (f->open.drop >= 0 && fstat(f->open.drop, &st) == 0 && (st.st_mode & S_IROTH))
-        check_say(CHECK_WARNING, "%s can be read by everybody (mode %04o); chmod o-r", p->file[MAILFILE_DROP].shown,
-                  (unsigned)(st.st_mode & 07777));
+        check_say(CHECK_WARNING, "%s can be read by everybody (mode %04o); chmod o-r %s", p->file[MAILFILE_DROP].shown,
+                  (unsigned)(st.st_mode & 07777), p->file[MAILFILE_DROP].shown);
 }
 
 static void look_at_drop(struct check *c, const struct settings *s, struct keeper_files *f, struct bulldb *db)

@@ -237,9 +237,10 @@ def secrets(site):
     site.set(f"apop-file = {db}")
     has(site.is_well(), r"apop-file .* is not there: no APOP")
     subprocess.run([POPPER.parent / "popauth", "-file", db, "-init"], check=True, capture_output=True)
+    site.finds("warning", r"apop-file .* holds nobody's secret, but clients are offered APOP, .* add users")
     subprocess.run([POPPER.parent / "popauth", "-file", db, "-user", "alice", "sesame"], check=True, capture_output=True)
     texts = site.is_well("alice")
-    has(texts, r"apop-file .*: APOP is offered")
+    has(texts, r"apop-file .* holds secrets of 1; all clients are offered APOP, CRAM-MD5 and SCRAM$")
     has(texts, r"^alice may not log in by USER and PASS: has a secret in apop-file")
     for way in ("APOP", "AUTH CRAM-MD5", "AUTH SCRAM"):
         has(texts, rf"^alice may log in by {way} over every connection$")
@@ -765,7 +766,7 @@ def as_user(site):
 def resolver(site):
     need(built("reverse-lookup"), "no resolver in this build")
     site.conf.write_text(site.conf.read_text().replace("set reverse-lookup = false\n", ""))
-    has(site.is_well(), r"^127\.0\.0\.1 (is localhost|has no name) \(looked up in \d+ ms\)")
+    has(site.is_well(), r"^reverse-lookup: 127\.0\.0\.1 (is localhost|has no name) \(looked up in \d+ ms\)")
     etc = site.dir / "etc"
     etc.mkdir()
     (etc / "resolv.conf").write_text("nameserver 127.0.0.1\noptions timeout:9\n")
@@ -775,7 +776,7 @@ def resolver(site):
               "sys.exit(subprocess.call(sys.argv[1:]))")
     mounts = " && ".join(f"mount --bind {etc}/{f} /etc/{f}" for f in ("resolv.conf", "nsswitch.conf"))
     wrapper = ("unshare", "-n", *mounted(f"ip link set lo up && {mounts}"), sys.executable, "-c", silent)
-    site.finds("warning", r"the name of 127\.0\.0\.1 took \d{4} ms to look up, and each login waits", wrapper=wrapper)
+    site.finds("warning", r"^reverse-lookup: the name of 127\.0\.0\.1 took \d{4} ms to look up, and each login waits", wrapper=wrapper)
 
 
 def certificate(site, name, *words, host=None, key=None):
