@@ -266,7 +266,8 @@ def clear_text(site):
     site.finds("error", nobody)
     if built("apop-file"):
         db = site.dir / "pop.auth"
-        subprocess.run([POPPER.parent / "popauth", "-file", db, "-init"], check=True, capture_output=True)
+        for words in (["-init"], ["-user", "alice", "sesame"]):
+            subprocess.run([POPPER.parent / "popauth", "-file", db, *words], check=True, capture_output=True)
         site.set("clear-text-password = never", f"apop-file = {db}")
         site.is_well()
         if built("tls-support"):
