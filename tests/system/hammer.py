@@ -95,7 +95,7 @@ class Storm:
     def wait_for_descriptors(self):
         """As many as at first: a monitor that waited and was killed is replaced after a second."""
         try:
-            wait_until("descriptors", lambda: self.count_descriptors() == self.descriptors, 10)
+            wait_until("descriptors", lambda: self.count_descriptors() == self.descriptors, 60)
         except AssertionError as e:
             listing = subprocess.run(["ls", "-l", f"/proc/{self.server.pid}/fd"], capture_output=True, text=True, check=False).stdout
             raise AssertionError(f"the listener has {self.count_descriptors()} descriptors instead of {self.descriptors}; below it {self.processes()}; {listing}") from e
