@@ -90,7 +90,7 @@ static int run(struct settings *settings, const struct config_action *action, in
 /* All that is wrong is said. 0, or the exit status. */
 static int read_for_check(struct settings *settings, int argc, char **argv, struct config_action *action_r)
 {
-    struct config_complaints complaints = { .report = check_wrong_setting };
+    struct config_complaints complaints = { .report = check_wrong_setting, .opened = check_opened_config };
     struct strbuf why = STRBUF_INIT(CONFIG_WHY_MAX);
 
     check_begin();

@@ -24,6 +24,9 @@ int check_run(const struct settings *settings, const char *user);
 /* Something is wrong on the command line or in a configuration file. The context is not looked at. */
 void check_wrong_setting(void *context, const char *text);
 
+/* That configuration file was read. The context is not looked at. */
+void check_opened_config(void *context, const char *path);
+
 /* Then nothing else can be looked at: says so. The exit status. */
 int check_end(void);
 

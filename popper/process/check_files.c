@@ -19,6 +19,7 @@
 #include "common/module.h"
 #include "process/mangler.h"
 #include "process/saslticket.h"
+#include "settings/config.h"
 
 /* ---- configuration files: what anybody can write to them he does as root */
 
@@ -41,51 +42,25 @@ static void check_config(const char *path)
         check_say(CHECK_OK, "configuration file %s", path);
 }
 
-/* The file in "/etc/popper.conf:12"; the caller frees. */
-static char *file_of(const char *where)
-{
-    const char *colon = strrchr(where, ':');
+/* In the order in which they were read, each once; as many as are read at all. */
+static char *configs[CONFIG_FILES_MAX];
+static size_t config_count;
 
-    return colon ? mem_strndup(where, (size_t)(colon - where)) : mem_strdup(where);
+void check_opened_config(void *context, const char *path)
+{
+    (void)context;
+    for (size_t i = 0; i < config_count; i++)
+        if (strcmp(configs[i], path) == 0)
+            return;
+    if (config_count < CONFIG_FILES_MAX)
+        configs[config_count++] = mem_strdup(path);
 }
 
-/* Whether an option before number n came from that file. */
-static bool seen_before(const struct settings *s, size_t n, const char *path)
+static void check_configs(void)
 {
-    bool seen = false;
-
-    for (size_t i = 0; i < n && !seen; i++) {
-        char *file;
-
-        if (s->origin[i].source != OPTION_FILE)
-            continue;
-        file = file_of(s->origin[i].where);
-        seen = strcmp(file, path) == 0;
-        mem_free(file);
-    }
-    return seen;
-}
-
-/* Each file that set something that still counts. */
-static void check_configs(const struct settings *s)
-{
-    bool last_seen = false;
-
-    for (size_t i = 0; i < OPTION_COUNT; i++) {
-        char *file;
-
-        if (s->origin[i].source != OPTION_FILE || !s->origin[i].where)
-            continue;
-        file = file_of(s->origin[i].where);
-        if (file[0] == '/' && !seen_before(s, i, file)) {
-            check_config(file);
-            last_seen = last_seen || (s->config_file && strcmp(file, s->config_file) == 0);
-        }
-        mem_free(file);
-    }
-    if (s->config_file && !last_seen)
-        check_config(s->config_file);
-    if (!s->config_file)
+    for (size_t i = 0; i < config_count; i++)
+        check_config(configs[i]);
+    if (config_count == 0)
         check_say(CHECK_OK, "no configuration file is named (-f); the defaults and the command line count");
 }
 
@@ -148,7 +123,7 @@ static void check_syslog(void)
 
 void check_files(struct check *c)
 {
-    check_configs(c->settings);
+    check_configs();
     check_user_files(c->settings);
     check_syslog();
     if (c->settings->tracefile)

@@ -23,6 +23,7 @@ struct run {
     struct settings *settings;
     enum option_source source;
     settings_report *report; /* NULL: the first error ends it */
+    settings_report *opened; /* or NULL */
     void *context;
     size_t bad, bad_max;
     int files;
@@ -316,6 +317,8 @@ static int read_path(struct run *run, const char *path, struct strbuf *why)
         return strbuf_fail(why, "more than %d configuration files lead to each other", CONFIG_FILES_MAX);
     }
     fd = open_path(shown, why);
+    if (fd >= 0 && run->opened)
+        run->opened(run->context, shown);
     result = fd < 0 ? -1 : read_lines(run, fd, shown, why);
     if (fd >= 0)
         close(fd);
@@ -334,6 +337,7 @@ int config_file(struct settings *s, const char *path, enum option_source source,
     if (complaints == NULL)
         return read_path(&run, path, why);
     run.report = complaints->report;
+    run.opened = complaints->opened;
     run.context = complaints->context;
     run.bad = complaints->count;
     run.bad_max = CONFIG_COMPLAINTS_MAX;

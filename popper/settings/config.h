@@ -43,6 +43,7 @@ struct config_action {
 /* For whoever wants to hear of all bad lines, which are then skipped. */
 struct config_complaints {
     settings_report *report; /* told of each: one sentence with file and line, at most CONFIG_WHY_MAX bytes */
+    settings_report *opened; /* told the path of each file that is read; NULL: nobody */
     void *context;
     size_t count;            /* how many there were */
 };

@@ -278,7 +278,7 @@ START_TEST(all_complaints_about_files)
 {
     char argv0[] = "popper", f[] = "-f", conf[] = "conf", none[] = "none", bad[] = "-Z";
     char *argv[] = { argv0, f, conf, f, none, f, conf, bad };
-    struct config_complaints complaints = { keep_report, &reports, 0 };
+    struct config_complaints complaints = { .report = keep_report, .context = &reports };
     struct config_action action;
 
     strbuf_free(&reports);
@@ -301,7 +301,7 @@ END_TEST
 
 START_TEST(complaints_have_an_end)
 {
-    struct config_complaints complaints = { keep_report, &reports, 0 };
+    struct config_complaints complaints = { .report = keep_report, .context = &reports };
     static char text[20 * CONFIG_COMPLAINTS_MAX];
 
     strbuf_free(&reports);
