@@ -220,6 +220,8 @@ static void run_scenario(struct matrix *m, const struct scenario *scenario, bool
     }
     if (scenario->replace)
         matrix_delivery_at_the_rename(m, calls, &why);
+    if (scenario->long_journal)
+        matrix_long_journals(m, calls, is_long ? 1 : 3, &why);
     broken_dot_lock(m, &why);
     foreign_programs(&m->judge, &m->start, calls, is_long);
     second_session(m, &why);

@@ -65,4 +65,7 @@ void matrix_delivery_at_the_rename(struct matrix *m, unsigned calls, struct strb
 /* The same without syncing it, before every so manieth call, and then the machine stops. */
 void matrix_loose_deliveries(struct matrix *m, unsigned calls, unsigned every, struct strbuf *why);
 
+/* The update is stopped after every so manieth call, and then the journal's owner makes it long. */
+void matrix_long_journals(struct matrix *m, unsigned calls, unsigned every, struct strbuf *why);
+
 #endif

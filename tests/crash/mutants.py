@@ -119,6 +119,8 @@ MUTANTS = [
     ("mail behind the old end keeps a wrong separator", "status headers, nothing", FINISH, "*start_r = at;", "*start_r = from;"),
     ("the dot lock is not checked before the cut", "", FINISH, "if (!host->lock_is_ours(host->context))", "if (0)"),
     ("what a broken recovery left in the journal may count", "delete one in", RECOVER, "if (clear_rest(journal) != 0 ||", "if ("),
+    ("a long journal is read to its end", "status headers, mail", RECOVER, "if (size > journal->end + REST_MAX) {", "if (0) {"),
+    ("a long journal is cut into its records", "delete every second", RECOVER, "        size = journal->end + REST_MAX;", "        size = journal->end - JOURNAL_SLOT;"),
     ("a failed update leaves its newlines", "status headers, nothing", UPDATE, "    if (u->extended)\n", "    if (0)\n"),
     # ---- fast-update
     ("a new maildrop is not synced", "replace", REPLACE, "    if (filecalls->fsync(r->new_fd) != 0)", "    if (0)"),

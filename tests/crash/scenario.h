@@ -29,6 +29,7 @@ struct scenario {
     bool interrupt;
     bool replace;        /* fast-update */
     bool unsynced;       /* with moved: nor was that file's content (what the machine loses before our first call is that program's fault) */
+    bool long_journal;   /* it is also made long by its owner */
     bool moved;          /* another program has put a new file in M's place since login; that name is not synced */
 };
 
