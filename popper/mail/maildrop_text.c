@@ -197,23 +197,29 @@ static enum maildrop_status view_drop(struct maildrop *d, const struct message *
     return d->window.reads != reads || maildrop_read_is_right(d, d->drop, why) ? MAILDROP_OK : MAILDROP_TEMP;
 }
 
-/* Once: the copy that the host makes is complete. */
-static bool copy_has_come(struct maildrop *d)
+/* The copy that the host makes may be complete by now, or given up. */
+static void look_for_copy(struct maildrop *d)
 {
     struct stat st;
 
-    if (d->coming < 0 || filecalls->fstat(d->coming, &st) != 0 || (st.st_mode & 07777) != 0400)
-        return false;
-    d->temp = d->coming;
-    d->coming = -1;
-    return true;
+    if (d->coming < 0 || filecalls->fstat(d->coming, &st) != 0)
+        return;
+    if ((st.st_mode & 07777) == 0400) {
+        d->temp = d->coming;
+        d->coming = -1;
+    } else if ((st.st_mode & 07777) == 0) {
+        close(d->coming);
+        d->coming = -1;
+        d->server_mode = true;
+    }
 }
 
 enum maildrop_status maildrop_ready(struct maildrop *d, const struct message *m, uint64_t body_lines, struct strbuf *why)
 {
     enum maildrop_status status;
 
-    if (d->temp >= 0 || d->count == 0 || copy_has_come(d))
+    look_for_copy(d);
+    if (d->temp >= 0 || d->count == 0)
         return MAILDROP_OK;
     if (d->server_mode || d->coming >= 0)
         return view_drop(d, m, body_lines, why);

@@ -50,9 +50,10 @@ struct mailhost {
     /* The number of the last bulletin goes, durably, where POPBULL is not what counts: 0; -1 with errno and why; ENOTSUP:
        POPBULL counts. NULL: always ENOTSUP. */
     int (*note_bulletin)(void *context, uint64_t last, struct strbuf *why);
-    /* Under M's locks, which are the host's then: a temp drop into which the first n bytes of M are copied from now on, beside what the caller does. Its
-       mode is 0400 when it is complete and M was the same all the while, and the locks go; or never, which the host logs. lock(), unlock() and the end of the session give it up. -1 with
-       errno and why: not here (EOPNOTSUPP), or there is no room; the locks are the caller's as before. NULL: never. */
+    /* Under M's locks (not an update's), which are the host's then: a temp drop into which the first n bytes of M are copied from now on, beside what the
+       caller does. Its mode is 0400 when it is complete and M was the same all the while, and the locks go; or 0, and it is empty, when it could not be
+       made, which the host logs. lock(), unlock() and the end of the session give it up (0). -1 with errno and why: not here (EOPNOTSUPP), or there is no
+       room; the locks are the caller's as before. NULL: never. */
     int (*copy)(void *context, uint64_t n, struct strbuf *why);
 };
 

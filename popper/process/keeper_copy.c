@@ -13,15 +13,25 @@
 
 #include "common/file.h"
 #include "common/fskind.h"
+#include "common/log.h"
 #include "mail/filecalls.h"
 
 #define PIECE (1u << 20)
 
+static void forget(struct keeper_copy *c)
+{
+    close(c->to);
+    c->to = -1;
+}
+
+/* The session has it open as well. */
 void keeper_copy_end(struct keeper_copy *c)
 {
-    if (c->to >= 0)
-        close(c->to);
-    c->to = -1;
+    if (c->to < 0)
+        return;
+    if (ftruncate(c->to, 0) != 0 || fchmod(c->to, 0) != 0)
+        log_write(LOG_DEBUG, "a copy that was given up: %s", strerror(errno));
+    forget(c);
 }
 
 static int reserve(int fd, uint64_t n)
@@ -84,7 +94,9 @@ bool keeper_copy_step(struct keeper_copy *c, int from, struct strbuf *why)
         c->at += n;
     if (why->len == 0 && c->at == c->end)
         finish(c, from, why);
-    if (why->len > 0 || c->at == c->end)
+    if (why->len > 0)
         keeper_copy_end(c);
+    else if (c->at == c->end)
+        forget(c);
     return keeper_copy_goes_on(c);
 }

@@ -2,8 +2,8 @@
  * keeper_copy: the copy of a large maildrop that a session in normal mode works on, made piece by piece between the session's requests: the client gets
  * its first message at once, from the maildrop itself, instead of after the copy. Whoever begins it holds M's locks until it is made.
  *
- * Nobody has to be told when it is made: nobody may write to the file any more then (its mode is 0400). It is not made when M's status changed
- * meanwhile: some program does not mind the locks, and what was copied may be a mixture.
+ * Nobody has to be told when it is made: nobody may write to the file any more then (its mode is 0400). One that is given up is empty and nobody's (mode 0).
+ * It is not made when M's status changed meanwhile: some program does not mind the locks, and what was copied may be a mixture.
  */
 #ifndef PROCESS_KEEPER_COPY_H
 #define PROCESS_KEEPER_COPY_H
@@ -34,7 +34,7 @@ int keeper_copy_begin(struct keeper_copy *c, int from, int to, uint64_t n, struc
 /* Copies the next piece (some 0.3 ms). False when that was the last one, or it failed (why is set then): it is over. */
 bool keeper_copy_step(struct keeper_copy *c, int from, struct strbuf *why);
 
-/* Gives it up; nothing to do when there is none. */
+/* Gives it up, and what it takes of the disk; nothing to do when there is none. */
 void keeper_copy_end(struct keeper_copy *c);
 
 #endif

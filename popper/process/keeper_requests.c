@@ -97,8 +97,11 @@ static void serve_lock(struct keeper *k, struct privmsg *m)
         return;
     give_up_copy(k); /* its locks may be less than what is wanted now */
     maillock_only_reads(k->lock, !updating && !keeper_files_journal_exists(&k->files));
-    if (!maillock_held(k->lock))
+    if (!maillock_held(k->lock)) {
+        k->updating = false;
         result = lock_drop(k, updating ? UPDATE_WAIT_MS : LOGIN_WAIT_MS, &moved, &why);
+    }
+    k->updating |= updating;
     privmsg_init(&answer, REQUEST_ANSWER);
     privmsg_put_number(&answer, result);
     privmsg_put_text(&answer, why.data);
@@ -339,7 +342,8 @@ static void serve_note_bulletin(struct keeper *k, struct privmsg *m)
 enum when {
     WHEN_EVER,
     WHEN_OPEN,   /* the maildrop could be opened */
-    WHEN_LOCKED  /* its locks are held: the request changes what they guard */
+    WHEN_LOCKED, /* its locks are held: the request changes what they guard */
+    WHEN_READING /* they are, and not for an update: the request ends by releasing them */
 };
 
 struct row {
@@ -354,7 +358,7 @@ static const struct row rows[] = {
     { REQUEST_UNLOCK, WHEN_OPEN, serve_unlock },
     { REQUEST_LOCK_IS_OURS, WHEN_OPEN, serve_lock_is_ours },
     { REQUEST_OPEN, WHEN_OPEN, serve_open },
-    { REQUEST_COPY, WHEN_LOCKED, serve_copy },
+    { REQUEST_COPY, WHEN_READING, serve_copy },
     { REQUEST_REMOVE, WHEN_LOCKED, serve_remove },
     { REQUEST_SET_ASIDE, WHEN_LOCKED, serve_set_aside },
     { REQUEST_SYNC_DIR, WHEN_OPEN, serve_sync_dir },
@@ -376,7 +380,17 @@ static bool is_open(const struct keeper *k, const struct row *row)
 {
     if (k->done)
         return false;
-    return row->when == WHEN_EVER || (row->when == WHEN_OPEN && k->lock) || held(k);
+    switch (row->when) {
+    case WHEN_EVER:
+        return true;
+    case WHEN_OPEN:
+        return k->lock != NULL;
+    case WHEN_LOCKED:
+        return held(k);
+    case WHEN_READING:
+        return held(k) && !k->updating;
+    }
+    return false;
 }
 
 /* 0, or -1 when the child broke the rules: the conversation ends. */

@@ -26,6 +26,7 @@ struct keeper {
     char *no_bulldb;            /* why a database that should be there cannot be used; or NULL */
     struct maillock *lock;
     struct keeper_copy copy;    /* while it goes on the locks are held for it */
+    bool updating;              /* they are held for an update */
     int64_t refreshed;          /* when the dot lock was, while it goes on (netio_now) */
     int end;                    /* our end to the child */
     struct mangler mangler;

@@ -51,6 +51,8 @@ static void give_up_copy(struct localhost *h)
 {
     if (h->copy < 0)
         return;
+    if (h->copied < h->copy_end)
+        must(ftruncate(h->copy, 0) == 0 && fchmod(h->copy, 0) == 0, "giving up a copy");
     close_one(&h->copy);
     maillock_release(h->lock);
 }
@@ -69,7 +71,13 @@ static int host_copy(void *context, uint64_t n, struct strbuf *why)
     must(h->copy >= 0, "O_TMPFILE");
     h->copied = 0;
     h->copy_end = n;
-    return fcntl(h->copy, F_DUPFD_CLOEXEC, 3);
+    h->copy_given = fcntl(h->copy, F_DUPFD_CLOEXEC, 3);
+    return h->copy_given;
+}
+
+void localhost_fail_copy(struct localhost *h)
+{
+    give_up_copy(h);
 }
 
 void localhost_copy_on(struct localhost *h, uint64_t n)

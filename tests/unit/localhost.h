@@ -23,6 +23,7 @@ struct localhost {
     bool copies;                 /* mailhost's copy works */
     unsigned begun;              /* copies that were asked for */
     int copy;                    /* the one that goes on, or -1; the locks are held for it */
+    int copy_given;              /* the number that the session got it by */
     uint64_t copied, copy_end;
 };
 
@@ -35,6 +36,8 @@ struct localhost {
 void localhost_init(struct localhost *h);
 /* n bytes more of the copy that goes on. */
 void localhost_copy_on(struct localhost *h, uint64_t n);
+/* It goes on no more. */
+void localhost_fail_copy(struct localhost *h);
 void localhost_remove(struct localhost *h);   /* closes, deletes the directory */
 
 /* Opens what a session gets. with_index: an index file is there (made when missing). The result lives until localhost_close_files. */

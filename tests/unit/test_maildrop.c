@@ -592,6 +592,21 @@ START_TEST(until_the_copy_is_there_changes_are_noticed)
 }
 END_TEST
 
+START_TEST(a_copy_that_failed_takes_nothing)
+{
+    login_to_copy();
+    localhost_copy_on(&h, 100);
+    ck_assert_int_ge(fcntl(h.copy_given, F_GETFD), 0);
+    localhost_fail_copy(&h);
+    assert_body(2, "b\r\n");
+    ck_assert_int_lt(fcntl(h.copy_given, F_GETFD), 0);
+    assert_body(1, "a\r\n");
+    ck_assert_uint_eq(h.begun, 1);
+    ck_assert_int_eq(h.temps, 0);
+    ck_assert(!is_locked());
+}
+END_TEST
+
 START_TEST(quit_does_not_wait_for_the_copy)
 {
     login_to_copy();
@@ -1493,6 +1508,7 @@ int main(void)
     tcase_add_test(texts, a_copy_made_beside_the_session_serves_when_it_is_there);
     tcase_add_test(texts, a_young_maildrop_is_not_copied_beside_the_session);
     tcase_add_test(texts, until_the_copy_is_there_changes_are_noticed);
+    tcase_add_test(texts, a_copy_that_failed_takes_nothing);
     tcase_add_test(texts, quit_does_not_wait_for_the_copy);
     tcase_add_test(texts, who_cannot_copy_beside_the_session_lets_it_copy);
     tcase_add_test(texts, where_no_temp_drop_can_be_made_the_maildrop_serves);
