@@ -140,18 +140,44 @@ START_TEST(children_log_under_the_pid_of_log_open)
 }
 END_TEST
 
-START_TEST(restarted_syslogd_is_found_again)
+static int64_t now_ms(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return t.tv_sec * INT64_C(1000) + t.tv_nsec / 1000000;
+}
+
+/* syslogd ends, is missed, and comes back within the time in which it is not looked for again. Its socket; -1 when the machine was too slow for that. */
+static int restart_syslogd(void)
 {
     int fd = listen_here(SOCK_DGRAM);
+    int64_t missed;
 
     log_open("popper", LOG_MAIL);
     log_write(LOG_NOTICE, "one");
     close(fd);
     unlink(path);
+    missed = now_ms();
     log_write(LOG_NOTICE, "lost");
     log_write(LOG_NOTICE, "lost too");
     fd = listen_here(SOCK_DGRAM);
     log_write(LOG_NOTICE, "not looked for at once: lost as well");
+    if (now_ms() - missed < 90)
+        return fd;
+    log_close();
+    close(fd);
+    unlink(path);
+    return -1;
+}
+
+START_TEST(restarted_syslogd_is_found_again)
+{
+    int fd = -1;
+
+    for (int i = 0; i < 20 && fd < 0; i++)
+        fd = restart_syslogd();
+    ck_assert_int_ge(fd, 0);
     usleep(110000);
     log_write(LOG_NOTICE, "two");
     check_matches(next(fd), "^<20>.*: 3 log records were lost");
@@ -180,8 +206,8 @@ START_TEST(full_socket_does_not_block)
 }
 END_TEST
 
-/* The queue of a datagram socket is short: a burst is not lost because syslogd takes a moment for each record. */
-START_TEST(slow_syslogd_gets_a_burst)
+/* Whether a reader who takes a moment for each record gets all of 300. */
+static bool burst_arrives(void)
 {
     int fd = listen_here(SOCK_DGRAM), status, read = 0;
     pid_t pid = fork();
@@ -201,8 +227,21 @@ START_TEST(slow_syslogd_gets_a_burst)
     for (int i = 0; i < 300; i++)
         log_write(LOG_NOTICE, "record %d", i);
     ck_assert_int_eq(waitpid(pid, &status, 0), pid);
-    ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    log_close();
     close(fd);
+    unlink(path);
+    return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+/* The queue of a datagram socket is short: a burst is not lost because syslogd takes a moment for each record. (One that a busy machine does not let
+   run for longer than a record waits loses some: not each time.) */
+START_TEST(slow_syslogd_gets_a_burst)
+{
+    bool arrived = false;
+
+    for (int i = 0; i < 5 && !arrived; i++)
+        arrived = burst_arrives();
+    ck_assert(arrived);
 }
 END_TEST
 
