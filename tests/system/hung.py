@@ -11,7 +11,7 @@ import sys
 import time
 
 from holder import Holder
-from tls import POPPER, ROOT, equal, gone, main, need, starts
+from tlssite import POPPER, ROOT, equal, gone, main, need, starts
 from world import features
 
 

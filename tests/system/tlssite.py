@@ -1,0 +1,387 @@
+"""tlssite: a spool with one user, a configuration with TLS, and sessions over loopback, for tls.py and its like. Their words on the command line are parts of the
+names of cases. Certificates are made by openssl; nothing but loopback is used. Under CI, as root, nothing is skipped.
+"""
+import contextlib
+import os
+import pathlib
+import re
+import resource
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+TESTS = pathlib.Path(os.path.abspath(__file__)).parent.parent
+sys.path.insert(0, str(TESTS / "wire"))
+import mbox  # noqa: E402
+from tlsclient import TlsEnd, make_certificate  # noqa: E402
+from world import STAMP, hash_of  # noqa: E402
+
+ROOT = os.getuid() == 0
+LONG = os.environ.get("POPPER_TESTS") == "long"
+POPPER = pathlib.Path(os.environ.get("POPPER", "popper/popper")).absolute()
+UID = 64001 if ROOT else os.getuid()
+GID = 64001 if ROOT else os.getgid()
+HASH = hash_of("secret")
+SANITIZED = b"__asan_init" in POPPER.read_bytes()
+PATIENCE = 15
+
+
+class Skip(Exception):
+    pass
+
+
+def need(condition, reason):
+    if not condition:
+        raise Skip(reason)
+
+
+def program(name):
+    path = shutil.which(name)
+    need(path, f"no {name} here")
+    return path
+
+
+def equal(what, got, expected):
+    assert got == expected, f"{what}: {got!r} instead of {expected!r}"
+
+
+def starts(what, got, expected):
+    assert got.startswith(expected), f"{what}: {got!r} instead of {expected!r}"
+
+
+class Authority:
+    """One for all tests: making keys takes time. Whoever needs another certificate makes it."""
+
+    def __init__(self, directory):
+        self.dir = directory
+        self.cert, self.key = make_certificate(directory)
+        self.bundle = self.cert
+
+
+class Site:
+    """A spool with one user, a configuration with TLS, sessions over loopback TCP."""
+
+    def __init__(self, shared):
+        self.shared = shared
+        self.dir = pathlib.Path(tempfile.mkdtemp(prefix="popper-tls."))
+        self.dir.chmod(0o755)
+        self.spool, self.trace, self.home = self.dir / "spool", self.dir / "trace", self.dir / "home"
+        self.drop = self.spool / "alice"
+        self.spool.mkdir()
+        self.home.mkdir()
+        self.spool.chmod(0o1777 if ROOT else 0o755)
+        if ROOT:
+            os.chown(self.home, UID, GID)
+        (self.dir / "passwd").write_text(f"alice:{HASH}:{UID}:{GID}:Alice:{self.home}:/bin/sh\n")
+        self.options = {"passwd-file": f"{self.dir}/passwd", "spool-dir": self.spool, "failure-delay": 0, "reverse-lookup": "false",
+                        "debug": "true", "tls-support": "stls", "tls-server-cert-file": shared.cert, "tls-private-key-file": shared.key}
+        self.popper = POPPER
+        self.sessions = []
+        self.undo = contextlib.ExitStack()
+
+    def set(self, *more, **options):
+        """Options by name, _ for -; None takes one away; more: whole lines."""
+        for name, value in options.items():
+            self.options[name.replace("_", "-")] = value
+        self.more = more
+        return self
+
+    more = ()
+
+    def fill(self, *numbers, **how):
+        self.write(b"".join(mbox.message(n, **how) for n in numbers))
+
+    def write(self, data):
+        self.drop.write_bytes(data)
+        self.drop.chmod(0o600)
+        if ROOT:
+            os.chown(self.drop, UID, GID)
+
+    def add_secret(self):
+        self.options["apop-file"] = f"{self.dir}/pop.auth"
+        for words in (["-init"], ["-user", "alice", "tanstaaf"]):
+            subprocess.run([POPPER.parent / "popauth", "-file", f"{self.dir}/pop.auth", *words], check=True, capture_output=True)
+
+    def log(self):
+        lines = self.trace.read_text(encoding="latin-1").split("\n") if self.trace.exists() else []
+        return [STAMP.sub("", line) for line in lines if STAMP.sub("", line)]
+
+    def logged(self, pattern, seconds=5):
+        """Waits for a record: processes end at their own time."""
+        end = time.monotonic() + seconds
+        while not (found := [line for line in self.log() if re.search(pattern, line)]):
+            assert time.monotonic() < end, f"no record matches {pattern!r}"
+            time.sleep(0.02)
+        return found[0]
+
+    def not_logged(self, pattern):
+        found = [line for line in self.log() if re.search(pattern, line)]
+        assert not found, f"a record matches {pattern!r}: {found[0]}"
+
+    def command(self):
+        (self.dir / "conf").write_text("".join(f"set {n} = {v}\n" for n, v in self.options.items() if v is not None)
+                                       + "".join(line + "\n" for line in self.more))
+        return [self.popper, "-t", self.trace, "-f", self.dir / "conf"]
+
+    def open(self, **options):
+        session = Session(self.command(), **options)
+        self.sessions.append(session)
+        return session
+
+    def tls(self, rcvbuf=None, **options):
+        """A session that is inside TLS and was greeted, whichever way."""
+        session = self.open(rcvbuf=rcvbuf)
+        if self.options["tls-support"] == "stls":
+            session.hear()
+            equal("STLS", session.say("STLS"), "+OK STLS")
+        session.begin_tls(self.shared.bundle, **options)
+        if self.options["tls-support"] != "stls":
+            session.hear()
+        return session
+
+    def close(self):
+        self.undo.close()
+        for s in self.sessions:
+            s.hang_up()
+        try:
+            for s in self.sessions:
+                s.process.wait(10)
+        except subprocess.TimeoutExpired:
+            raise AssertionError("a server did not end within 10 s of its client") from None
+        finally:
+            for s in self.sessions:
+                s.process.kill()
+            subprocess.run(["rm", "-rf", self.dir], check=True)
+
+    @contextlib.contextmanager
+    def standalone(self):
+        """A server that listens itself, and its port."""
+        with socket.create_server(("127.0.0.1", 0)) as s:
+            port = s.getsockname()[1]
+        server = subprocess.Popen([self.command()[0], f"127.0.0.1:{port}", *self.command()[1:]], stdin=subprocess.DEVNULL,
+                                  stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd="/")
+        try:
+            if server.poll() is None:
+                self.logged("listening at|popper: ", 10)
+            yield server, port
+        finally:
+            server.send_signal(signal.SIGTERM)
+            server.wait(20)
+            server.stderr.close()
+
+    @contextlib.contextmanager
+    def listen(self):
+        """A port on which each connection gets a server, as inetd would do it."""
+        command = self.command()
+        with socket.create_server(("127.0.0.1", 0), backlog=64) as listener:
+            listener.settimeout(0.2)
+            stop = threading.Event()
+            children = []
+
+            def serve():
+                while not stop.is_set():
+                    try:
+                        client, _ = listener.accept()
+                    except TimeoutError:
+                        continue
+                    with client:
+                        client.settimeout(None)
+                        children.append(subprocess.Popen(command, stdin=client, stdout=client, stderr=client, cwd="/"))
+
+            thread = threading.Thread(target=serve)
+            thread.start()
+            try:
+                yield listener.getsockname()[1]
+            finally:
+                stop.set()
+                thread.join()
+                for child in children:
+                    try:
+                        child.wait(10)
+                    except subprocess.TimeoutExpired:
+                        child.kill()
+
+
+class Session:
+    """One connection, the server started as inetd would."""
+
+    def __init__(self, command, rcvbuf=None):
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            self.socket = socket.socket()
+            if rcvbuf:
+                self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, rcvbuf)
+            self.socket.connect(server.getsockname())
+            theirs, _ = server.accept()
+        self.process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, cwd="/", start_new_session=True)
+        theirs.close()
+        self.socket.settimeout(PATIENCE)
+        self.tls, self.input, self.at_eof = None, b"", False
+
+    def begin_tls(self, bundle, **options):
+        tls, data = TlsEnd(bundle, **options), None
+        while True:
+            done, out = tls.shake_hands(data)
+            self.socket.sendall(out)
+            if done:
+                self.tls = tls
+                self.input, self.at_eof = tls.decrypt(None)
+                return
+            data = self.socket.recv(1 << 18)
+
+    def receive(self):
+        try:
+            data = self.socket.recv(1 << 18)
+        except ConnectionResetError:
+            data = b""
+        self.at_eof = not data
+        if self.tls:
+            data, self.at_eof = self.tls.decrypt(data)
+        self.input += data
+
+    def hear(self):
+        while b"\n" not in self.input:
+            assert not self.at_eof, f"the server closed; before that: {self.input!r}"
+            self.receive()
+        line, _, self.input = self.input.partition(b"\n")
+        return line.rstrip(b"\r").decode("latin-1")
+
+    def body(self):
+        lines = []
+        while (line := self.hear()) != ".":
+            lines.append(line[1:] if line.startswith(".") else line)
+        return lines
+
+    def send(self, data):
+        self.socket.sendall(self.tls.encrypt(data) if self.tls else data)
+
+    def say(self, line):
+        self.send(line.encode("latin-1") + b"\r\n")
+        return self.hear()
+
+    def login(self):
+        starts("USER", self.say("USER alice"), "+OK")
+        starts("PASS", self.say("PASS secret"), "+OK alice has ")
+        return self
+
+    def quit(self):
+        starts("QUIT", self.say("QUIT"), "+OK")
+        self.expect_end()
+
+    def expect_end(self):
+        while not self.at_eof:
+            self.receive()
+        equal("after the end", self.input, b"")
+        assert not self.tls or self.tls.goodbye, "the connection was cut without TLS's close_notify"
+
+    def hang_up(self):
+        self.socket.close()
+
+    def children(self):
+        return [int(p) for p in pathlib.Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()]
+
+    def relay(self):
+        """The child that has the module in its memory."""
+        for pid in self.children():
+            with contextlib.suppress(FileNotFoundError), open(f"/proc/{pid}/maps", encoding="latin-1") as maps:
+                if "popper-tls.so" in maps.read():
+                    return pid
+        raise AssertionError("no relay")
+
+    def wait_for_relay(self):
+        end = time.monotonic() + 20
+        while True:
+            with contextlib.suppress(AssertionError):
+                return self.relay()
+            assert time.monotonic() < end, "no relay"
+            time.sleep(.01)
+
+
+def gone(pid):
+    """Also when nobody has asked how it ended."""
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] in "ZX"
+    except OSError:
+        return True
+
+
+def memory(pid):
+    """Everything that the process can write to."""
+    found = b""
+    with open(f"/proc/{pid}/mem", "rb") as mem:
+        for line in open(f"/proc/{pid}/maps", encoding="latin-1"):
+            span, rights = line.split()[:2]
+            if "w" in rights:
+                begin, end = (int(x, 16) for x in span.split("-"))
+                mem.seek(begin)
+                found += mem.read(end - begin)
+    return found
+
+
+def connects(site, bundle, **options):
+    """Whether a handshake succeeds, and how it failed."""
+    session = site.open()
+    if site.options["tls-support"] == "stls":
+        session.hear()
+        session.say("STLS")
+    try:
+        session.begin_tls(bundle, **options)
+        return session, None
+    except (ssl.SSLError, ConnectionResetError) as e:
+        with contextlib.suppress(OSError, AttributeError):
+            session.socket.sendall(session.failed.outgoing.read())
+        return session, e
+
+
+def run(command, **options):
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=60, **options)
+    assert done.returncode == 0, f"{command[0]} ended with status {done.returncode}: {(done.stdout + done.stderr).decode('latin-1')}"
+    return done.stdout
+
+
+def play(number, case, shared):
+    name = case.__name__.replace("_", " ")
+    site = Site(shared)
+    log = []
+    try:
+        try:
+            case(site)
+        finally:
+            log = site.log()
+            site.close()
+        print(f"ok {number} - {name}")
+        return True
+    except Skip as reason:
+        print(f"ok {number} - {name} # SKIP {reason}")
+        return True
+    except (AssertionError, OSError, ValueError, IndexError, TypeError, KeyError, subprocess.SubprocessError) as error:
+        print(f"not ok {number} - {name}")
+        for line in [f"{type(error).__name__}: {error}", *log[-30:]]:
+            print("# " + line.replace("\n", "\n# "))
+        return False
+    finally:
+        sys.stdout.flush()
+
+
+def main(cases):
+    if os.environ.get("POPPER_TESTS") == "short":
+        print("1..0 # SKIP the short form runs no system tests")
+        return 0
+    if not (POPPER.parent / "popper-tls.so").exists():
+        print("1..0 # SKIP TLS is not built")
+        return 0
+    if not shutil.which("openssl"):
+        print("1..0 # SKIP no openssl here to make certificates")
+        return 0
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    cases = [c for c in cases if all(word in c.__name__ for word in sys.argv[1:])]
+    print(f"1..{len(cases)}", flush=True)
+    with tempfile.TemporaryDirectory(prefix="popper-tls.") as directory:
+        os.chmod(directory, 0o755)
+        shared = Authority(directory)
+        return 0 if all([play(n, case, shared) for n, case in enumerate(cases, 1)]) else 1
