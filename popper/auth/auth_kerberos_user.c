@@ -15,7 +15,7 @@ const struct auth_kerberos_calls *auth_kerberos_load(struct strbuf *why)
     const struct auth_kerberos_calls *calls = module_find(AUTH_KERBEROS_MODULE_NAME, AUTH_KERBEROS_MODULE_SYMBOL, why);
 
     if (calls && strcmp(calls->version, PACKAGE_VERSION) != 0) {
-        strbuf_fail(why, "%s is of another version (%s) than popper (" PACKAGE_VERSION "); install both again",
+        strbuf_fail(why, "%s is of another version (%s) than popper (" PACKAGE_VERSION "); install both again, and restart a popper that listens itself",
                     AUTH_KERBEROS_MODULE_NAME, calls->version);
         return NULL;
     }

@@ -23,7 +23,7 @@ static bool load(struct strbuf *why)
     pam = module_find(AUTH_PAM_MODULE_NAME, AUTH_PAM_MODULE_SYMBOL, why);
     if (!pam || strcmp(pam->version, PACKAGE_VERSION) == 0)
         return pam != NULL;
-    strbuf_fail(why, "%s is of another version (%s) than popper (%s); install both again", AUTH_PAM_MODULE_NAME,
+    strbuf_fail(why, "%s is of another version (%s) than popper (%s); install both again, and restart a popper that listens itself", AUTH_PAM_MODULE_NAME,
                 pam->version, PACKAGE_VERSION);
     return false;
 }

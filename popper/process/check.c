@@ -19,11 +19,13 @@
 #include "process/check_parts.h"
 
 #define FINDING_MAX LOG_RECORD_MAX
+#define SAID_MAX 64
 
 /* Shared with our children, whose findings count as ours. */
 struct tally {
     int worst;
     unsigned complaints;
+    uint64_t said[SAID_MAX]; /* hashes of the first complaints: what several parts meet is said once */
 };
 
 static struct tally *tally;
@@ -31,19 +33,36 @@ static struct tally *tally;
 /* The level of what is said in our own words; -1: it is what the server would log. */
 static int speaking = -1;
 
+static bool is_repeated(enum check_level level, const char *text, size_t length)
+{
+    uint64_t hash = UINT64_C(0xcbf29ce484222325) + level; /* FNV-1a */
+
+    for (size_t i = 0; i < length; i++)
+        hash = (hash ^ (unsigned char)text[i]) * UINT64_C(0x100000001b3);
+    for (unsigned i = 0; i < tally->complaints && i < SAID_MAX; i++)
+        if (tally->said[i] == hash)
+            return true;
+    if (tally->complaints < SAID_MAX)
+        tally->said[tally->complaints] = hash;
+    return false;
+}
+
 static void print(enum check_level level, const char *text, size_t length)
 {
     static const char *const names[] = { "ok", "warning", "error" };
     struct strbuf line = STRBUF_INIT(FINDING_MAX + 20);
+    bool repeated = level != CHECK_OK && is_repeated(level, text, length);
 
+    if (level != CHECK_OK)
+        tally->complaints++;
+    if (repeated)
+        return;
     strbuf_addf(&line, "%s: %.*s\n", names[level], (int)length, text);
     if (file_write(1, line.data, line.len) < 0)
         _exit(CHECK_ERROR); /* nobody reads it */
     strbuf_free(&line);
     if ((int)level > tally->worst)
         tally->worst = (int)level;
-    if (level != CHECK_OK)
-        tally->complaints++;
 }
 
 /* What the server would tell the log in passing is no finding, but where it looks for us. */

@@ -37,10 +37,9 @@ static void check_users(struct check *c)
     const struct auth_attempt attempt = { .how = AUTH_PROVED, .name = NOBODYS_NAME, .only_asked = true };
     struct auth_user user;
 
-    auth_check(s, &attempt, &user, &reason);
-    if (check_count() > before)
+    if (auth_check(s, &attempt, &user, &reason) != AUTH_REFUSED)
         check_say(CHECK_ERROR, "users: logins fail until that is mended");
-    else
+    else if (check_count() == before)
         check_say(CHECK_OK, "users: %s%s%s%s", s->passwd_file.count > 0 ? "those of passwd-file, and " : "",
                   geteuid() == 0 ? "the system's" : "as root the system's", s->auth_file ? "; only those in auth-file" : "",
                   s->nonauth_file ? "; not those in nonauth-file" : "");

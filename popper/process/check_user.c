@@ -7,6 +7,7 @@
  */
 #include "process/check_parts.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -206,6 +207,12 @@ static void look_at_drop(struct check *c, const struct settings *s, struct keepe
     strbuf_free(&why);
 }
 
+/* As places.c does it at a login. */
+static bool will_be_made(const struct settings *s, const struct place *place)
+{
+    return place->error == ENOENT && s->hash_spool > 0 && s->check_hash_dir;
+}
+
 /* said: check_directories has spoken about temp-dir. */
 static void check_places(const struct settings *s, const struct places *p, bool said)
 {
@@ -215,10 +222,10 @@ static void check_places(const struct settings *s, const struct places *p, bool 
         check_say(CHECK_ERROR, "%s: the directory cannot be opened: %s", drop->shown, strerror(drop->error));
     else
         check_locks(s, drop->dir, drop->shown);
-    if (temp->dir < 0 && !s->server_mode && !said)
+    if (temp->dir < 0 && !s->server_mode && !said && !will_be_made(s, temp))
         check_say(CHECK_WARNING, "%s: the directory cannot be opened: %s; sessions send mail from the maildrop itself", temp->shown,
                   strerror(temp->error));
-    if (p->index.dir < 0 && s->index && !(said && !s->cache_dir))
+    if (p->index.dir < 0 && s->index && !(said && !s->cache_dir) && !will_be_made(s, &p->index))
         check_say(CHECK_WARNING, "%s: the directory cannot be opened: %s; no index", p->index.shown,
                   strerror(p->index.error));
 }
@@ -230,6 +237,7 @@ static void look_as_user(struct check *c)
     struct bulldb db = { .end = -1 };
     struct settings *own;
     struct keeper_files f;
+    enum maildrop_status found;
     bool said;
 
     if (bulldb_start(&db, c->settings, c->user.name, &why) < 0)
@@ -240,7 +248,10 @@ static void look_as_user(struct check *c)
     }
     own = keeper_options_read(c->settings, &c->user);
     said = c->no_temp_dir && own->temp_dir && strcmp(own->temp_dir, c->no_temp_dir) == 0;
-    if (keeper_files_look(&f, own, &c->user, &why) != MAILDROP_OK)
+    found = keeper_files_look(&f, own, &c->user, &why);
+    if (found != MAILDROP_OK && will_be_made(own, &f.places.file[MAILFILE_DROP]))
+        check_say(CHECK_OK, "%s: its directory is not there yet; the first login makes it (check-hash-dir)", f.places.file[MAILFILE_DROP].shown);
+    else if (found != MAILDROP_OK)
         check_say(CHECK_ERROR, "%s", why.data);
     else {
         check_session(&f.places.index, f.open.index);

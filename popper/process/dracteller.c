@@ -86,7 +86,7 @@ static int load(const struct drac_calls **calls_r, struct strbuf *why)
 {
     *calls_r = module_find(DRAC_MODULE_NAME, DRAC_MODULE_SYMBOL, why);
     if (*calls_r && strcmp((*calls_r)->version, PACKAGE_VERSION) != 0)
-        return strbuf_fail(why, "%s is of another version (%s) than popper (" PACKAGE_VERSION "); install both again",
+        return strbuf_fail(why, "%s is of another version (%s) than popper (" PACKAGE_VERSION "); install both again, and restart a popper that listens itself",
                            DRAC_MODULE_NAME, (*calls_r)->version);
     return *calls_r ? 0 : -1;
 }

@@ -62,7 +62,7 @@ static const struct tls_calls *find_module(struct strbuf *why)
         return NULL;
     if (strcmp(calls->version, PACKAGE_VERSION) == 0 && calls->settings_size == sizeof(struct settings))
         return calls;
-    strbuf_fail(why, "%s is of another version or build (%s) than popper (" PACKAGE_VERSION "); install both again",
+    strbuf_fail(why, "%s is of another version or build (%s) than popper (" PACKAGE_VERSION "); install both again, and restart a popper that listens itself",
                 TLS_MODULE_NAME, calls->version);
     return NULL;
 }

@@ -227,7 +227,7 @@ START_TEST(a_module_that_cannot_be_used)
     pam.version = "4.9";
     ck_assert_int_eq(log_in(AUTH_BY_PASSWORD, "alice", false, &got, &why), AUTH_UNAVAILABLE);
     ck_assert_str_eq(why.data, "popper-pam.so is of another version (4.9) than popper (" PACKAGE_VERSION
-                               "); install both again");
+                               "); install both again, and restart a popper that listens itself");
     ck_assert_str_eq(pam.steps, "");
     strbuf_free(&why);
 }
