@@ -1,5 +1,5 @@
 /*
- * maildrop_state: what maildrop.c, maildrop_text.c and maildrop_update.c share; nobody else includes it.
+ * maildrop_state: what the files of maildrop share; nobody else includes it.
  */
 #ifndef MAIL_MAILDROP_STATE_H
 #define MAIL_MAILDROP_STATE_H
@@ -7,6 +7,7 @@
 #include "mail/bulletin.h"
 #include "mail/dropmark.h"
 #include "mail/maildrop.h"
+#include "mail/maildrop_doubt.h"
 #include "mail/mboxscan.h"
 #include "mail/msgwindow.h"
 
@@ -27,9 +28,7 @@ struct maildrop {
     size_t first, count;          /* the ones of M in it */
     struct dropmark mark;         /* M when they were listed */
     struct dropmark trusted;      /* the last status of M that was found to be the same or only grown */
-    bool sampled;                 /* and samples alone told so */
-    bool temp_as_listed;          /* all of the temp drop was read: there is no doubt about it */
-    size_t looked, look_at_all;   /* messages that were read because of doubt, and with which one all will be */
+    struct maildrop_doubt doubt;  /* whether samples alone told so */
     uint32_t imap_validity;
     uint64_t leftover_size;
     struct bulletins bulletins;
@@ -57,27 +56,6 @@ bool maildrop_unchanged(struct maildrop *d);
 
 /* msgwindow's judge (context: the maildrop): what was read of M is right only if M is still unchanged. */
 bool maildrop_read_is_right(void *context, int fd, struct strbuf *why);
-
-/* Samples alone have told that the messages of the list still are what M holds. */
-static inline bool maildrop_in_doubt(const struct maildrop *d)
-{
-    return d->mark.doubts > 0 || d->sampled;
-}
-
-/* Whether message m of M stands in fd, which is M or a copy of it, as it is listed: reads it when there is doubt, and after many of them all, once,
-   which may end the doubt. */
-bool maildrop_as_listed(struct maildrop *d, int fd, const struct message *m);
-
-/* The same of all messages of M, whatever the doubt. */
-bool maildrop_all_as_listed(const struct maildrop *d, int fd);
-
-/* As many messages, read one by one, cost as much as all of M in one go. */
-static inline size_t maildrop_many(const struct maildrop *d)
-{
-    uint64_t many = d->mark.size >> 19;
-
-    return many < 16 ? 16 : (size_t)many;
-}
 
 static inline const struct message *maildrop_messages(const struct maildrop *d)
 {

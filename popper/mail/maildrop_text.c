@@ -9,7 +9,6 @@
 #include "mail/filecalls.h"
 #include "mail/maildrop_state.h"
 #include "mail/msgsend.h"
-#include "mail/refind.h"
 #include "mail/tempdrop.h"
 
 bool maildrop_unchanged(struct maildrop *d)
@@ -26,96 +25,8 @@ bool maildrop_unchanged(struct maildrop *d)
     if (d->trusted.racy && !dropmark_verify(&d->mark, d->drop, maildrop_messages(d), d->count))
         return false;
     dropmark_take(&d->trusted, d->drop, &st);
-    d->sampled |= dropmark_is_sampled(&d->mark);
+    d->doubt.sampled |= dropmark_is_sampled(&d->mark);
     return true;
-}
-
-/* ---- doubt */
-
-#define RUN_MESSAGES 256
-#define RUN_BYTES (UINT64_C(4) << 20)
-
-/* n messages of M that follow each other, in fd. */
-static bool run_as_listed(const struct maildrop *d, int fd, const struct message *m, size_t n)
-{
-    const struct message *last = &m[n - 1];
-    struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
-    struct msglist listed, there;
-    uint32_t validity = d->imap_validity;
-    bool same;
-
-    msglist_init(&listed);
-    msglist_init(&there);
-    for (size_t i = 0; i < n; i++) {
-        struct message plain = m[i];
-
-        plain.flags &= (uint8_t)~(MSG_DELETED | MSG_RETRIEVED | MSG_TOUCHED);
-        msglist_add(&listed, &plain, msglist_uid(&d->list, &m[i]));
-    }
-    same = mboxscan_file(fd, m->offset, last->offset + last->length, MSGSRC_DROP, &d->rules, &validity, &there, &why) == MBOXSCAN_OK
-           && refind_same(&listed, &there);
-    msglist_free(&listed);
-    msglist_free(&there);
-    strbuf_free(&why);
-    return same;
-}
-
-/* Run by run, because a second list of all would double the memory of the session. */
-bool maildrop_all_as_listed(const struct maildrop *d, int fd)
-{
-    const struct message *m = maildrop_messages(d);
-
-    for (size_t at = 0, n; at < d->count; at += n) {
-        for (n = 1; at + n < d->count && n < RUN_MESSAGES && m[at + n].offset - m[at].offset < RUN_BYTES; n++)
-            continue;
-        if (!run_as_listed(d, fd, &m[at], n))
-            return false;
-    }
-    return true;
-}
-
-static bool in_doubt_of(const struct maildrop *d, int fd)
-{
-    return maildrop_in_doubt(d) && !(fd == d->temp && d->temp_as_listed);
-}
-
-/* M was read while its status said that nobody could have written to it unseen. */
-static bool drop_is_as_listed(struct maildrop *d)
-{
-    struct dropmark now = d->trusted;
-    struct stat st;
-
-    if (filecalls->fstat(d->drop, &st) != 0 || !dropmark_is(&d->trusted, &st))
-        return false;
-    dropmark_take(&now, d->drop, &st);
-    if (now.racy || !maildrop_all_as_listed(d, d->drop) || filecalls->fstat(d->drop, &st) != 0 || !dropmark_is(&now, &st))
-        return false;
-    d->trusted = now;
-    return true;
-}
-
-/* A client that has read so many messages reads the others, too: in one go that is much cheaper. What does not fit is found when it is sent. */
-static void try_to_end_doubt(struct maildrop *d, int fd)
-{
-    if (d->look_at_all == 0)
-        d->look_at_all = maildrop_many(d);
-    if (++d->looked < d->look_at_all)
-        return;
-    d->look_at_all *= 2;
-    if (fd == d->temp)
-        d->temp_as_listed = maildrop_all_as_listed(d, fd);
-    else if (drop_is_as_listed(d)) {
-        d->mark.doubts = 0;
-        d->sampled = false;
-    }
-}
-
-bool maildrop_as_listed(struct maildrop *d, int fd, const struct message *m)
-{
-    if (m->source != MSGSRC_DROP || !in_doubt_of(d, fd))
-        return true;
-    try_to_end_doubt(d, fd);
-    return !in_doubt_of(d, fd) || run_as_listed(d, fd, m, 1);
 }
 
 /* The next session is to read all of M. */
@@ -172,7 +83,7 @@ static enum maildrop_status make_temp_drop(struct maildrop *d, struct strbuf *wh
 /* How far a window onto M or its copy may read ahead. A list in doubt is compared with what is there message by message. */
 static uint64_t ahead_of(const struct maildrop *d, int fd, const struct message *m)
 {
-    return m->source == MSGSRC_DROP && !in_doubt_of(d, fd) ? d->mark.size : 0;
+    return m->source == MSGSRC_DROP && !maildrop_doubt_about(d, fd) ? d->mark.size : 0;
 }
 
 bool maildrop_read_is_right(void *context, int fd, struct strbuf *why)
@@ -250,7 +161,7 @@ enum maildrop_status maildrop_send(struct maildrop *d, const struct message *m, 
 
     if (fd != d->window.fd)
         msgwindow_forget(&d->window);
-    if (!maildrop_as_listed(d, fd, m)) {
+    if (m->source == MSGSRC_DROP && !maildrop_doubt_clear(d, fd, m)) {
         disown_list(d);
         return changed(d, why);
     }
@@ -267,5 +178,5 @@ void maildrop_drop_copy(struct maildrop *d)
     if (d->coming >= 0)
         close(d->coming);
     d->temp = d->coming = -1;
-    d->temp_as_listed = false;
+    d->doubt.copy_is_right = false;
 }

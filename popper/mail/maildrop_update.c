@@ -71,8 +71,7 @@ static void apply_deletions(struct maildrop *d, struct found *f)
     size_t found, missed;
 
     f->listed = f->known = 0;
-    d->mark.doubts = 0; /* all of M was read */
-    d->sampled = false;
+    maildrop_doubt_end(d);
     refind_deleted(&d->list, &f->news, &found, &missed);
     if (d->count == 0)
         return; /* there was nothing that it could have changed */
@@ -131,51 +130,6 @@ static enum maildrop_status scan_news(struct maildrop *d, struct found *f, struc
     return MAILDROP_OK;
 }
 
-/* Whether its From_ line stands where it was. */
-static bool starts_there(const struct maildrop *d, const struct message *m)
-{
-    char line[MBOXSCAN_FROM_MAX];
-    size_t n = m->from_len < sizeof line ? m->from_len : sizeof line;
-
-    if (n == 0)
-        return true; /* padding at the start of the file */
-    if (filecalls_read(d->drop, line, n, (off_t)m->offset) != (ssize_t)n)
-        return false;
-    if (n > 0 && line[n - 1] == '\n')
-        n--;
-    if (n > 0 && line[n - 1] == '\r')
-        n--;
-    return !memchr(line, '\n', n) && mboxscan_is_from(line, n);
-}
-
-/* The fingerprint of a large maildrop is made of samples. Where they alone have told that it only grew, what goes must
-   be the very messages that are listed, and whole: each of them is read, and the one after a run must start where it is
-   listed. */
-static bool deleted_are_as_listed(struct maildrop *d)
-{
-    const struct message *m = maildrop_messages(d);
-    bool deleting = false;
-    size_t many = 0;
-
-    if (!maildrop_in_doubt(d))
-        return true;
-    for (size_t i = 0; i < d->count; i++)
-        many += (m[i].flags & MSG_DELETED) != 0;
-    if (many >= maildrop_many(d) && maildrop_all_as_listed(d, d->drop)) {
-        d->mark.doubts = 0;
-        d->sampled = false;
-        return true;
-    }
-    for (size_t i = 0; i < d->count; i++) {
-        bool deleted = (m[i].flags & MSG_DELETED) != 0;
-
-        if (deleted ? !maildrop_as_listed(d, d->drop, &m[i]) : deleting && !starts_there(d, &m[i]))
-            return false;
-        deleting = deleted;
-    }
-    return true;
-}
-
 static enum maildrop_status look(struct maildrop *d, struct found *f, struct strbuf *why)
 {
     struct stat st;
@@ -186,7 +140,7 @@ static enum maildrop_status look(struct maildrop *d, struct found *f, struct str
     }
     f->size = (uint64_t)st.st_size;
     f->listed = d->count;
-    if (!maildrop_unchanged(d) || !deleted_are_as_listed(d))
+    if (!maildrop_unchanged(d) || !maildrop_doubt_clear_deleted(d))
         return rescan(d, f, why);
     return f->size > d->mark.size ? scan_news(d, f, why) : MAILDROP_OK;
 }
@@ -302,7 +256,7 @@ static void tell_index(struct maildrop *d, struct dropplan *p)
         || dropplan_settle(p, d->drop, &d->rules) != 0)
         return;
     dropmark_take(&mark, d->drop, &st);
-    mark.doubts = d->mark.doubts > 0 ? d->mark.doubts : d->sampled;
+    mark.doubts = maildrop_doubt_count(d);
     if (dropmark_fingerprint(&mark, d->drop, p->next.messages, p->next.count) != 0
         || mailindex_store(d->index, &mark, &d->rules, &p->next, d->imap_validity) != 0)
         log_write(LOG_DEBUG, "cannot write the index of %s: %s; the next session has to scan", d->shown,

@@ -1187,7 +1187,24 @@ START_TEST(doubt_stays_where_it_is_right)
 }
 END_TEST
 
-/* Many go: all is looked at in one go, and if it does not fit each is looked at by itself. */
+/* Few go, whatever was read before: only they are looked at. */
+START_TEST(few_deletions_in_doubt)
+{
+    large_and_grown();
+    login();
+    for (size_t n = 1; n <= 10; n++)
+        retrieve(n);
+    for (size_t n = 10; n <= 3000; n += 300)
+        delete(n);
+    drop_bytes_read = 0;
+    quit();
+    ck_assert_uint_lt(drop_bytes_read, 500000);
+    ck_assert(!holds("1009"));
+    ck_assert(holds("1008"));
+}
+END_TEST
+
+/* Many go: all is looked at in one go, and if it does not fit it is listed anew. */
 START_TEST(many_deletions_in_doubt)
 {
     if (_i == 0)
@@ -1534,6 +1551,7 @@ int main(void)
     tcase_add_loop_test(updating, what_changed_places_between_samples_is_not_sent_as_another, 0, 2);
     tcase_add_loop_test(updating, doubt_ends_with_many_messages, 0, 2);
     tcase_add_loop_test(updating, doubt_stays_where_it_is_right, 0, 2);
+    tcase_add_test(updating, few_deletions_in_doubt);
     tcase_add_loop_test(updating, many_deletions_in_doubt, 0, 2);
     tcase_add_test(updating, a_list_is_made_anew_after_some_growths);
     tcase_add_test(updating, a_maildrop_that_is_no_mbox_any_more_is_not_touched);
