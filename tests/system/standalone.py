@@ -338,8 +338,10 @@ def a_flood_of_passwords_does_not_lock_out():
         answered = sum(bool(select.select([client.socket], [], [], 0)[0]) for client in flood)
         if answered > 30:
             raise AssertionError(f"{answered} of 40 were served before one of another address")
-        for client in flood:
-            begins("each is answered", "-ERR [AUTH]", client.line())
+        # On a machine that is very slow the last ones hear that it lasts too long.
+        replies = [client.line() for client in flood]
+        same("other replies than those two", [], [r for r in replies if not r.startswith(("-ERR [AUTH]", "-ERR [SYS/TEMP] Passwords cannot be checked at the moment"))])
+        begins("the first of them", "-ERR [AUTH]", min(replies))
         print(f"# {answered} of 40 were served before one of another address")
 
 

@@ -133,13 +133,16 @@ END_TEST
 
 START_TEST(one_that_died_waiting_is_replaced)
 {
+    siginfo_t ended;
+    pid_t pid;
     struct settings *settings = settings_new();
     struct strbuf reason = STRBUF_INIT(STRBUF_WHY_MAX);
     struct auth_user user;
 
     checker_prepare(settings);
-    kill(one_child(), SIGKILL);
-    usleep(20000);
+    pid = one_child();
+    kill(pid, SIGKILL);
+    ck_assert_int_eq(waitid(P_PID, (id_t)pid, &ended, WEXITED | WNOWAIT), 0); /* dead, and not reaped */
     ck_assert_int_eq(run_check(settings, "secret", -1, &user, &reason), AUTH_GRANTED);
     checker_finish();
     ck_assert_int_eq(waitpid(-1, NULL, WNOHANG), -1);
