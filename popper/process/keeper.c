@@ -71,7 +71,7 @@ static struct session_start session_start_of(const struct keeper *k, enum maildr
     return (struct session_start){
         .settings = k->settings, .peer = k->start->peer, .host = k->start->host, .user = k->start->user->name,
         .unread = k->start->unread, .unread_count = k->start->unread_count, .auth_ns = k->start->auth_ns,
-        .keeper_pid = getpid(),
+        .keeper_pid = k->start->pid,
         .files = k->files.open, .status = status, .why = why->data, .tls = k->start->relay->pid > 0, .sasl = k->start->sasl,
         .no_mime = k->start->user->no_mime,
     };
@@ -248,15 +248,22 @@ static struct keeper keeper_of(const struct keeper_start *start)
     };
 }
 
-static void close_all(struct keeper *k)
+/* What others see is ended and taken back. */
+static void leave_all(struct keeper *k)
 {
     mangler_end(&k->mangler);
-    keeper_copy_end(&k->copy);
-    if (k->letter >= 0)
-        close(k->letter);
     if (k->lock)
         maillock_close(&k->lock);
     bulldb_end(&k->bulldb);
+    keeper_files_leave(&k->files);
+}
+
+/* What goes with the process anyway. */
+static void close_all(struct keeper *k)
+{
+    keeper_copy_end(&k->copy);
+    if (k->letter >= 0)
+        close(k->letter);
     mem_free(k->no_bulldb);
     keeper_bulletins_close(&k->bulletins);
     keeper_files_close(&k->files);
@@ -303,6 +310,7 @@ enum keeper_recovered keeper_recover(const struct keeper_start *start, struct st
 
     handle_signals();
     result = settle(&k, why);
+    leave_all(&k);
     close_all(&k);
     return result;
 }
@@ -328,7 +336,10 @@ int keeper_run(const struct keeper_start *start)
     held = tlsrelay_buried(start->early, start->peer, RELAY_MS) ? -1 : fcntl(1, F_DUPFD_CLOEXEC, 3);
     if (run_child(&k, session_main, &session, "session") == 0)
         recover_after_death(&k);
-    close_all(&k);
+    leave_all(&k);
+    /* The locks are not held while others are waited for. */
+    if (start->relay->pid > 0 || start->early->pid > 0 || drac.pid > 0 || sandbox_instrumented())
+        close_all(&k);
     tlsrelay_abandon(start->early, start->peer, held);
     if (held >= 0)
         close(held);

@@ -15,6 +15,7 @@
 struct keeper_start {
     const struct settings *settings;
     const struct peer *peer;
+    pid_t pid;                 /* of this process */
     const char *host;          /* our name */
     const struct auth_user *user;
     const char *unread;        /* handed over by preauth */

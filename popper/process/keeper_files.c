@@ -414,11 +414,15 @@ static void leave_temp_drop(struct keeper_files *f)
     strbuf_free(&why);
 }
 
-void keeper_files_close(struct keeper_files *f)
+void keeper_files_leave(struct keeper_files *f)
 {
     if (f->lock >= 0)
         leave_temp_drop(f);
     keeper_newfile_forget(f);
+}
+
+void keeper_files_close(struct keeper_files *f)
+{
     places_close(&f->places);
     if (f->open.drop >= 0)
         close(f->open.drop);

@@ -66,8 +66,10 @@ int keeper_files_open_popbull(struct keeper_files *f, bool old, int flags, const
 /* Whether a .popbull could be made: 0, or -1 and why. */
 int keeper_files_can_make_popbull(struct keeper_files *f, struct strbuf *why);
 
-/* Leaves an empty temp drop (keep-temp-drop), or removes the one that only carried the lock; closes everything, the
-   session lock last. */
+/* Leaves an empty temp drop (keep-temp-drop), or removes the one that only carried the lock, and what was never finished. */
+void keeper_files_leave(struct keeper_files *f);
+
+/* Closes everything, the session lock last. */
 void keeper_files_close(struct keeper_files *f);
 
 #endif

@@ -242,7 +242,7 @@ static bool start_preauth(struct monitor *mon, int door)
 {
     struct preauth_start start = {
         .settings = mon->settings, .peer = &mon->peer, .host = mon->host, .stamp = mon->stamp,
-        .tls = mon->relay.pid > 0, .door = door, .monitor_pid = getpid(),
+        .tls = mon->relay.pid > 0, .door = door, .monitor_pid = mon->pid,
     };
     int ends[2];
 
@@ -267,7 +267,7 @@ static int become_keeper(struct monitor *mon)
 {
     struct strbuf list = STRBUF_INIT(SASL_LIST_MAX);
     struct keeper_start start = {
-        .settings = mon->settings, .peer = &mon->peer, .host = mon->host, .user = &mon->user, .unread = mon->unread,
+        .settings = mon->settings, .peer = &mon->peer, .pid = mon->pid, .host = mon->host, .user = &mon->user, .unread = mon->unread,
         .unread_count = mon->unread_count, .auth_ns = mon->auth_ns, .relay = &mon->relay, .early = &mon->early, .preauth = mon->preauth_pid,
     };
     int status;
@@ -312,6 +312,7 @@ static void end_tls(struct monitor *mon)
 static void begin(struct monitor *mon, const struct settings *settings)
 {
     mon->settings = settings;
+    mon->pid = getpid();
     mon->session = -1;
     mon->relay = mon->early = (struct tlsrelay)TLSRELAY_NONE;
     mon->sasl = (struct monitor_sasl)MONITOR_SASL_NONE;

@@ -22,6 +22,7 @@
 struct monitor {
     const struct settings *settings;
     struct peer peer;
+    pid_t pid;                  /* of this process */
     char host[256];
     char stamp[AUTH_STAMP_MAX]; /* for APOP; "" when it is not offered */
     int64_t started;

@@ -46,7 +46,7 @@ static _Noreturn void settle_as(const struct settings *settings, const struct au
     struct settings *own = settings_clone(settings);
     struct tlsrelay relay = TLSRELAY_NONE;
     struct peer peer = { .host = "--recover", .ip = "this host", .local = true };
-    struct keeper_start start = { .settings = own, .peer = &peer, .host = "localhost", .user = user, .unread = "",
+    struct keeper_start start = { .settings = own, .peer = &peer, .pid = getpid(), .host = "localhost", .user = user, .unread = "",
                                   .relay = &relay };
     struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
     enum keeper_recovered result;

@@ -258,8 +258,7 @@ _Noreturn void session_main(const struct session_start *start)
         status = serve(&s);
     netio_close(&s.io);
     /* The client need not wait for the end of this process. */
-    close(0);
-    close(1);
+    shutdown(1, SHUT_WR);
     done(start, status);
 }
 

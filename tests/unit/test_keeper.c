@@ -121,7 +121,7 @@ static int keep(void)
     struct peer peer;
     struct tlsrelay no_tls = TLSRELAY_NONE, none_early = TLSRELAY_NONE;
     struct keeper_start start = {
-        .settings = settings, .peer = &peer, .host = "here", .user = &user, .unread = "", .relay = &no_tls, .early = &none_early
+        .settings = settings, .peer = &peer, .pid = getpid(), .host = "here", .user = &user, .unread = "", .relay = &no_tls, .early = &none_early
     };
     int status;
 
