@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """records.py [--write]: the section "All records" of popper(8) lists what the sources write to the log at priority notice and above, each text as the
-source has it, with ... for what is filled in. With --write (make update-records) it is written anew. Prints TAP.
+source has it, with ... for what is filled in. With --write (make update-records) it is written anew. And what stands in DIAGNOSTICS before that is in
+the sources. Prints TAP.
 
 It reads the calls of log_write in the sources; a text that is put together elsewhere (%s alone) is left out, and is counted, so that no more of them come.
 """
@@ -73,6 +74,20 @@ def section():
     return text
 
 
+def not_written(page):
+    """Records described in DIAGNOSTICS whose fixed words stand in no text of the sources, in this order."""
+    texts = set()
+    for path in sorted(p for folder in ("common", "popper") for p in (TREE / folder).rglob("*.[ch]")):
+        source = re.sub(r"PACKAGE_VERSION|PRI[a-z]\w+", '""', re.sub(r"(?s)/\*.*?\*/", "", path.read_text()))
+        texts.update("".join(re.findall(LITERAL, m[0])).replace('\\"', '"') for m in re.finditer(rf"(?:{LITERAL}[\s\\]*)+", source))
+    described = page.split(".Sh DIAGNOSTICS")[1].split(".Ss All records")[0].replace(r"\(dq", '"')
+    records = [r for line in re.findall(r"(?m)^\.It Li (.*)$", described) for r in line.strip('"').split('" , Li "')]
+    assert len(records) > 12, records
+    fixed = [re.split(r"(?<=\(v)V|\b(?:N|new|normal)\b|\b(?!ERR\b|I/O)[A-Z]{2,}\b", r) for r in records]
+    patterns = [".*?".join(re.escape(word) for word in words) for words in fixed]
+    return [r for r, pattern in zip(records, patterns) if not any(re.search(pattern, text) for text in texts)]
+
+
 def main():
     page = PAGE.read_text()
     head, old, tail = page.split(BEGIN)[0], page.split(BEGIN)[1].split(END)[0], page.split(END)[1]
@@ -83,6 +98,7 @@ def main():
     new = section()
     cases = [("enough records are found", [] if sum(map(len, found.values())) > 100 else [str(found)]),
              ("popper(8) lists them all (otherwise: make update-records)", sorted(set(new.splitlines()) ^ set(old.splitlines()))),
+             ("what DIAGNOSTICS describes is written", not_written(page)),
              ("not more are put together elsewhere", [] if len(elsewhere) <= PUT_TOGETHER_MAX else elsewhere)]
     print(f"1..{len(cases)}")
     for number, (name, wrong) in enumerate(cases, 1):

@@ -110,7 +110,7 @@ static void help_row(const struct option_row *row, struct strbuf *out)
         strbuf_addf(&form, "%s=", row->extension);
     if (row->letter != '\0')
         add_argument(row, &form);
-    strbuf_addf(out, "  %-22s %-25s %s%.*s\n", form.data, row->name, row->letter_off ? "(turned off) " : "", length, row->help);
+    strbuf_addf(out, "  %-22s %-25s %s%.*s\n", form.data, row->name, row->letter_off ? "Turns off: " : "", length, row->help);
     strbuf_free(&form);
 }
 
