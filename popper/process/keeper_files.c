@@ -19,6 +19,7 @@
 #include "process/keeper_newfile.h"
 
 #define NAME_BYTES 512
+#define HOLES_MAX (INT64_C(1) << 20)
 
 static struct file_rules rules_for(const struct keeper_files *f, mode_t forbidden)
 {
@@ -90,6 +91,32 @@ static enum maildrop_status open_drop(struct keeper_files *f, struct strbuf *why
     return status_of(errno);
 }
 
+/* Bytes that are stored of a file with holes, as far as its file system tells; its size otherwise. */
+static int64_t bytes_stored(int fd, const struct stat *st)
+{
+    off_t stored = 0, data, hole = 0;
+
+    if ((int64_t)st->st_blocks * 512 >= st->st_size)
+        return st->st_size;
+    while ((data = lseek(fd, hole, SEEK_DATA)) >= 0 && (hole = lseek(fd, data, SEEK_HOLE)) > data)
+        stored += hole - data;
+    return errno == ENXIO ? stored : st->st_size;
+}
+
+/* A user can make a file of any size without any room, which takes hours to read; a server writes temp drops from end to end. */
+static bool is_hollow(const struct place *place, int fd, const struct stat *st)
+{
+    int64_t stored = bytes_stored(fd, st);
+
+    if (st->st_size - stored <= stored + HOLES_MAX)
+        return false;
+    log_write(LOG_WARNING,
+              "%s was left there as a temp drop of %lld bytes, but most of them are holes (%lld are stored), as no server leaves it: it is neither served nor "
+              "touched; see what it is, deliver what is mail in it to its user (formail -s), and remove it",
+              place->shown, (long long)st->st_size, (long long)stored);
+    return true;
+}
+
 /* A non-empty temp drop is mail that a crashed server left. */
 static enum maildrop_status open_leftover(struct keeper_files *f, const struct place *place, struct strbuf *why)
 {
@@ -101,7 +128,7 @@ static enum maildrop_status open_leftover(struct keeper_files *f, const struct p
     fd = open_place(f, place, O_RDONLY, 0, S_IRWXO, why);
     if (fd < 0)
         return errno == ENOENT ? MAILDROP_OK : status_of(errno);
-    if (fstat(fd, &st) == 0 && st.st_size > 0) {
+    if (fstat(fd, &st) == 0 && st.st_size > 0 && !is_hollow(place, fd, &st)) {
         f->open.leftover = fd;
         f->leftover = place;
     } else if (!f->lock_is_tempdrop) { /* closing it would give the session lock away */

@@ -187,6 +187,51 @@ START_TEST(an_empty_temp_drop_is_no_leftover)
 }
 END_TEST
 
+/* Where mail stands in it, in MiB from the start on, and how long it is. */
+static const struct {
+    const char *name;
+    int written[4]; /* 0 behind the first: no more */
+    int64_t mib;
+    bool served;
+} hollow[] = {
+    { "64 GiB of nothing", { 0 }, 65536, false },
+    { "64 GiB, its end is mail", { 0, 65535 }, 65536, false },
+    { "mail and a hole as long", { 0, 2 }, 4, true },
+    { "a small one with a hole", { 0 }, 2, true },
+    { "mail in the middle", { 0, 100, 200 }, 1000, false },
+};
+
+START_TEST(a_temp_drop_of_holes_is_not_read)
+{
+    static char mail[1 << 20] = "From left@example.org Sat Nov 22 10:00:00 2025\n\n";
+    struct stat st;
+    int fd;
+
+    memset(mail + 49, 'x', sizeof mail - 49);
+    put(".alice.pop", "");
+    fd = open(in_dir(".alice.pop"), O_RDWR);
+    for (int i = 0; i == 0 || (i < 4 && hollow[_i].written[i] > 0); i++)
+        ck_assert_int_eq(pwrite(fd, mail, sizeof mail, (off_t)hollow[_i].written[i] << 20), sizeof mail);
+    ck_assert_int_eq(ftruncate(fd, hollow[_i].mib << 20), 0);
+    ck_assert_int_eq(fstat(fd, &st), 0);
+    if (lseek(fd, 0, SEEK_HOLE) == st.st_size) /* this file system does not know its holes */
+        return;
+    act = look_at_files;
+    ck_assert_int_eq(keep(), 0);
+    assert_log(hollow[_i].served ? "leftover 1" : "leftover 0");
+    if (!hollow[_i].served) {
+        snprintf(path, sizeof path, "warning %s/.alice.pop was left there as a temp drop of %lld bytes, but most of them are holes", dir,
+                 (long long)st.st_size);
+        assert_log(path);
+        assert_log("it is neither served nor touched");
+    }
+    ck_assert_int_eq(fstat(fd, &st), 0);
+    ck_assert_int_eq(st.st_size, hollow[_i].mib << 20);
+    ck_assert(exists(".alice.pop"));
+    close(fd);
+}
+END_TEST
+
 START_TEST(keep_temp_drop_leaves_an_empty_one)
 {
     struct stat st;
@@ -935,6 +980,7 @@ int main(void)
     tcase_add_test(tc, what_there_is_is_opened);
     tcase_add_test(tc, nothing_is_there);
     tcase_add_test(tc, an_empty_temp_drop_is_no_leftover);
+    tcase_add_loop_test(tc, a_temp_drop_of_holes_is_not_read, 0, (int)(sizeof hollow / sizeof *hollow));
     tcase_add_test(tc, keep_temp_drop_leaves_an_empty_one);
     tcase_add_loop_test(tc, a_maildrop_that_is_not_right_is_refused, 0, (int)(sizeof refusals / sizeof *refusals));
     tcase_add_test(tc, a_session_can_do_its_work);
