@@ -239,6 +239,8 @@ def logwatch_parses_our_records(site):
         records = [re.sub(r"^<\d+>", "", line) for line in site.syslog.lines]
         # What goes to the log by default: a debug record is priority 7.
         records = [r for r, line in zip(records, site.syslog.lines) if int(line[1:line.index(">")]) & 7 < 7]
+        # Said where the machine kept our syslogd from reading.
+        records = [r for r in records if not re.search(r"\d+ log records were lost: syslogd did not read", r)]
         records = [re.sub(r"^(\w{3} [ \d]\d \d\d:\d\d:\d\d) ", r"\1 mailhost ", r) for r in records]
     else:
         stamp = time.strftime("%b %e %H:%M:%S")
