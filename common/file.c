@@ -262,6 +262,13 @@ static void close_span(unsigned from, unsigned to)
         close((int)fd);
 }
 
+void file_close_pair(const int ends[2])
+{
+    for (int i = 0; i < 2; i++)
+        if (ends[i] >= 0)
+            close(ends[i]);
+}
+
 void file_close_others(int first, const int *keep, size_t keep_count)
 {
     unsigned from = (unsigned)first;

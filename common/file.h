@@ -51,6 +51,9 @@ bool file_same(const struct stat *a, const struct stat *b);
 /* ns since the epoch of a timespec. */
 int64_t file_ns(const struct timespec *t);
 
+/* Closes both ends of a pipe or pair; -1: there is none. */
+void file_close_pair(const int ends[2]);
+
 /* The directory part ("." when there is none) and the last component of path, each owned by the caller. */
 void file_split(const char *path, char **dir_r, char **name_r);
 

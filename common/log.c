@@ -18,11 +18,12 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/file.h"
 
 #define TAG_MAX 48
 #define ROOM_WAIT_MS 200
-#define AGAIN_MS 100 /* where no syslogd listens it is not looked for with every record */
+#define AGAIN_NS INT64_C(100000000) /* where no syslogd listens it is not looked for with every record */
 #define STAMP_MAX 80 /* "<191>Mon dd hh:mm:ss tag[pid]: " without the tag */
 
 static const char months[12][4] = {
@@ -41,7 +42,7 @@ static struct {
     int trace;
     int copy;            /* of the trace: a user's own */
     unsigned lost;       /* records that syslogd had no room for */
-    int64_t missed_ms;   /* when no syslogd was found; 0: never. Children know it, too. */
+    int64_t missed;      /* when no syslogd was found; 0: never. Children know it, too. */
     log_sink *sink;
     void *context;
     char tag[TAG_MAX + 1];
@@ -112,20 +113,12 @@ static void socket_close(void)
     self.fd = -1;
 }
 
-static int64_t now_ms(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 static void socket_connect(void)
 {
     struct sockaddr_un to = { .sun_family = AF_UNIX };
 
     socket_close();
-    self.missed_ms = now_ms();
+    self.missed = clock_now();
     memcpy(to.sun_path, self.socket_path, sizeof to.sun_path);
     for (int stream = 0; stream <= 1; stream++) {
         self.fd = socket(AF_UNIX, (stream ? SOCK_STREAM : SOCK_DGRAM) | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -133,7 +126,7 @@ static void socket_connect(void)
             return;
         if (connect(self.fd, (struct sockaddr *)&to, sizeof to) == 0) {
             self.stream = stream;
-            self.missed_ms = 0;
+            self.missed = 0;
             return;
         }
         socket_close();
@@ -163,7 +156,7 @@ static bool socket_send(const char *bytes, size_t n)
     for (int attempt = 0; attempt < 2; attempt++) {
         ssize_t sent;
 
-        if (self.fd < 0 && (self.missed_ms == 0 || now_ms() - self.missed_ms >= AGAIN_MS))
+        if (self.fd < 0 && (self.missed == 0 || clock_now() - self.missed >= AGAIN_NS))
             socket_connect();
         if (self.fd < 0)
             return false;
@@ -305,7 +298,7 @@ void log_set_facility(int facility)
 void log_set_socket_path(const char *path)
 {
     socket_close();
-    self.missed_ms = 0;
+    self.missed = 0;
     snprintf(self.socket_path, sizeof self.socket_path, "%s", path);
 }
 

@@ -13,12 +13,14 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/digest.h"
 #include "common/dotlock.h"
 #include "common/file.h"
 #include "common/log.h"
 #include "common/mem.h"
 
+#define NS_PER_MS 1000000
 #define FIRST_PAUSE_MS 10 /* between two tries; grows by half, with a random part */
 #define LONGEST_PAUSE_MS 150 /* not more: programs that wait inside the kernel come first whenever it is free */
 
@@ -199,14 +201,6 @@ static enum maillock_result take_all(struct maillock *l, int fd, struct strbuf *
     return result;
 }
 
-static int64_t now_ms(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return file_ns(&t) / 1000000;
-}
-
 /* Random, so that two who wait for each other do not stay in step. */
 static void pause_for(int64_t ms)
 {
@@ -221,7 +215,7 @@ static void pause_for(int64_t ms)
 
 enum maillock_result maillock_acquire(struct maillock *lock, int fd, int wait_ms, struct strbuf *why)
 {
-    int64_t end = wait_ms > 0 ? now_ms() + wait_ms : 0;
+    int64_t end = wait_ms > 0 ? clock_now() / NS_PER_MS + wait_ms : 0;
     int64_t pause = FIRST_PAUSE_MS;
     enum maillock_result result;
 
@@ -233,7 +227,7 @@ enum maillock_result maillock_acquire(struct maillock *lock, int fd, int wait_ms
         int64_t left;
 
         result = take_all(lock, fd, why);
-        left = wait_ms > 0 ? end - now_ms() : 0;
+        left = wait_ms > 0 ? end - clock_now() / NS_PER_MS : 0;
         if (result != MAILLOCK_BUSY || left <= 0)
             break;
         pause_for(pause < left ? pause : left);

@@ -157,16 +157,15 @@ static void answer(int end, int result, uint64_t last, const char *why)
 static void serve(struct helper *h, int end)
 {
     struct privmsg m;
-    int got;
 
-    while ((got = privmsg_receive(end, &m, -1)) > 0 || (got < 0 && errno == EINTR)) {
+    while (privmsg_await(end, &m, -1) > 0) {
         uint64_t last = 0;
 
-        if (got > 0 && m.type == ASK_GET) {
+        if (m.type == ASK_GET) {
             int result = get(h, &last);
 
             answer(end, result, last, h->why.data);
-        } else if (got > 0 && m.type == ASK_SET) {
+        } else if (m.type == ASK_SET) {
             last = privmsg_get_number(&m);
             answer(end, privmsg_complete(&m) ? set(h, last) : FAILED, 0, h->why.data);
         }
@@ -260,9 +259,7 @@ static int ask(struct bulldb *db, struct privmsg *m, uint64_t *last_r, struct st
 
     privmsg_free(m);
     if (got == 0)
-        do {
-            got = privmsg_receive(db->end, m, db->wait_ms);
-        } while (got < 0 && errno == EINTR);
+        got = privmsg_await(db->end, m, db->wait_ms);
     if (got > 0) {
         const char *text;
 

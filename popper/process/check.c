@@ -11,12 +11,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "common/file.h"
 #include "common/log.h"
 #include "process/check_parts.h"
+#include "process/child.h"
 
 #define FINDING_MAX LOG_RECORD_MAX
 #define SAID_MAX 64
@@ -118,8 +118,7 @@ bool check_in_child(struct check *c, void (*fn)(struct check *c), const char *wh
         check_say(CHECK_ERROR, "%s: no process for it: %s", what, strerror(errno));
         return false;
     }
-    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-        continue;
+    status = child_gone(pid);
     if (status != 0)
         check_say(CHECK_ERROR, "%s: the process that looked ended too early (wait status %d)", what, status);
     return status == 0;

@@ -1,162 +1,84 @@
 /*
- * checker: see checker.h.
- *
- * Rights of this role: those of the monitor (root, because the shadow file needs it), for the time of one check (and,
- * made ahead in standalone mode, of the wait for it). It reads no byte from the client's descriptor, writes none, and
- * knows one attempt to log in. Its parent treats its answer as hostile, because it ran libraries of others.
- *
- * With pam-session it stays as root after a login that was granted, to close the PAM session: it then holds nothing but
- * log and the reading end of a pipe, reads nothing but its end, and ends itself. The writing end is in the monitor,
- * which becomes the keeper, and nowhere else: however the session ends, the pipe does.
+ * checker: see checker.h. Runs in the monitor, with its rights; what the child says (checker_child) counts as hostile.
  */
 #include "process/checker.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "auth/pamlink.h"
 #include "common/file.h"
-#include "common/identity.h"
 #include "common/log.h"
-#include "common/mem.h"
+#include "process/checker_ahead.h"
+#include "process/checker_child.h"
 #include "process/checker_message.h"
 #include "process/child.h"
-#include "process/k5login.h"
-#include "process/saslstate.h"
-#include "process/ticketkeys.h"
-#include "wire/netio.h"
 #include "wire/privmsg.h"
 
 #define SESSION_CLOSE_MS 10000 /* for closing a PAM session that nobody wants any more */
 #define NAME_SHOWN 64
 
 static pid_t leaving; /* one that has answered: killed, and not waited for yet */
-static struct {
-    pid_t pid;        /* one that waits for its attempt; 0: nobody */
+
+struct check {
+    pid_t child;
     int end;
-} ahead;
+    int life; /* whose end tells the child that the session is over; -1: it can hold none */
+};
 
-/* ---- the child */
-
-/* As far as it goes: without CAP_SYS_RESOURCE, which root in a container may lack, up to the hard limit. */
-static void lift_limit(int resource)
+static void see_off(void)
 {
-    struct rlimit limit = { RLIM_INFINITY, RLIM_INFINITY };
-
-    if (setrlimit(resource, &limit) == 0 || getrlimit(resource, &limit) < 0)
-        return;
-    limit.rlim_cur = limit.rlim_max;
-    setrlimit(resource, &limit);
+    child_gone(leaving);
+    leaving = 0;
 }
 
-/* A crash leaves no password in a core, and what whoever started us may use up is not the site's modules' limit. */
-static void reset_limits(void)
-{
-    const struct rlimit none = { 0, 0 };
+/* ---- the beginning */
 
-    setrlimit(RLIMIT_CORE, &none);
-    if (identity_privileged()) {
-        lift_limit(RLIMIT_CPU);
-        lift_limit(RLIMIT_FSIZE);
+/* life_r: the pipe of a PAM session; both -1 where there can be none. */
+static int make_life(const struct settings *settings, const struct checker_record *wanted, int life_r[2])
+{
+    return !wanted && checker_ahead_session(settings) ? pipe2(life_r, O_CLOEXEC) : 0;
+}
+
+static int begin_fresh(struct check *c, const struct settings *settings, const struct auth_attempt *attempt,
+                       const struct checker_record *wanted, struct strbuf *reason)
+{
+    int ends[2] = { -1, -1 }, life[2] = { -1, -1 }, result = 0;
+
+    if (make_life(settings, wanted, life) < 0)
+        result = strbuf_fail(reason, "pipe: %s", strerror(errno));
+    else if (privmsg_pair(ends) < 0)
+        result = strbuf_fail(reason, "socketpair: %s", strerror(errno));
+    else if ((c->child = fork()) < 0)
+        result = strbuf_fail(reason, "no process for checking the password: fork: %s", strerror(errno));
+    if (result < 0) {
+        file_close_pair(ends);
+        file_close_pair(life);
+        return -1;
     }
+    if (c->child == 0)
+        checker_child_check(settings, attempt, wanted, ends[1], life[0]); /* closes the others */
+    file_close_pair((const int[]){ ends[1], life[0] });
+    c->end = ends[0];
+    c->life = life[1];
+    return 0;
 }
 
-/* Until the keeper is gone, whatever else ends: signals to all processes of the service are for it to heed. */
-static void hold_session(const struct auth_attempt *attempt, int end, int life)
+/* Who was made ahead looks no record up. */
+static int begin(struct check *c, const struct settings *settings, const struct auth_attempt *attempt,
+                 const struct checker_record *wanted, struct strbuf *reason)
 {
-    const int ignored[] = { SIGTERM, SIGHUP, SIGINT };
-    char byte;
-    ssize_t n;
-
-    for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++)
-        signal(ignored[i], SIG_IGN);
-    /* The copy that came with fork; before the end is closed, by which others know that all is done. */
-    if (attempt->response)
-        mem_wipe((char *)(uintptr_t)attempt->response, strlen(attempt->response));
-    close(end);
-    do {
-        n = read(life, &byte, 1);
-    } while (n > 0 || (n < 0 && errno == EINTR));
-    pamlink_end();
-}
-
-/* The record goes where it is used, not to our parent. */
-static enum auth_verdict find_record(const struct settings *settings, const struct auth_attempt *attempt,
-                                     const struct checker_record *wanted, struct auth_user *user_r,
-                                     struct auth_sasl *sasl_r, struct strbuf *reason)
-{
-    struct sasl_record record;
-    enum auth_verdict verdict =
-        auth_sasl_find(settings, attempt->name, wanted->mechanism, user_r, &record, sasl_r, reason);
-
-    if (!sasl_r->closed)
-        saslstate_send_record(wanted->to, &record);
-    mem_wipe(&record, sizeof record);
-    return verdict;
-}
-
-/* The three that this process needs; -1: not this one. */
-static void settle_in(int end, int life, int record)
-{
-    int keep[6] = { end, life, record };
-    size_t count = 3 + log_descriptors(keep + 3);
-
-    /* Descriptor 2 is /dev/null; the client's are not for this process. */
-    dup2(2, 0);
-    dup2(2, 1);
-    file_close_others(3, keep, count);
-    reset_limits();
-    /* Modules of others are not to see them, and with a session this process outlives them. */
-    ticketkeys_forget();
-}
-
-/* wanted: NULL, or a record is. */
-static _Noreturn void check(const struct settings *settings, const struct auth_attempt *attempt,
-                            const struct checker_record *wanted, int end, int life)
-{
-    struct auth_user user = { 0 };
-    struct auth_sasl sasl = { .closed = false };
-    struct strbuf reason = STRBUF_INIT(CHECKER_REASON_MAX);
-    struct auth_attempt here = *attempt;
-    enum auth_verdict verdict;
-
-    here.ask_home = k5login_ask;
+    *c = (struct check){ .end = -1, .life = -1 };
     if (wanted)
-        verdict = find_record(settings, attempt, wanted, &user, &sasl, &reason);
+        checker_ahead_end();
     else
-        verdict = auth_check(settings, &here, &user, &reason);
-    /* Here, so that the name service is not asked in a process that stays. But not before the proof: how long it takes would tell who exists. */
-    if (verdict == AUTH_GRANTED && !wanted && !user.is_virtual && identity_privileged())
-        identity_look_up(user.name, user.gid, &user.groups);
-    checker_send_verdict(end, verdict, &user, &reason, &sasl, pamlink_holds_session());
-    if (pamlink_holds_session())
-        hold_session(attempt, end, life);
-    /* What holds the password goes with the process: no exit handlers of anybody's library. */
-    _exit(0);
+        c->child = checker_ahead_use(attempt, &c->end);
+    return c->child > 0 ? 0 : begin_fresh(c, settings, attempt, wanted, reason);
 }
 
-/* Whoever made it and has no attempt for it closes its end. */
-static _Noreturn void wait_and_check(const struct settings *settings, int end)
-{
-    struct auth_attempt attempt;
-    struct privmsg m;
-    int got;
-
-    settle_in(end, -1, -1);
-    do
-        got = privmsg_receive(end, &m, -1);
-    while (got < 0 && errno == EINTR);
-    if (got <= 0 || !checker_take_attempt(&m, &attempt))
-        _exit(got == 0 ? 0 : MEM_EXIT_STATUS);
-    check(settings, &attempt, NULL, end, -1);
-}
-
-/* ---- the parent */
+/* ---- the answer */
 
 /* answered_r: or has ended without an answer. */
 static enum auth_verdict receive_verdict(const struct settings *settings, int end, int asker, struct auth_user *user_r,
@@ -196,87 +118,21 @@ static void explain_end(int status, struct strbuf *reason)
                     WEXITSTATUS(status));
 }
 
-static void close_end(int fd)
-{
-    if (fd >= 0)
-        close(fd);
-}
+/* ---- the end */
 
-static void close_both(const int ends[2])
+/* Who has let somebody in: his PAM session is left to hold; or nothing is left to do, and the kernel takes the process apart while he is served.
+   False: neither. */
+static bool leave_alone(const struct check *c, const struct checker_record *wanted, bool stays, int *session_r)
 {
-    close_end(ends[0]);
-    close_end(ends[1]);
-}
-
-static bool may_hold_session(const struct settings *settings)
-{
-    return settings->pam_session && pamlink_applies(settings);
-}
-
-/* The pipe whose end tells the child that the session is over; both -1 where no session can be. */
-static int make_life(const struct settings *settings, int life_r[2])
-{
-    life_r[0] = life_r[1] = -1;
-    return may_hold_session(settings) ? pipe2(life_r, O_CLOEXEC) : 0;
-}
-
-/* The child, or -1. ends and life: the parent closes the one of each that is the child's. */
-static pid_t start_child(const struct settings *settings, const struct auth_attempt *attempt,
-                         const struct checker_record *wanted, int ends[2], int life[2], struct strbuf *reason)
-{
-    pid_t child;
-
-    life[0] = life[1] = -1;
-    if (!wanted && make_life(settings, life) < 0)
-        return strbuf_fail(reason, "pipe: %s", strerror(errno));
-    if (privmsg_pair(ends) < 0) {
-        close_both(life);
-        return strbuf_fail(reason, "socketpair: %s", strerror(errno));
+    if (stays && c->life >= 0) {
+        *session_r = c->life;
+        return true;
     }
-    child = fork();
-    if (child == 0) {
-        close_end(life[1]);
-        settle_in(ends[1], life[0], wanted ? wanted->to : -1);
-        check(settings, attempt, wanted, ends[1], life[0]);
-    }
-    if (child > 0)
-        return child;
-    strbuf_fail(reason, "no process for checking the password: fork: %s", strerror(errno));
-    close_both(ends);
-    close_both(life);
-    return -1;
-}
-
-/* What a ticket, a record or a session needs is not in a message. */
-static bool suits_ahead(const struct settings *settings)
-{
-    return !settings->kerberos && !may_hold_session(settings);
-}
-
-static void end_ahead(void)
-{
-    if (ahead.pid <= 0)
-        return;
-    close(ahead.end);
-    child_dismiss(ahead.pid);
-    child_gone(ahead.pid);
-    ahead.pid = 0;
-}
-
-/* The one that waits, which now has the attempt; 0: there is none for it. Its end is the caller's. */
-static pid_t use_ahead(const struct auth_attempt *attempt, const struct checker_record *wanted, int *end_r)
-{
-    pid_t child = ahead.pid;
-
-    if (child <= 0)
-        return 0;
-    if (wanted || attempt->ticket || checker_send_attempt(ahead.end, attempt) < 0) {
-        end_ahead();
-        return 0;
-    }
-    *end_r = ahead.end;
-    ahead.pid = 0;
-    return child;
+    if (wanted || c->life >= 0)
+        return false;
+    child_dismiss(c->child);
+    leaving = c->child;
+    return true;
 }
 
 /* One that has opened a PAM session, or is about to, sees that nobody waits, and closes it. */
@@ -298,35 +154,23 @@ static enum auth_verdict run(const struct settings *settings, const struct auth_
                              struct auth_sasl *sasl_r, struct strbuf *reason)
 {
     enum auth_verdict verdict;
-    int ends[2] = { -1, -1 }, life[2] = { -1, -1 }, status;
     bool answered, stays = false;
-    pid_t child;
+    struct check c;
+    int status;
 
-    child_gone(leaving);
-    leaving = 0;
+    see_off();
     *sasl_r = (struct auth_sasl){ .refusal = AUTH_UNAVAILABLE, .closed = true };
-    strbuf_reset(reason);
     *session_r = -1;
-    child = use_ahead(attempt, wanted, &ends[0]);
-    if (child == 0)
-        child = start_child(settings, attempt, wanted, ends, life, reason);
-    if (child < 0)
+    strbuf_reset(reason);
+    if (begin(&c, settings, attempt, wanted, reason) < 0)
         return AUTH_UNAVAILABLE;
-    close_end(ends[1]);
-    close_end(life[0]);
-    verdict = receive_verdict(settings, ends[0], asker, user_r, reason, &answered, sasl_r, &stays);
-    close(ends[0]);
-    if (verdict == AUTH_GRANTED && stays && life[1] >= 0) {
-        *session_r = life[1];
+    verdict = receive_verdict(settings, c.end, asker, user_r, reason, &answered, sasl_r, &stays);
+    close(c.end);
+    if (verdict == AUTH_GRANTED && leave_alone(&c, wanted, stays, session_r))
         return verdict;
-    }
-    if (verdict == AUTH_GRANTED && !wanted && life[1] < 0) {
-        child_dismiss(child);
-        leaving = child;
-        return verdict;
-    }
-    close_end(life[1]);
-    status = life[1] >= 0 ? reap_with_session(child, attempt->name) : child_reap(child, answered);
+    if (c.life >= 0)
+        close(c.life);
+    status = c.life >= 0 ? reap_with_session(c.child, attempt->name) : child_reap(c.child, answered);
     if (verdict == AUTH_UNAVAILABLE && reason->len == 0)
         explain_end(status, reason);
     return verdict;
@@ -334,24 +178,8 @@ static enum auth_verdict run(const struct settings *settings, const struct auth_
 
 void checker_finish(void)
 {
-    end_ahead();
-    child_gone(leaving);
-    leaving = 0;
-}
-
-void checker_prepare(const struct settings *settings)
-{
-    int ends[2];
-
-    if (ahead.pid > 0 || !suits_ahead(settings) || privmsg_pair(ends) < 0)
-        return;
-    ahead.pid = fork();
-    if (ahead.pid == 0)
-        wait_and_check(settings, ends[1]);
-    close(ends[1]);
-    ahead.end = ends[0];
-    if (ahead.pid < 0)
-        close(ends[0]);
+    checker_ahead_end();
+    see_off();
 }
 
 enum auth_verdict checker_run(const struct settings *settings, const struct auth_attempt *attempt, int asker,

@@ -29,12 +29,8 @@ struct checker_record {
 enum auth_verdict checker_find(const struct settings *settings, const char *given, const struct checker_record *wanted,
                                int asker, struct auth_user *user_r, struct auth_sasl *sasl_r, struct strbuf *reason);
 
-/* The process of the next check is made now, and waits, so that who logs in does not wait for it. Nothing where that cannot be: the
-   check makes its own. It ends when its maker does. */
-void checker_prepare(const struct settings *settings);
-
 /* What a check that let somebody in leaves is taken apart by the kernel while he is served; this waits for it, and ends
-   who waits for an attempt. */
+   who waits for an attempt (checker_ahead). */
 void checker_finish(void);
 
 #endif

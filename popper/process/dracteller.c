@@ -14,7 +14,6 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <config.h>
@@ -27,7 +26,6 @@
 #include "process/child.h"
 #include "process/privsep.h"
 #include "process/sandbox.h"
-#include "wire/netio.h"
 #include "wire/privmsg.h"
 
 #define TELL 1   /* text host, number IPv4 address in host order; from the keeper, and on to who talks */
@@ -54,12 +52,8 @@ static bool receive_errand(int end, struct errand *e_r)
     struct privmsg m;
     const char *host;
     bool well;
-    int got;
 
-    do {
-        got = privmsg_receive(end, &m, -1);
-    } while (got < 0 && errno == EINTR);
-    if (got <= 0)
+    if (privmsg_await(end, &m, -1) <= 0)
         return false;
     host = privmsg_get_text(&m, HOST_MAX);
     e_r->address = (uint32_t)privmsg_get_number(&m);
@@ -136,17 +130,11 @@ static void log_outcome(const char *user, const struct errand *e, bool told, con
 /* talker_r: 0 when its end was seen. */
 static void hear(int end, const char *user, const struct errand *e, pid_t *talker_r)
 {
-    int64_t limit = netio_now() + DRACTELLER_SECONDS * INT64_C(1000000000);
     struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
     struct privmsg m;
     bool told = false;
-    int got;
+    int got = privmsg_await(end, &m, DRACTELLER_SECONDS * 1000);
 
-    do {
-        int64_t left = (limit - netio_now()) / 1000000;
-
-        got = privmsg_receive(end, &m, left > 0 ? (int)left : 0);
-    } while (got < 0 && errno == EINTR);
     if (got < 0 && errno == ETIMEDOUT)
         strbuf_fail(&why, "neither the name service, nor rpcbind or the DRAC server on drac-host %s answered within %d seconds; look whether that host "
                     "and its rpcbind run, or `set drac-host = \"\"`", e->host, DRACTELLER_SECONDS);
@@ -212,12 +200,6 @@ static bool may_be_wanted(const struct settings *settings)
     return options_feature_built(FEATURE_DRAC) && (settings->drac_host || settings->user_options || settings->spool_options);
 }
 
-static void close_end(int fd)
-{
-    if (fd >= 0)
-        close(fd);
-}
-
 void dracteller_start(struct dracteller *d, const struct settings *settings, const char *user)
 {
     int ends[2] = { -1, -1 };
@@ -237,8 +219,7 @@ void dracteller_start(struct dracteller *d, const struct settings *settings, con
     }
     log_write(LOG_ERR, "no process for DRAC: %s", strerror(errno));
     d->pid = 0;
-    close_end(ends[0]);
-    close_end(ends[1]);
+    file_close_pair(ends);
 }
 
 void dracteller_tell(struct dracteller *d, const struct settings *settings, const struct peer *peer)
@@ -271,7 +252,6 @@ void dracteller_finish(struct dracteller *d)
     if (d->end >= 0)
         close(d->end);
     /* It cannot be killed, it has another uid; it ends by itself. */
-    while (waitpid(d->pid, NULL, 0) < 0 && errno == EINTR)
-        continue;
+    child_gone(d->pid);
     *d = (struct dracteller){ .end = -1 };
 }

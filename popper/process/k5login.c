@@ -86,11 +86,8 @@ static enum home_answer hear_child(int end, const struct auth_user *user, struct
 {
     enum home_answer answer = HOME_CANNOT;
     struct privmsg m;
-    int got;
+    int got = privmsg_await(end, &m, K5LOGIN_SECONDS * 1000);
 
-    do {
-        got = privmsg_receive(end, &m, K5LOGIN_SECONDS * 1000);
-    } while (got < 0 && errno == EINTR);
     if (got > 0)
         answer = take_answer(&m, why);
     else if (got == 0)

@@ -157,11 +157,8 @@ static enum outcome hear_child(int end, int seconds, struct auth_kerberos_client
 {
     enum outcome outcome = OUTCOME_CANNOT;
     struct privmsg m;
-    int got;
+    int got = privmsg_await(end, &m, seconds * 1000 + GRACE_MS);
 
-    do {
-        got = privmsg_receive(end, &m, seconds * 1000 + GRACE_MS);
-    } while (got < 0 && errno == EINTR);
     if (got > 0)
         outcome = take_answer(&m, client_r, why);
     else

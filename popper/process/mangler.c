@@ -21,7 +21,6 @@
 #include "mail/mangle.h"
 #include "process/child.h"
 #include "process/sandbox.h"
-#include "wire/netio.h"
 #include "wire/privmsg.h"
 
 /* ---- the message */
@@ -110,21 +109,7 @@ void mangler_end(struct mangler *m)
 
 enum { GONE_BEFORE = 2, NOT_STARTED = -2 };
 
-/* 1: it answered; 0: it is gone; -1: it takes too long, or what it says is nonsense. */
-static int receive(struct mangler *m, struct privmsg *answer)
-{
-    int64_t limit = netio_now() + m->seconds * INT64_C(1000000000);
-    int got;
-
-    do {
-        int64_t left = (limit - netio_now()) / 1000000;
-
-        got = privmsg_receive(m->end, answer, left > 0 ? (int)left : 0);
-    } while (got < 0 && errno == EINTR);
-    return got;
-}
-
-/* As receive, or GONE_BEFORE it could be asked. */
+/* 1: it answered; 0: it is gone; -1: it takes too long, or what it says is nonsense; or GONE_BEFORE it could be asked. */
 static int ask(struct mangler *m, uint64_t n, const char *wanted, struct privmsg *answer)
 {
     struct privmsg question;
@@ -137,7 +122,7 @@ static int ask(struct mangler *m, uint64_t n, const char *wanted, struct privmsg
     sent = privmsg_send(m->end, &question);
     question.fd = -1;
     privmsg_free(&question);
-    return sent < 0 ? GONE_BEFORE : receive(m, answer);
+    return sent < 0 ? GONE_BEFORE : privmsg_await(m->end, answer, m->seconds * 1000);
 }
 
 /* What happened to a worker that gave no good answer: for the log and the client. */

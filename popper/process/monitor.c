@@ -34,6 +34,7 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "process/checker.h"
+#include "process/checker_ahead.h"
 #include "process/child.h"
 #include "process/keeper.h"
 #include "process/kpop.h"
@@ -101,7 +102,7 @@ static int take_relay(struct monitor *mon, int *plain_r, struct strbuf *why)
     if (mon->early.pid <= 0 &&
         tlsrelay_begin(&mon->early, mon->settings, &mon->peer, &mon->early_plain, why) < 0)
         return -1;
-    checker_prepare(mon->settings);
+    checker_ahead_make(mon->settings);
     if (tlsrelay_ready(&mon->early, &mon->peer, mon->early_plain, why) < 0)
         return -1;
     mon->relay = mon->early;
@@ -345,7 +346,7 @@ static int serve_client(struct monitor *mon)
     if (mon->preauth_pid <= 0 && !start_preauth(mon, -1))
         return MEM_EXIT_STATUS; /* what was started ends with us */
     if (mon->relay.pid > 0)
-        checker_prepare(settings); /* while hands are shaken */
+        checker_ahead_make(settings); /* while hands are shaken */
     monitor_permit(mon, REQUEST_LOG);
     monitor_permit(mon, REQUEST_BINDING);
     monitor_login_open(mon);
@@ -399,7 +400,7 @@ int monitor_run_ahead(struct settings *settings, int supervisor, int door)
             return MEM_EXIT_STATUS;
         close(door);
     }
-    checker_prepare(settings);
+    checker_ahead_make(settings);
     supervised_enter(supervisor);
     if (supervised_take(supervisor, &client) == 0)
         return 0;

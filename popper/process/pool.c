@@ -43,14 +43,6 @@ static int serve_now(const struct pool *p, struct settings *settings, const stru
 
 /* ---- in the listener */
 
-static void close_both(const int ends[2])
-{
-    if (ends[0] >= 0)
-        close(ends[0]);
-    if (ends[1] >= 0)
-        close(ends[1]);
-}
-
 static pid_t start_fresh(const struct pool *p, struct settings *settings, const struct supervised_client *client,
                          int *end_r, int *status_r)
 {
@@ -83,7 +75,7 @@ static void take_out(struct pool *p, size_t i)
 /* It ends when nobody holds these any more. */
 static void let_go(const struct pool_place *place)
 {
-    close_both((const int[]){ place->end, place->door });
+    file_close_pair((const int[]){ place->end, place->door });
 }
 
 /* The monitor first, which reads nothing from him and greets nobody: so the next place can take him when preauth is not there any more. False: one of
@@ -135,8 +127,8 @@ bool pool_grow(struct pool *p, struct settings *settings, int64_t now, int *stat
         ends[0] = doors[0] = -1;
     } else
         p->pause_until = now + POOL_PAUSE_NS;
-    close_both(ends);
-    close_both(doors);
+    file_close_pair(ends);
+    file_close_pair(doors);
     return false;
 }
 

@@ -12,7 +12,6 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "common/file.h"
@@ -148,11 +147,8 @@ static bool hear_child(int end, struct peer *peer, struct strbuf *why)
 {
     struct privmsg m;
     bool well = false;
-    int got;
+    int got = privmsg_await(end, &m, (PROXYREADER_SECONDS + 5) * 1000);
 
-    do {
-        got = privmsg_receive(end, &m, (PROXYREADER_SECONDS + 5) * 1000);
-    } while (got < 0 && errno == EINTR);
     if (got > 0)
         well = take_answer(&m, peer, why);
     else

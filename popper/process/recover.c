@@ -18,6 +18,7 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "process/checker.h"
+#include "process/child.h"
 #include "process/keeper.h"
 #include "process/recover_names.h"
 
@@ -83,8 +84,7 @@ static int run_as(const struct settings *settings, const struct auth_user *user)
         say(1, user->name, "could not be settled: no process for it", strerror(errno));
         return EXIT_UNSETTLED;
     }
-    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-        continue;
+    status = child_gone(pid);
     if (WIFEXITED(status) && (WEXITSTATUS(status) == EXIT_SETTLED || WEXITSTATUS(status) == EXIT_NOTHING ||
                               WEXITSTATUS(status) == EXIT_UNSETTLED))
         return WEXITSTATUS(status);

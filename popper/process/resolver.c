@@ -224,15 +224,12 @@ static void take_answer(struct privmsg *m, struct peer *peer)
 void resolver_finish(struct resolver *r, struct peer *peer)
 {
     struct privmsg m;
+    int64_t left = (r->deadline - netio_now()) / 1000000;
     int got;
 
     if (r->pid <= 0)
         return;
-    do {
-        int64_t left = (r->deadline - netio_now()) / 1000000;
-
-        got = privmsg_receive(r->end, &m, left > 0 ? (int)left : 0);
-    } while (got < 0 && errno == EINTR);
+    got = privmsg_await(r->end, &m, left > 0 ? (int)left : 0);
     if (got > 0)
         take_answer(&m, peer);
     else if (got < 0 && errno == ETIMEDOUT)

@@ -3,13 +3,11 @@
  */
 #include "process/supervised.h"
 
-#include <errno.h>
-#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "wire/netio.h"
+#include "process/child.h"
 #include "wire/privmsg.h"
 
 #define CLIENT 1 /* the only type of message */
@@ -54,9 +52,7 @@ int supervised_take(int end, struct supervised_client *client_r)
     bool taken;
     int got;
 
-    do
-        got = privmsg_receive(end, &m, -1);
-    while (got < 0 && errno == EINTR);
+    got = privmsg_await(end, &m, -1);
     if (got <= 0)
         return 0;
     taken = take(&m, client_r);
@@ -84,26 +80,16 @@ static void say_word(enum supervised_word word)
 
 bool supervised_check_begin(int asker)
 {
-    int64_t limit = netio_now() + SUPERVISED_WAIT_MS * INT64_C(1000000);
     char answer;
 
     if (supervisor < 0)
         return true;
     say_word(SUPERVISED_CHECK);
-    for (;;) {
-        struct pollfd p[2] = { { .fd = supervisor, .events = POLLIN }, { .fd = asker, .events = 0 } };
-        int64_t left = (limit - netio_now()) / 1000000;
-        int ready = left <= 0 ? 0 : poll(p, 2, (int)left);
-
-        if (ready < 0 && errno == EINTR)
-            continue;
-        if (ready > 0 && p[0].revents && recv(supervisor, &answer, 1, MSG_DONTWAIT) >= 0)
-            return true;
-        if (ready > 0 && p[0].revents && !p[1].revents && errno == EAGAIN)
-            continue;
-        say_word(SUPERVISED_CHECKED);
-        return false;
-    }
+    /* Also when the other side is gone: there are no turns any more. */
+    if (child_wait(supervisor, asker, SUPERVISED_WAIT_MS) == 1 && recv(supervisor, &answer, 1, MSG_DONTWAIT) >= 0)
+        return true;
+    say_word(SUPERVISED_CHECKED);
+    return false;
 }
 
 void supervised_check_end(void)

@@ -155,8 +155,7 @@ int xmit_send(const struct settings *settings, const struct auth_user *user, int
     } else {
         kill(-pid, SIGKILL);
         kill(pid, SIGKILL);
-        while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-            continue;
+        child_gone(pid);
         result = strbuf_fail(why, "%s did not end within %d seconds and was killed", settings->mail_command, seconds);
     }
     close(ends[0]);

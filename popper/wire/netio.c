@@ -16,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/mem.h"
 #include "wire/linebuf.h"
 
@@ -45,10 +46,7 @@ struct netio {
 
 int64_t netio_now(void)
 {
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * NS_PER_S + t.tv_nsec;
+    return clock_now();
 }
 
 static int drain(void *context, const char *bytes, size_t n);

@@ -84,7 +84,7 @@ int netio_sleep_until(struct netio *io, int64_t monotonic_ns);
 /* Whether the client has said its last: it has hung up (sockets: or half-closed), and nothing that it said waits to be read. */
 bool netio_gone(struct netio *io);
 
-int64_t netio_now(void);                      /* CLOCK_MONOTONIC in ns */
+int64_t netio_now(void);                      /* clock_now */
 int64_t netio_last_moved(const struct netio *io); /* when a byte last came in or went out */
 
 #endif

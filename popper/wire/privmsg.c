@@ -13,6 +13,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/mem.h"
 
 #define TAG_NUMBER 'N'
@@ -271,4 +272,17 @@ int privmsg_receive(int end, struct privmsg *m, int timeout_ms)
     strbuf_add(&m->body, room, header.length);
     mem_wipe(room, header.length);
     return 1;
+}
+
+int privmsg_await(int end, struct privmsg *m, int timeout_ms)
+{
+    int64_t limit = clock_now() + timeout_ms * INT64_C(1000000);
+    int got;
+
+    do {
+        int64_t left = timeout_ms < 0 ? -1 : (limit - clock_now()) / 1000000;
+
+        got = privmsg_receive(end, m, timeout_ms >= 0 && left < 0 ? 0 : (int)left);
+    } while (got < 0 && errno == EINTR);
+    return got;
 }

@@ -52,4 +52,7 @@ int privmsg_send(int end, const struct privmsg *m);
    that callers can look at their flags. */
 int privmsg_receive(int end, struct privmsg *m, int timeout_ms);
 
+/* The same for who has no flags to look at: goes on after EINTR, until the same limit. */
+int privmsg_await(int end, struct privmsg *m, int timeout_ms);
+
 #endif

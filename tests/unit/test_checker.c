@@ -11,6 +11,7 @@
 
 #include "common/identity.h"
 #include "process/checker.h"
+#include "process/checker_ahead.h"
 #include "tests/unit/fake_auth.h"
 #include "wire/privmsg.h"
 
@@ -96,9 +97,9 @@ START_TEST(verdicts_of_one_that_waited)
     pid_t waiting;
 
     signal(SIGABRT, SIG_DFL);
-    checker_prepare(settings);
+    checker_ahead_make(settings);
     waiting = one_child();
-    checker_prepare(settings); /* one is enough */
+    checker_ahead_make(settings); /* one is enough */
     ck_assert_int_eq(one_child(), waiting);
     ck_assert_int_eq(run_check(settings, checks[_i].password, -1, &user, &reason), checks[_i].verdict);
     ck_assert_str_eq(reason.data, checks[_i].reason);
@@ -119,11 +120,11 @@ START_TEST(an_attempt_arrives_whole)
     int session;
 
     fake_wants_origin = true;
-    checker_prepare(settings);
+    checker_ahead_make(settings);
     ck_assert_int_eq(checker_run(settings, &attempt, -1, &user, &session, &reason), AUTH_GRANTED);
     attempt.rhost = NULL;
     attempt.local = false;
-    checker_prepare(settings);
+    checker_ahead_make(settings);
     ck_assert_int_eq(checker_run(settings, &attempt, -1, &user, &session, &reason), AUTH_REFUSED);
     ck_assert_str_eq(reason.data, "from nowhere");
     checker_finish();
@@ -139,7 +140,7 @@ START_TEST(one_that_died_waiting_is_replaced)
     struct strbuf reason = STRBUF_INIT(STRBUF_WHY_MAX);
     struct auth_user user;
 
-    checker_prepare(settings);
+    checker_ahead_make(settings);
     pid = one_child();
     kill(pid, SIGKILL);
     ck_assert_int_eq(waitid(P_PID, (id_t)pid, &ended, WEXITED | WNOWAIT), 0); /* dead, and not reaped */
@@ -154,11 +155,11 @@ START_TEST(nobody_waits_for_what_a_message_cannot_say)
     struct settings *settings = settings_new();
 
     settings->kerberos = true;
-    checker_prepare(settings);
+    checker_ahead_make(settings);
     ck_assert_int_eq(waitpid(-1, NULL, WNOHANG), -1);
     settings->kerberos = false;
     settings->pam_session = fake_pam.applies = true;
-    checker_prepare(settings);
+    checker_ahead_make(settings);
     ck_assert_int_eq(waitpid(-1, NULL, WNOHANG), -1);
 }
 END_TEST
@@ -172,7 +173,7 @@ START_TEST(one_that_waits_ends_with_its_maker)
     ck_assert_int_eq(prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
     maker = fork();
     if (maker == 0) {
-        checker_prepare(settings);
+        checker_ahead_make(settings);
         _exit(0);
     }
     ck_assert_int_eq(waitpid(maker, NULL, 0), maker);

@@ -3,11 +3,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "wire/privmsg.h"
 
 static int ends[2];
@@ -241,6 +244,35 @@ START_TEST(waiting_ends)
 }
 END_TEST
 
+static void on_alarm(int number)
+{
+    (void)number;
+}
+
+/* Whoever awaits is not woken by signals, and does not wait longer for them. */
+START_TEST(signals_change_nothing_for_who_awaits)
+{
+    const struct sigaction act = { .sa_handler = on_alarm };
+    const struct itimerval often = { .it_interval.tv_usec = 10000, .it_value.tv_usec = 10000 }, never = { 0 };
+    struct privmsg m;
+    int64_t begun = clock_now();
+
+    ck_assert_int_eq(sigaction(SIGALRM, &act, NULL), 0);
+    ck_assert_int_eq(setitimer(ITIMER_REAL, &often, NULL), 0);
+    ck_assert_int_eq(privmsg_receive(ends[1], &m, 5000), -1);
+    ck_assert_int_eq(errno, EINTR);
+    ck_assert_int_eq(privmsg_await(ends[1], &m, 200), -1);
+    ck_assert_int_eq(errno, ETIMEDOUT);
+    ck_assert(clock_now() - begun > 180000000);
+    setitimer(ITIMER_REAL, &never, NULL);
+    privmsg_init(&m, 7);
+    ck_assert_int_eq(privmsg_send(ends[0], &m), 0);
+    ck_assert_int_eq(privmsg_await(ends[1], &m, -1), 1);
+    ck_assert_int_eq(m.type, 7);
+    privmsg_free(&m);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("privmsg");
@@ -256,6 +288,7 @@ int main(void)
     tcase_add_test(tc, the_other_side_is_gone);
     tcase_add_test(tc, gone_with_unread_packets);
     tcase_add_test(tc, waiting_ends);
+    tcase_add_test(tc, signals_change_nothing_for_who_awaits);
     suite_add_tcase(suite, tc);
     return unit_main(suite);
 }
