@@ -216,6 +216,12 @@ bool file_same(const struct stat *a, const struct stat *b)
     return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
 }
 
+bool file_unchanged(const struct stat *a, const struct stat *b)
+{
+    return file_same(a, b) && a->st_size == b->st_size && file_ns(&a->st_mtim) == file_ns(&b->st_mtim) &&
+           file_ns(&a->st_ctim) == file_ns(&b->st_ctim);
+}
+
 int64_t file_ns(const struct timespec *t)
 {
     return (int64_t)t->tv_sec * 1000000000 + t->tv_nsec;

@@ -48,6 +48,9 @@ int file_slurp(int fd, size_t max, const char *shown, struct strbuf *content, st
 /* Same device and inode. */
 bool file_same(const struct stat *a, const struct stat *b);
 
+/* The same file, size and times. */
+bool file_unchanged(const struct stat *a, const struct stat *b);
+
 /* ns since the epoch of a timespec. */
 int64_t file_ns(const struct timespec *t);
 

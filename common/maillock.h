@@ -6,10 +6,11 @@
  * with another order cannot deadlock. A dot lock is made atomically and says whose it is (lockowner.h: pid, host,
  * boot id, start time, pid name space). It is believed stale when it was made on this machine since it booted and its
  * process is gone; or when it is not in our form, or another machine's, and is older than MAILLOCK_STALE seconds by
- * the mtime of a file freshly made in the same directory. Breaking a stale lock renames it to a name that nobody uses first and
- * checks that the inode is the one judged. Symbolic links, special files and old files that have more than one link or are
- * larger than any lock (a maildrop of a user FRED.lock) are errors, never locks. After fork(2) a held handle belongs to one of the two processes; the other must not call
- * anything here with it. Waiting is bounded; nobody holds these locks while a client is slow.
+ * the mtime of a file freshly made in the same directory. Breaking a stale lock renames it to a name that nobody uses first
+ * and checks that the inode is the one judged. Symbolic links, special files and old files that have more than one link or
+ * are larger than any lock (a maildrop of a user FRED.lock) are errors, never locks. After fork(2) a held handle belongs to
+ * one of the two processes; the other must not call anything here with it. Waiting is bounded; nobody holds these locks
+ * while a client is slow.
  */
 #ifndef COMMON_MAILLOCK_H
 #define COMMON_MAILLOCK_H

@@ -162,12 +162,6 @@ static enum mailindex_state load_index(struct maildrop *d, const struct stat *st
     return mailindex_load(d->index, d->drop, st, &d->rules, &d->list, &d->mark, &d->imap_validity);
 }
 
-static bool same_status(const struct stat *a, const struct stat *b)
-{
-    return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size
-           && file_ns(&a->st_mtim) == file_ns(&b->st_mtim) && file_ns(&a->st_ctim) == file_ns(&b->st_ctim);
-}
-
 static enum maildrop_status cannot_stat(struct maildrop *d, struct strbuf *why)
 {
     strbuf_fail(why, "cannot look at the maildrop %s: %s", d->shown, strerror(errno));
@@ -184,7 +178,7 @@ static enum maildrop_status list_locked(struct maildrop *d, const struct stat *b
 
     if (filecalls->fstat(d->drop, &st) != 0)
         return cannot_stat(d, why);
-    if (!before || !same_status(before, &st))
+    if (!before || !file_unchanged(before, &st))
         state = load_index(d, &st);
     if (state == MAILINDEX_VALID)
         return MAILDROP_OK;

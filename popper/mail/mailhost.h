@@ -29,7 +29,8 @@ struct mailhost {
     void *context;
     const char *shown; /* M's path, for messages only; borrowed */
 
-    /* The maildrop's locks (maillock.h), on M's shared descriptor and its dot lock; waits a bounded time (option-independent, about 10 s in UPDATE, 3 s at login).
+    /* The maildrop's locks (maillock.h), on M's shared descriptor and its dot lock; waits a bounded time (option-independent, about 10 s in
+       UPDATE, 3 s at login).
        *drop_r, whatever the result: MAILHOST_SAME_DROP; or M's name is another file's now, and it is that which was to be locked: its descriptor, owned
        by the caller; or -1: there is no M any more. */
     enum maillock_result (*lock)(void *context, bool updating, int *drop_r, struct strbuf *why);

@@ -52,16 +52,11 @@ static int begin(struct keeper_copy *c, int from, int to, uint64_t n)
     return reserve(to, n);
 }
 
-static bool same_status(const struct stat *a, const struct stat *b)
-{
-    return file_same(a, b) && a->st_size == b->st_size && file_ns(&a->st_mtim) == file_ns(&b->st_mtim) && file_ns(&a->st_ctim) == file_ns(&b->st_ctim);
-}
-
 static void finish(const struct keeper_copy *c, int from, struct strbuf *why)
 {
     struct stat now;
 
-    if (fstat(from, &now) != 0 || !same_status(&c->before, &now))
+    if (fstat(from, &now) != 0 || !file_unchanged(&c->before, &now))
         strbuf_fail(why, "another program changed the maildrop while it was copied");
     else if (fchmod(c->to, 0400) != 0)
         strbuf_fail(why, "%s", strerror(errno));

@@ -1,0 +1,250 @@
+/* maildrop_doubt: a large maildrop of which samples alone tell that it only grew. */
+#include "config.h"
+
+#include "tests/unit/maildropsession.h"
+
+static void write_over(const char *bytes, size_t n)
+{
+    int fd = openat(h.dirfd, LOCALHOST_DROP, O_WRONLY);
+
+    usleep(12000);
+    ck_assert_int_eq(pwrite(fd, bytes, n, 0), (ssize_t)n);
+    close(fd);
+}
+
+/* 3000 messages with numbers from first on, which are listed once, at rest: more than samples reach. */
+static void put_many(int first)
+{
+    char body[1500] = "";
+
+    memset(body, 'x', 1400);
+    localhost_write(&h, LOCALHOST_DROP, "", 0);
+    for (int i = first; i < first + 3000; i++)
+        localhost_append(&h, LOCALHOST_DROP, mail(i, body), strlen(mail(i, body)));
+    let_rest();
+    login();
+}
+
+/* 3000 messages of which 1501 and 1502, which no sample reaches, change places; then mail comes. */
+static void swap_between_samples(void)
+{
+    char *all, *copy;
+    size_t n, length, first;
+
+    put_many(1000);
+    first = at(1502)->offset;
+    length = at(1502)->length;
+    ck_assert_uint_eq(at(1503)->length, length);
+    quit();
+    all = localhost_read(&h, LOCALHOST_DROP, &n);
+    copy = malloc(length);
+    memcpy(copy, all + first, length);
+    memmove(all + first, all + first + length, length);
+    memcpy(all + first + length, copy, length);
+    write_over(all, n);
+    append(mail(4000, "new"));
+    free(copy);
+    free(all);
+}
+
+static bool holds(const char *subject)
+{
+    char *all = localhost_read(&h, LOCALHOST_DROP, NULL), line[60];
+    bool found;
+
+    snprintf(line, sizeof line, "Subject: number %s\n", subject);
+    found = strstr(all, line) != NULL;
+    free(all);
+    return found;
+}
+
+/* The list says that 1502 is number 2501, but there stands 2502 now: it must not go in its place. */
+START_TEST(what_changed_places_between_samples_is_deleted_where_it_is)
+{
+    swap_between_samples();
+    login();
+    ck_assert_uint_eq(visible(), 3001);
+    delete(1502);
+    quit();
+    ck_assert_msg(strstr(caught.data, "another program changed"), "%s", caught.data);
+    ck_assert(!holds("2501"));
+    ck_assert(holds("2502"));
+}
+END_TEST
+
+START_TEST(what_changed_places_between_samples_is_not_sent_as_another)
+{
+    swap_between_samples();
+    settings->server_mode = _i == 1;
+    login();
+    assert_body(1501, "number 2500");
+    ck_assert_int_eq(retrieve(1502), MAILDROP_TEMP);
+    ck_assert_uint_eq(sent.len, 0);
+    logout();
+    login(); /* the index is not believed any more */
+    assert_body(1502, "number 2502");
+    assert_body(1503, "number 2501");
+}
+END_TEST
+
+/* A list that samples alone vouch for. */
+static void large_and_grown(void)
+{
+    put_many(1000);
+    quit();
+    append(mail(4000, "new"));
+    let_rest();
+}
+
+/* In normal and in server mode: who reads on is not made to wait for each message to be compared. */
+START_TEST(doubt_ends_with_many_messages)
+{
+    large_and_grown();
+    settings->server_mode = _i == 1;
+    login();
+    for (int n = 1; n <= 40; n++)
+        ck_assert_int_eq(retrieve((size_t)n), MAILDROP_OK);
+    reads = 0;
+    for (int n = 41; n <= 3001; n++)
+        ck_assert_int_eq(retrieve((size_t)n), MAILDROP_OK);
+    ck_assert_uint_lt(reads, 1000); /* two for each in doubt */
+    assert_body(3001, "number 4000");
+    logout();
+}
+END_TEST
+
+/* One that does not fit is found when it is its turn, not when all are looked at. */
+START_TEST(doubt_stays_where_it_is_right)
+{
+    swap_between_samples();
+    settings->server_mode = _i == 1;
+    login();
+    for (int n = 1; n <= 40; n++)
+        ck_assert_int_eq(retrieve((size_t)n), MAILDROP_OK);
+    ck_assert_int_eq(retrieve(1502), MAILDROP_TEMP);
+    logout();
+}
+END_TEST
+
+/* Few go, whatever was read before: only they are looked at. */
+START_TEST(few_deletions_in_doubt)
+{
+    large_and_grown();
+    login();
+    for (size_t n = 1; n <= 10; n++)
+        retrieve(n);
+    for (size_t n = 10; n <= 3000; n += 300)
+        delete(n);
+    drop_bytes_read = 0;
+    quit();
+    ck_assert_uint_lt(drop_bytes_read, 500000);
+    ck_assert(!holds("1009"));
+    ck_assert(holds("1008"));
+}
+END_TEST
+
+/* Many go: all is looked at in one go, and if it does not fit it is listed anew. */
+START_TEST(many_deletions_in_doubt)
+{
+    if (_i == 0)
+        large_and_grown();
+    else
+        swap_between_samples();
+    login();
+    for (size_t n = 2; n <= 2000; n += 2)
+        delete(n); /* 1502 among them */
+    reads = 0;
+    quit();
+    if (_i == 0)
+        ck_assert_uint_lt(reads, 1000);
+    ck_assert_int_eq(strstr(caught.data, "another program changed") != NULL, _i == 1);
+    ck_assert(!holds("1001"));
+    ck_assert(holds("1000"));
+    ck_assert(!holds("2501"));
+    ck_assert(holds("2502"));
+    login();
+    ck_assert_uint_eq(visible(), 3001 - 1000);
+    logout();
+}
+END_TEST
+
+/* However often it grows. */
+START_TEST(a_list_is_made_anew_after_some_growths)
+{
+    int i;
+
+    swap_between_samples();
+    for (i = 0; i < 40; i++) {
+        login();
+        if (drop_bytes_read > 3000000)
+            break;
+        quit();
+        append(mail(5000 + i, "new"));
+        let_rest();
+    }
+    ck_assert_int_gt(i, 4);
+    ck_assert_int_lt(i, 20);
+    assert_body(1502, "number 2502");
+    quit();
+    append(mail(6000, "new"));
+    let_rest();
+    login();
+    ck_assert_uint_lt(drop_bytes_read, 3000000);
+}
+END_TEST
+
+/* A large maildrop that grew after messages between the samples were moved about: the cut must still be at messages. */
+START_TEST(a_cut_is_made_at_messages_only)
+{
+    char *all;
+    size_t n, at_message;
+
+    put_many(0);
+    quit();
+    all = localhost_read(&h, LOCALHOST_DROP, &n);
+    /* Message 1501 (not sampled: 3000 * k / 256 is 1500, 1511) gives twelve bytes to 1502. */
+    login();
+    at_message = at(1502)->offset;
+    ck_assert_mem_eq(all + at_message, "From ", 5);
+    logout();
+    memmove(all + at_message - 12, all + at_message, 300);
+    memset(all + at_message - 12 + 300, 'y', 12);
+    memcpy(all + at_message - 14, "\n\n", 2);
+    usleep(12000);
+    {
+        int fd = openat(h.dirfd, LOCALHOST_DROP, O_WRONLY);
+
+        ck_assert_int_eq(pwrite(fd, all, n, 0), (ssize_t)n);
+        close(fd);
+    }
+    append(mail(4000, "new"));
+    login();
+    ck_assert_uint_eq(visible(), 3001);
+    delete(1502);
+    quit();
+    ck_assert_msg(strstr(caught.data, "another program changed"), "%s", caught.data);
+    free(all);
+    all = localhost_read(&h, LOCALHOST_DROP, &n);
+    ck_assert_ptr_nonnull(strstr(all, "Subject: number 1500\n"));
+    ck_assert_ptr_null(strstr(all, "Subject: number 1501\n"));
+    ck_assert_ptr_nonnull(strstr(all, "Subject: number 1502\n"));
+    free(all);
+}
+END_TEST
+
+static void add(TCase *tc)
+{
+    tcase_add_test(tc, what_changed_places_between_samples_is_deleted_where_it_is);
+    tcase_add_loop_test(tc, what_changed_places_between_samples_is_not_sent_as_another, 0, 2);
+    tcase_add_loop_test(tc, doubt_ends_with_many_messages, 0, 2);
+    tcase_add_loop_test(tc, doubt_stays_where_it_is_right, 0, 2);
+    tcase_add_test(tc, few_deletions_in_doubt);
+    tcase_add_loop_test(tc, many_deletions_in_doubt, 0, 2);
+    tcase_add_test(tc, a_list_is_made_anew_after_some_growths);
+    tcase_add_test(tc, a_cut_is_made_at_messages_only);
+}
+
+int main(void)
+{
+    return session_main("maildrop_doubt", add);
+}

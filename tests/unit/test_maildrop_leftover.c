@@ -1,0 +1,128 @@
+/* maildrop: what an older server left as temp drop. */
+#include "config.h"
+
+#include "tests/unit/maildropsession.h"
+
+/* ---- a leftover temp drop */
+
+static void put_leftover(const char *const *parts, size_t count)
+{
+    char *all = joined(parts, count);
+
+    localhost_write(&h, LOCALHOST_TEMPDROP, all, strlen(all));
+    free(all);
+}
+
+START_TEST(a_leftover_is_listed_first_and_merged_by_update)
+{
+    put_drop(PARTS(mail(2, "c"), mail(3, "d")));
+    put_leftover(PARTS(mail(0, "a"), mail(1, "b")));
+    login();
+    ck_assert_uint_eq(visible(), 4);
+    ck_assert_msg(strstr(caught.data, " holds 2 messages: they are listed first; 0 stand in the maildrop as well"),
+                  "%s", caught.data);
+    assert_body(1, "a\r\n");
+    assert_body(2, "b\r\n");
+    assert_body(3, "c\r\n");
+    assert_body(4, "d\r\n");
+    delete(2);
+    delete(3);
+    logout(); /* no QUIT: nothing happened */
+    assert_file(LOCALHOST_DROP, PARTS(mail(2, "c"), mail(3, "d")));
+    assert_file(LOCALHOST_TEMPDROP, PARTS(mail(0, "a"), mail(1, "b")));
+    login();
+    delete(2);
+    delete(3);
+    append(mail(5, "f"));
+    quit();
+    assert_file(LOCALHOST_DROP, PARTS(mail(0, "a"), mail(3, "d"), mail(5, "f")));
+    ck_assert_ptr_null(localhost_read(&h, LOCALHOST_TEMPDROP, NULL));
+    login();
+    ck_assert_uint_eq(visible(), 3);
+}
+END_TEST
+
+START_TEST(what_stands_in_both_appears_once)
+{
+    char third[80], torn[80];
+
+    /* A server that died while copying back: M ends in the middle of the third message. */
+    put_drop(PARTS(mail(0, "a"), mail(1, "b"),
+                   "From sender@example.org Sat Nov 22 10:02:00 2025\nReceived: from a by b; 2\nMessage-Id: <2@x>\n"
+                   "Subject: number 2\n\nhal"));
+    login();
+    strcpy(torn, id(3));
+    logout();
+    put_leftover(PARTS(mail(0, "a"), mail(1, "b"), mail(2, "half"),
+                       "From x@y Sat Nov 22 10:00:00 2025\nSubject: s\n\nno line end"));
+    login();
+    ck_assert_uint_eq(visible(), 5);
+    ck_assert_msg(strstr(caught.data, " holds 4 messages: they are listed first; 2 stand in the maildrop as well"),
+                  "%s", caught.data);
+    strcpy(third, id(1));
+    ck_assert_str_ne(third, torn);
+    ck_assert_str_eq(torn, id(5));
+    quit();
+    assert_file(LOCALHOST_DROP,
+                PARTS(mail(2, "half"), "From x@y Sat Nov 22 10:00:00 2025\nSubject: s\n\nno line end\n\n", mail(0, "a"),
+                      mail(1, "b"),
+                      "From sender@example.org Sat Nov 22 10:02:00 2025\nReceived: from a by b; 2\nMessage-Id: "
+                      "<2@x>\nSubject: number 2\n\nhal"));
+    login();
+    ck_assert_uint_eq(visible(), 5);
+    ck_assert_str_eq(id(1), third);
+}
+END_TEST
+
+START_TEST(one_message_of_the_maildrop_stands_for_one_of_the_leftover)
+{
+    put_drop(PARTS(mail(1, "b")));
+    put_leftover(PARTS(mail(1, "b"), mail(1, "b")));
+    login();
+    ck_assert_uint_eq(visible(), 2);
+    quit();
+    assert_file(LOCALHOST_DROP, PARTS(mail(1, "b"), mail(1, "b")));
+}
+END_TEST
+
+START_TEST(a_leftover_without_a_maildrop_makes_one)
+{
+    put_leftover(PARTS(mail(0, "a"), mail(1, "b")));
+    login();
+    ck_assert_uint_eq(visible(), 2);
+    assert_body(2, "b\r\n");
+    delete(2);
+    h.drop = -1;
+    quit();
+    assert_file(LOCALHOST_DROP, PARTS(mail(0, "a")));
+    ck_assert_ptr_null(localhost_read(&h, LOCALHOST_TEMPDROP, NULL));
+}
+END_TEST
+
+START_TEST(a_leftover_that_is_no_mail_is_left_alone)
+{
+    put_drop(PARTS(mail(0, "a")));
+    put_leftover(PARTS("no mail\n"));
+    login();
+    ck_assert_uint_eq(visible(), 1);
+    ck_assert_msg(strncmp(caught.data, "warning the temp drop that was left for ", 40) == 0, "%s", caught.data);
+    delete(1);
+    quit();
+    assert_file(LOCALHOST_DROP, PARTS(""));
+    assert_file(LOCALHOST_TEMPDROP, PARTS("no mail\n"));
+}
+END_TEST
+
+static void add(TCase *tc)
+{
+    tcase_add_test(tc, a_leftover_is_listed_first_and_merged_by_update);
+    tcase_add_test(tc, what_stands_in_both_appears_once);
+    tcase_add_test(tc, one_message_of_the_maildrop_stands_for_one_of_the_leftover);
+    tcase_add_test(tc, a_leftover_without_a_maildrop_makes_one);
+    tcase_add_test(tc, a_leftover_that_is_no_mail_is_left_alone);
+}
+
+int main(void)
+{
+    return session_main("maildrop_leftover", add);
+}
