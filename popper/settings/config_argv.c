@@ -198,6 +198,8 @@ static int do_word(struct walk *w, char *argument, struct strbuf *why)
     }
     if (is_address(argument))
         return fail_word(why, "the address ", argument, " must stand before the first switch");
+    if (w->argv[0][0] == '-')
+        return fail_word(why, "unexpected argument ", argument, "; in inetd.conf the word popper stands between the program and its switches");
     return fail_word(why, "unexpected argument ", argument, user ? "; one user may be named" : "");
 }
 

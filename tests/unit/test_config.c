@@ -515,6 +515,17 @@ START_TEST(wrong_command_lines)
 }
 END_TEST
 
+START_TEST(a_line_of_inetd_without_the_name_of_the_program)
+{
+    char name[] = "-f", file[] = "/etc/popper.conf";
+    char *argv[] = {name, file, NULL};
+    struct config_action action;
+
+    ck_assert_int_eq(config_argv(settings, 2, argv, &action, NULL, &why), -1);
+    ck_assert_str_eq(why.data, "unexpected argument \"/etc/popper.conf\"; in inetd.conf the word popper stands between the program and its switches");
+}
+END_TEST
+
 static const struct {
     const char *line;
     enum config_task task;
@@ -766,6 +777,7 @@ static TCase *command_line(void)
     tcase_add_loop_test(tc, switches_set_options, 0, N(switches));
     tcase_add_loop_test(tc, switches_of_parts_that_may_be_missing, 0, N(optional));
     tcase_add_loop_test(tc, wrong_command_lines, 0, N(bad_lines_of_argv));
+    tcase_add_test(tc, a_line_of_inetd_without_the_name_of_the_program);
     tcase_add_loop_test(tc, tasks_and_addresses, 0, N(tasks));
     tcase_add_test(tc, no_arguments_at_all);
     tcase_add_test(tc, files_and_switches_count_in_order);
