@@ -2,11 +2,11 @@
  * journal_recover: see journal.h. It decides, by what J says and what M is, which of the other rooms' work is to be
  * done:
  *
- *   no record                     M is as it was: J is removed
- *   INTENT                        newlines behind the old end are taken back (journal_undo), J is removed
- *   COMMIT, MARK, COPIED          M is the file J speaks of: go on where it stopped (journal_finish); otherwise
- * journal_orphan DONE                          J is removed damage                        journal_orphan: what J holds
- * and M lacks is appended
+ *   no record             M is as it was: J is removed
+ *   INTENT                newlines behind the old end are taken back (journal_undo), J is removed
+ *   COMMIT, MARK, COPIED  M is the file J speaks of: go on where it stopped (journal_finish); otherwise journal_orphan
+ *   DONE                  J is removed
+ *   damage                journal_orphan: what J holds and M lacks is appended
  *
  * Whatever is read here was in the page cache or on the disk; both files are synced before anything is concluded.
  */
