@@ -150,6 +150,20 @@ in_bare "$(call 'memcmp|bcmp|str(n|case|ncase)?cmp|timingsafe_bcmp|strverscmp')"
     | LC_ALL=C grep -vE '"|(memcmp|cmp)[[:space:]]*\([^;]*(name|version|service|realm|ending|principal|canonical)' >"$work/found"
 rule 'secrets are compared by mem_equal'
 
+# ---- what may run as root
+
+listed=$(sed '/\*\//q' popper/process/monitor.c 2>/dev/null | grep -oE '[a-z0-9_*]+\.c')
+set -f
+for f in $(printf '%s\n' "$files" | grep -E '^popper/(process|auth)/[a-z0-9_]+\.c$'); do
+    for pattern in $listed; do
+        # shellcheck disable=SC2254 # a pattern
+        case ${f##*/} in $pattern) continue 2 ;; esac
+    done
+    echo "$f"
+done >"$work/found"
+set +f
+rule 'each file of process and auth is named at the head of monitor.c: it may run as root, or never does'
+
 # ---- prototypes belong into headers
 
 # At brace depth 0 of a .c file: a statement that ends in ';', is not static, typedef, a variable with a value, and has a

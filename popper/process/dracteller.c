@@ -1,11 +1,12 @@
 /*
  * dracteller: see dracteller.h. Two processes: one talks to the network, and one waits for it and may write to the log.
  *
- * Rights of both: none, the privsep user, and neither has the client's descriptors. They give up the monitor's rights before anything
- * else, so that the module and the RPC library are loaded without. The one that talks has one end of a privmsg pair and is not locked
- * in while it asks the name service, which reads files and opens sockets whenever it likes, and with the modules of nsswitch.conf may call
- * anything (like the resolver); before it hears rpcbind and the DRAC server it enters the sandbox "drac". The one that waits keeps the log and one end to the keeper;
- * what the other one says counts as hostile. Both are gone for certain a little after DRACTELLER_SECONDS.
+ * Rights of both: none, the privsep user, and neither has the client's descriptors. They give up the monitor's rights
+ * before anything else, so that the module and the RPC library are loaded without. The one that talks has one end of a
+ * privmsg pair and is not locked in while it asks the name service, which reads files and opens sockets whenever it
+ * likes, and with the modules of nsswitch.conf may call anything (like the resolver); before it hears rpcbind and the
+ * DRAC server it enters the sandbox "drac". The one that waits keeps the log and one end to the keeper; what the other
+ * one says counts as hostile. Both are gone for certain a little after DRACTELLER_SECONDS.
  */
 #include "process/dracteller.h"
 

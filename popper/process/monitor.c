@@ -1,21 +1,22 @@
 /*
  * monitor: see monitor.h.
  *
- * What may run as root, completely: main.c, process/startup.c, process/systemd.c, in standalone mode
- * process/standalone.c, admission.c, pool.c, turns.c, listener.c, visitors.c, background.c, reload.c and ticketkeys.c, process/supervised.c,
- * process/monitor.c, process/monitor_login.c, process/proxyreader.c and resolver.c up to their privsep,
- * process/checker.c and checker_message.c with what auth_check calls (auth/auth.c, auth/auth_passwd.c, auth/auth_sasl.c, auth/auth_secrets.c,
- * auth/policy.c, auth/pamlink.c with the module popper-pam.so, libpam and the modules of the site, libcrypt, libgdbm,
- * the name service), process/monitor_sasl.c, process/preauth.c, process/saslstate.c and process/keeper.c up to their
- * identity_become (process/privsep.c), process/tlsrole.c (and tlstrial.c) with the module popper-tls.so and the TLS library and
- * process/kpop.c and process/saslticket.c with the modules popper-krb5.so and popper-gsasl.so, the Kerberos library and GNU SASL,
- * while they load certificates and keys (in standalone mode where each client needs TLS, the module and the library also
- * in the listener, without certificates and keys),
- * process/k5login.c up to its identity_become, while it loads that module,
- * process/places.c (spool_gid, make_hash_dirs), process/dracteller.c up to its privsep, protocol/stats.c, settings/, wire/peer.c, wire/privmsg.c, common/. After a login
- * nothing runs as root, but for the process that waits to close the PAM session (process/checker.c, with pam-session).
- * With --recover and --check, without a client, process/recover.c, recover_names.c, check*.c and what they call of
- * these, and with --check the module and the TLS library, too.
+ * What may run as root, completely (tests/layers.sh sees that each file of process/ and auth/ stands in one of these lists):
+ * - main.c, startup.c, systemd.c; in standalone mode standalone.c, admission.c, pool.c, turns.c, listener.c, visitors.c, background.c, reload.c;
+ *   ticketkeys.c, supervised.c, privsep.c, child.c; sandbox.c, of which only the judgement how somebody ended is root's.
+ * - In the monitor: monitor.c, monitor_login.c, monitor_sasl.c, checker.c, checker_ahead.c, checker_message.c, request.c, tlsrelay.c, and what they need of
+ *   sasl.c (names of mechanisms), protocol/stats.c, settings/, wire/peer.c, privmsg.c, netio.c (the clock) and common/.
+ * - The process that checks a password: checker_child.c, and what auth_check calls: auth.c, auth_passwd.c, auth_sasl.c, auth_secrets.c, policy.c, pamlink.c and
+ *   the module popper-pam.so (auth_pam.c), libpam and the modules of the site, libcrypt, libgdbm, the name service; auth_kerberos_user.c compares names.
+ * - Up to their privsep or identity_become: preauth.c, proxyreader.c, resolver.c, saslstate.c, dracteller.c, bulldb.c, keeper.c (become.c; places.c: spool_gid,
+ *   make_hash_dirs), k5login.c (while it loads popper-krb5.so).
+ * - The same, but while they load certificates and keys: tlsrole.c and tlstrial.c with the module popper-tls.so (tls.c, tls_certificate.c, tls_site.c,
+ *   tls_examine.c) and the TLS library; kpop.c and saslticket.c with the modules popper-krb5.so (auth_kerberos.c) and popper-gsasl.so (sasl_gssapi.c,
+ *   sasl_gssapi_user.c), the Kerberos library and GNU SASL. In standalone mode where each client needs TLS, that module and its library also in the
+ *   listener, without certificates and keys.
+ * - With --recover and --check, without a client: recover.c, recover_names.c, check*.c and what they call of these.
+ * Never: session.c, keeper_*.c, sessionlock.c, xmit.c, mangler.c, mangleworker.c (a program of its own), tlspump.c, sasl_scram.c, drac.c; sandbox_gen.c is
+ * no part of popper. After a login nothing runs as root, but for the process that waits to close the PAM session (checker_child.c, with pam-session).
  *
  * Rights of this role: those it was started with. It never reads from the client's descriptors. What preauth says
  * counts as hostile: a table says which requests are answered now; anything else ends the session.

@@ -4,8 +4,8 @@
  * Rights of this role: none. Started by root it becomes the privsep user (configure --with-privsep-user), locked into
  * an empty directory (--with-privsep-path), in the sandbox; it holds the client's descriptors and one end of a privmsg
  * pair, nothing else; in standalone mode, where it may be made before there is a client, also the door at which he comes,
- * from which it reads one message of our own and which it closes then. It cannot open, signal or connect to anything, and whatever it says to the monitor is checked
- * there. Without root it keeps the uid, in the same sandbox.
+ * from which it reads one message of our own and which it closes then. It cannot open, signal or connect to anything, and
+ * whatever it says to the monitor is checked there. Without root it keeps the uid, in the same sandbox.
  */
 #include "process/preauth.h"
 

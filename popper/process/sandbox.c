@@ -48,7 +48,7 @@ static const struct {
     [SANDBOX_SESSION] = { "session", 64, 0, FILTER(session, enforce), FILTER(session, log) },
     [SANDBOX_SASL] = { "saslstate", 16, 0, FILTER(sasl, enforce), FILTER(sasl, log) },
     [SANDBOX_MANGLER] = { "mangler", 16, 0, FILTER(mangler, enforce), FILTER(mangler, log) },
-    /* The library takes what memory the client's first word asks for. */
+    /* Libraries of others, which take as much memory as a stranger's message asks for. */
     [SANDBOX_GSSAPI] = { "gssapi", 16, 32 << 20, FILTER(gssapi, enforce), FILTER(gssapi, log) },
     [SANDBOX_DRAC] = { "drac", 16, 32 << 20, FILTER(drac, enforce), FILTER(drac, log) },
     [SANDBOX_TICKET] = { "kpop", 16, 32 << 20, FILTER(ticket, enforce), FILTER(ticket, log) },
@@ -101,7 +101,7 @@ int sandbox_enter(enum sandbox_role role, enum sandbox_mode mode, struct strbuf 
 {
     const char *name = roles[role].name;
 
-    /* Who was root has cleared that flag when he became somebody else (identity_become). */
+    /* Once is enough: identity_become has cleared that flag. */
     if ((!identity_privileged() && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0) || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || limits_enter(role) < 0)
         return strbuf_fail(why, "cannot limit the %s process: %s", name, strerror(errno));
     if (mode == SANDBOX_MODE_OFF)

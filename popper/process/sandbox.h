@@ -26,7 +26,8 @@ enum sandbox_role {
     SANDBOX_ROLES
 };
 
-/* Closes this process in. mode off: only the limits and no_new_privs. 0; or -1 and why: the process must not go on (mode enforce),
+/* Closes this process in. Who was root has become somebody else by identity_become, which makes him not dumpable; for others that is done here.
+   mode off: only the limits and no_new_privs. 0; or -1 and why: the process must not go on (mode enforce),
    or may (mode log, kernels without seccomp). A build without libseccomp, or with sanitizers, says so once at debug and succeeds. */
 int sandbox_enter(enum sandbox_role role, enum sandbox_mode mode, struct strbuf *why);
 

@@ -7,9 +7,9 @@
 
 #include <stdbool.h>
 
-/* Descriptors 0 to 2 valid and the rest closed (but the listening sockets that systemd handed over), umask 077, signals and mask as new, SIGPIPE and SIGXFSZ ignored, the
-   environment replaced by an allow-list (TZ as given, PATH and LANG fixed). Ends the process (75) when that cannot be.
-   */
+/* Descriptors 0 to 2 valid and the rest closed (but the listening sockets that systemd handed over), umask 077, signals
+   and mask as new, SIGPIPE and SIGXFSZ ignored, the environment replaced by an allow-list (TZ as given, PATH and LANG
+   fixed). Ends the process (75) when that cannot be. */
 void startup_clean(void);
 
 /* Signals and mask as new, SIGPIPE and SIGXFSZ ignored; part of startup_clean, and for what standalone forks. */

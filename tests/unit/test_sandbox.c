@@ -16,6 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "common/identity.h"
 #include "process/sandbox.h"
 
 static int try_open(void) { return open("/etc/passwd", O_RDONLY); }
@@ -71,6 +72,25 @@ START_TEST(forbidden_calls_kill)
         ck_assert_ptr_nonnull(strstr(text.data, sandbox_role_name((enum sandbox_role)role)));
         strbuf_free(&text);
     }
+}
+END_TEST
+
+/* As the roles do it: who was root is somebody else first. */
+START_TEST(nobody_closed_in_is_dumpable)
+{
+    struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
+    int status;
+    pid_t pid = fork();
+
+    if (pid == 0) {
+        prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+        if ((getuid() == 0 && identity_become(NULL, 65534, 65534, IDENTITY_NO_GID, &why) < 0) ||
+            sandbox_enter(SANDBOX_SESSION, SANDBOX_MODE_OFF, &why) < 0)
+            _exit(2);
+        _exit(prctl(PR_GET_DUMPABLE) == 0 ? 7 : 1);
+    }
+    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+    ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 7);
 }
 END_TEST
 
@@ -247,6 +267,7 @@ int main(void)
     TCase *tc = tcase_create("sandbox");
 
     tcase_add_loop_test(tc, forbidden_calls_kill, 0, DEADLY);
+    tcase_add_test(tc, nobody_closed_in_is_dumpable);
     tcase_add_test(tc, mode_off_and_log_do_not_kill);
     tcase_add_test(tc, session_can_work);
     tcase_add_test(tc, gssapi_asks_no_names);
