@@ -129,8 +129,6 @@ def main():
         except Broken:
             pass
     print(f"1..{len(CASES) + 1}")
-    failed += bool(wrong)
-    print(("not ok" if wrong else "ok") + f" {len(CASES) + 1} - who is late is played again, who is wrong is not", *(f"# {line}" for line in wrong), sep="\n")
     pool = concurrent.futures.ThreadPoolExecutor(6)
     plays = []
     for number, (name, passes, text) in enumerate(CASES, 1):
@@ -145,6 +143,8 @@ def main():
         print(f"{'ok' if good else 'not ok'} {number} - {name}{'' if passes else ' is seen'} ({runner.name()})", flush=True)
         if not good:
             print("# " + (why or "passed").replace("\n", "\n# "))
+    failed += bool(wrong)
+    print(("not ok" if wrong else "ok") + f" {len(CASES) + 1} - who is late is played again, who is wrong is not", *(f"# {line}" for line in wrong), sep="\n")
     return 1 if failed else 0
 
 
