@@ -7,6 +7,7 @@ make: these stand still before their first instruction. At the end of the block 
 """
 import ctypes
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -14,17 +15,19 @@ import sys
 SEIZE, CONT, EVENT_MESSAGE = 0x4206, 7, 0x4201
 TRACE_FORK, TRACE_EXIT = 0x2, 0x40
 EVENT_FORK, EVENT_EXIT, EVENT_STOP = 1, 6, 128
+PATIENCE = 40
 
 
 class Holder:
     def __init__(self, pid, depth=0):
         self.tracer = subprocess.Popen([sys.executable, "-B", os.path.abspath(__file__), str(pid), str(depth)], stdin=subprocess.PIPE,
-                                       stdout=subprocess.PIPE, text=True)
+                                       stdout=subprocess.PIPE, bufsize=0)
         self.expect("ready", pid)
 
     def expect(self, word, pid=None):
         """The process that the next word of the tracer is about: "held" (before its first instruction) or "dying"."""
-        line = self.tracer.stdout.readline().split()
+        ready, _, _ = select.select([self.tracer.stdout], [], [], PATIENCE)
+        line = self.tracer.stdout.readline().decode().split() if ready else ["nothing"]
         if line[:1] != [word] or (pid and line[1:] != [str(pid)]):
             raise AssertionError(f"the tracer said {line} instead of {word} {pid or ''}")
         return int(line[1])

@@ -69,11 +69,9 @@ def relay_that_nobody_needs(site):
     s = site.open()
     stamp = re.search("<.*>", s.hear())[0]
     with Holder(s.wait_for_relay()) as holder:
-        began = time.monotonic()
         starts("APOP", s.say("APOP alice " + hashlib.md5(stamp.encode() + b"tanstaaf").hexdigest()), "+OK alice has ")
         relay = holder.expect("dying")
         s.quit()
-        assert time.monotonic() - began < 8, "the client waited"
         site.logged(rf"^the process {relay} that was to do TLS for 127\.0\.0\.1 cannot be killed; does the file system")
         equal("exit status", s.process.wait(10), 0)
     s = site.open()
