@@ -2,7 +2,7 @@
  * checker_child: see checker_child.h.
  *
  * Rights of this role: those of the monitor (root, because the shadow file needs it), for the time of one check (and,
- * made ahead in standalone mode, of the wait for it). It reads no byte from the client's descriptor, writes none, and
+ * made ahead, of the wait for it, which ends with the login). It reads no byte from the client's descriptor, writes none, and
  * knows one attempt to log in. Its parent treats its answer as hostile, because it ran libraries of others.
  *
  * With pam-session it stays as root after a login that was granted, to close the PAM session: it then holds nothing but

@@ -346,8 +346,9 @@ static int serve_client(struct monitor *mon)
     expect_stls(mon);
     if (mon->preauth_pid <= 0 && !start_preauth(mon, -1))
         return MEM_EXIT_STATUS; /* what was started ends with us */
-    if (mon->relay.pid > 0)
-        checker_ahead_make(settings); /* while hands are shaken */
+    /* While preauth begins, or hands are shaken. By itself, who waits for his client has one already, and of the others only so many check. */
+    if (mon->relay.pid > 0 || !supervised())
+        checker_ahead_make(settings);
     monitor_permit(mon, REQUEST_LOG);
     monitor_permit(mon, REQUEST_BINDING);
     monitor_login_open(mon);

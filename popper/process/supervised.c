@@ -65,6 +65,11 @@ void supervised_enter(int end)
     supervisor = end;
 }
 
+bool supervised(void)
+{
+    return supervisor >= 0;
+}
+
 static void say(const char *message, size_t length)
 {
     if (supervisor >= 0)

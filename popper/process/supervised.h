@@ -41,6 +41,9 @@ int supervised_take(int end, struct supervised_client *client_r);
 /* In the fresh child: its end of the pair. */
 void supervised_enter(int end);
 
+/* Whether there is a standalone process. */
+bool supervised(void);
+
 /* Waits for this session's turn to check a password; at most SUPERVISED_WAIT_MS, and only while nobody closes `asker`.
    False: not now. */
 bool supervised_check_begin(int asker);

@@ -119,10 +119,10 @@ class Session:
         return self
 
     def child(self):
-        """The pid of the one child of the server: preauth before the login, the session after."""
-        children = pathlib.Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
-        equal("children", len(children), 1)
-        return int(children[0])
+        """The pid of the one child of the server besides the process that waits for a password (root's, without the client): preauth before the login,
+        the session after."""
+        wait_until(lambda: len(serving(self.process.pid)) == 1, "the one child besides")
+        return serving(self.process.pid)[0]
 
     def hang_up(self):
         self.lines.close()
@@ -142,6 +142,18 @@ def status(pid):
 
 def children(pid):
     return [int(p) for p in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def waits_for_a_password(pid, monitor):
+    """It has the monitor's uid, but not the client's connection."""
+    try:
+        return os.readlink(f"/proc/{pid}/fd/0") == "/dev/null" and ids(pid, "Uid") == ids(monitor, "Uid")
+    except OSError:  # not dumpable, or gone
+        return False
+
+
+def serving(pid):
+    return [p for p in children(pid) if not waits_for_a_password(p, pid)]
 
 
 def memory(pid):
@@ -221,6 +233,11 @@ def preauth_is_closed_in(site):
     equal("descriptors", kinds, ["/dev/null", "socket", "socket", "socket"])
 
 
+def one_more(monitor, before):
+    wait_until(lambda: len(set(serving(monitor)) - before) == 1, "one process more")
+    return (set(serving(monitor)) - before).pop()
+
+
 def saslstate_is_nobody(site):
     need(ROOT, "not root")
     need("APOP" in features(POPPER), "the database of secrets is not built")
@@ -232,9 +249,9 @@ def saslstate_is_nobody(site):
         conf.write(f"set apop-file = {database}\n")
     s = site.open()
     s.hear()
-    before = set(children(s.process.pid))
+    before = {s.child()}
     assert s.say("AUTH SCRAM-SHA-256 biwsbj1hbGljZSxyPXg=").startswith("+ "), "no challenge"  # n,,n=alice,r=x
-    pid, = set(children(s.process.pid)) - before
+    pid = one_more(s.process.pid, before)
     nobody = [line.split(":") for line in open("/etc/passwd") if line.startswith("nobody:")][0]
     assert_powerless(pid, int(nobody[2]), int(nobody[3]))
     assert_closed_in(pid)
@@ -249,7 +266,7 @@ def saslstate_is_nobody(site):
     for other in (s.process.pid, *before):
         assert b"tanstaaf" not in memory(other) and bytes(b ^ 0xff for b in b"tanstaaf") not in memory(other), f"{other} has the secret"
     assert s.say("*").startswith("-ERR"), "cancelled"
-    wait_until(lambda: set(children(s.process.pid)) == before, "the end of the process")
+    wait_until(lambda: set(serving(s.process.pid)) == before, "the end of the process")
 
 
 def gssapi_is_nobody(site):
@@ -263,10 +280,10 @@ def gssapi_is_nobody(site):
             conf.write("".join(f"set {line}\n" for line in ["gssapi", *settings] if line.startswith(("gssapi", "kerberos-keytab", "kerberos-replay-dir"))))
         s = site.open()
         s.hear()
-        before = set(children(s.process.pid))
+        before = {s.child()}
         assert s.say("AUTH GSSAPI").startswith("+ "), "no challenge"
         assert s.say("").startswith("+ "), "an empty message is no first one, so that it waits"
-        pid, = set(children(s.process.pid)) - before
+        pid = one_more(s.process.pid, before)
         nobody = [line.split(":") for line in open("/etc/passwd") if line.startswith("nobody:")][0]
         assert_powerless(pid, int(nobody[2]), int(nobody[3]))
         assert_closed_in(pid)
@@ -282,7 +299,7 @@ def gssapi_is_nobody(site):
             assert key not in memory(other), f"{other} has the key"
             assert "krb5" not in pathlib.Path(f"/proc/{other}/maps").read_text(), f"{other} has loaded Kerberos"
         assert s.say("*").startswith("-ERR"), "cancelled"
-        wait_until(lambda: set(children(s.process.pid)) == before, "the end of the process")
+        wait_until(lambda: set(serving(s.process.pid)) == before, "the end of the process")
         s.hang_up()
 
 
