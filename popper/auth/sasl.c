@@ -5,7 +5,6 @@
 #include "auth/sasl.h"
 
 #include <string.h>
-#include <strings.h>
 
 #include "auth/sasl_scram.h"
 #include "common/digest.h"
@@ -16,33 +15,18 @@
 enum need { NEED_PASSWORDS, NEED_SECRETS, NEED_BINDING, NEED_TICKETS };
 
 static const struct {
-    const char *name;
     enum need need;
     bool server_first;
 } mechanisms[SASL_MECHANISMS] = {
-    [SASL_SCRAM_SHA_256_PLUS] = { "SCRAM-SHA-256-PLUS", NEED_BINDING, false },
-    [SASL_SCRAM_SHA_256] = { "SCRAM-SHA-256", NEED_SECRETS, false },
-    [SASL_SCRAM_SHA_1_PLUS] = { "SCRAM-SHA-1-PLUS", NEED_BINDING, false },
-    [SASL_SCRAM_SHA_1] = { "SCRAM-SHA-1", NEED_SECRETS, false },
-    [SASL_CRAM_MD5] = { "CRAM-MD5", NEED_SECRETS, true },
-    [SASL_GSSAPI] = { "GSSAPI", NEED_TICKETS, false },
-    [SASL_PLAIN] = { "PLAIN", NEED_PASSWORDS, false },
-    [SASL_LOGIN] = { "LOGIN", NEED_PASSWORDS, false },
+    [SASL_SCRAM_SHA_256_PLUS] = { NEED_BINDING, false },
+    [SASL_SCRAM_SHA_256] = { NEED_SECRETS, false },
+    [SASL_SCRAM_SHA_1_PLUS] = { NEED_BINDING, false },
+    [SASL_SCRAM_SHA_1] = { NEED_SECRETS, false },
+    [SASL_CRAM_MD5] = { NEED_SECRETS, true },
+    [SASL_GSSAPI] = { NEED_TICKETS, false },
+    [SASL_PLAIN] = { NEED_PASSWORDS, false },
+    [SASL_LOGIN] = { NEED_PASSWORDS, false },
 };
-
-enum sasl_mechanism sasl_find(const char *name)
-{
-    int i = 0;
-
-    while (i < SASL_MECHANISMS && strcasecmp(mechanisms[i].name, name) != 0)
-        i++;
-    return (enum sasl_mechanism)i;
-}
-
-const char *sasl_name(enum sasl_mechanism mechanism)
-{
-    return mechanisms[mechanism].name;
-}
 
 bool sasl_carries_password(enum sasl_mechanism mechanism)
 {
@@ -67,6 +51,8 @@ bool sasl_is_scram(enum sasl_mechanism mechanism, enum scram_hash *hash_r)
 
 bool sasl_offered(enum sasl_mechanism mechanism, const struct sasl_offer *offer)
 {
+    if (offer->barred >> mechanism & 1)
+        return false;
     switch (mechanisms[mechanism].need) {
     case NEED_PASSWORDS:
         return offer->passwords;
@@ -87,7 +73,7 @@ void sasl_list(const struct sasl_offer *offer, struct strbuf *list)
     strbuf_reset(list);
     for (i = 0; i < SASL_MECHANISMS; i++)
         if (sasl_offered((enum sasl_mechanism)i, offer))
-            strbuf_addf(list, "%s%s", list->len ? " " : "", mechanisms[i].name);
+            strbuf_addf(list, "%s%s", list->len ? " " : "", saslname_of((enum sasl_mechanism)i));
 }
 
 /* ---- names */

@@ -19,19 +19,8 @@
 
 #include "auth/auth.h"
 #include "common/apopdb.h"
+#include "common/saslname.h"
 #include "common/scram.h"
-
-enum sasl_mechanism {
-    SASL_SCRAM_SHA_256_PLUS,
-    SASL_SCRAM_SHA_256,
-    SASL_SCRAM_SHA_1_PLUS,
-    SASL_SCRAM_SHA_1,
-    SASL_CRAM_MD5,
-    SASL_GSSAPI,
-    SASL_PLAIN,
-    SASL_LOGIN,
-    SASL_MECHANISMS
-};
 
 #define SASL_TOKEN_MAX 1024   /* bytes of a message, decoded */
 #define SASL_TICKET_MAX 6000  /* the same of GSSAPI, whose tickets list the groups of a user */
@@ -47,11 +36,9 @@ struct sasl_offer {
     bool secrets;   /* there is a database of secrets */
     bool binding;   /* the connection is inside TLS, and has something that can be bound to */
     bool tickets; /* gssapi lets anybody bring a Kerberos ticket here */
+    unsigned barred; /* bits 1 << mechanism: not in the option sasl-mechanisms */
 };
 
-/* By its name in any case; SASL_MECHANISMS when there is none of that name. */
-enum sasl_mechanism sasl_find(const char *name);
-const char *sasl_name(enum sasl_mechanism mechanism);
 bool sasl_carries_password(enum sasl_mechanism mechanism); /* PLAIN, LOGIN */
 bool sasl_needs_binding(enum sasl_mechanism mechanism);    /* the -PLUS variants */
 bool sasl_server_first(enum sasl_mechanism mechanism);     /* the server speaks first, so no initial response is taken */

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "auth/auth_secrets.h"
+#include "auth/sasl.h"
 #include "auth/pamlink.h"
 #include "common/apopdb.h"
 #include "common/file.h"
@@ -69,8 +70,20 @@ static bool count(void *context, const char *name)
     return true;
 }
 
+static bool offers_secrets(const struct settings *s)
+{
+    const struct sasl_offer offer = { .secrets = true, .barred = s->sasl_barred };
+    struct strbuf list = STRBUF_INIT(SASL_LIST_MAX);
+    bool some;
+
+    sasl_list(&offer, &list);
+    some = list.len > 0;
+    strbuf_free(&list);
+    return some;
+}
+
 /* How many there are. The file was found to be as it must be. */
-static void check_secrets_in(const char *path)
+static void check_secrets_in(const struct settings *s, const char *path)
 {
     struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
     const struct passwd *owner = getpwnam(APOP_OWNER);
@@ -87,7 +100,8 @@ static void check_secrets_in(const char *path)
     if (why.len > 0)
         check_say(CHECK_WARNING, "apop-file: %s", why.data);
     else if (n > 0)
-        check_say(CHECK_OK, "apop-file %s holds secrets of %zu; all clients are offered APOP, CRAM-MD5 and SCRAM", path, n);
+        check_say(CHECK_OK, "apop-file %s holds secrets of %zu; all clients are offered APOP%s", path, n,
+                  offers_secrets(s) ? " and AUTH by it; where only some users have secrets leave CRAM-MD5 and SCRAM out of sasl-mechanisms" : "");
     strbuf_free(&why);
 }
 
@@ -101,7 +115,7 @@ static void check_secrets(const struct settings *s)
     switch (apopdb_look(s->apop_file, &why)) {
     case APOPDB_OK:
         if (auth_secrets_find(s, NOBODYS_NAME, true, &secrets, &why) == AUTH_GRANTED)
-            check_secrets_in(s->apop_file);
+            check_secrets_in(s, s->apop_file);
         else
             check_say(CHECK_ERROR, "apop-file: %s", why.data);
         mem_wipe(&secrets, sizeof secrets);

@@ -27,7 +27,7 @@ static void note_verdict(struct monitor *mon, enum auth_verdict verdict, const s
             stats_apop(mon->user.name);
         if (attempt->how == AUTH_BY_CRAM_MD5 || attempt->how == AUTH_BY_SCRAM ||
             attempt->how == AUTH_BY_GSSAPI)
-            stats_sasl(mon->user.name, sasl_name(mon->sasl.mechanism));
+            stats_sasl(mon->user.name, saslname_of(mon->sasl.mechanism));
         stats_login(mon->settings, mon->user.name, &mon->peer);
         break;
     case AUTH_REFUSED:
@@ -168,7 +168,7 @@ static enum monitor_next answer_sasl(struct monitor *mon, struct monitor_sasl_re
         monitor_permit(mon, REQUEST_SASL_STEP);
         monitor_permit(mon, REQUEST_SASL_CANCEL);
     } else {
-        log_write(LOG_INFO, "AUTH %s from %s: %s", sasl_name(mon->sasl.mechanism), mon->peer.ip, r->reason.data);
+        log_write(LOG_INFO, "AUTH %s from %s: %s", saslname_of(mon->sasl.mechanism), mon->peer.ip, r->reason.data);
         monitor_login_open(mon);
     }
     privmsg_init(&answer, REQUEST_ANSWER);
@@ -192,7 +192,8 @@ enum monitor_next monitor_login_sasl_start(struct monitor *mon, struct privmsg *
     size_t n;
 
     token = privmsg_get_bytes(m, SASL_TICKET_MAX, &n);
-    m->bad = m->bad || mechanism >= SASL_MECHANISMS || sasl_carries_password((enum sasl_mechanism)mechanism);
+    m->bad = m->bad || mechanism >= SASL_MECHANISMS || sasl_carries_password((enum sasl_mechanism)mechanism) ||
+             (mon->settings->sasl_barred >> mechanism & 1) != 0;
     close_logins(mon);
     if (!privmsg_complete(m))
         return NEXT_GO_ON;

@@ -108,7 +108,7 @@ bool monitor_sasl_binding(const struct tlsrelay *relay)
 void monitor_sasl_list(const struct settings *settings, const struct peer *peer, const struct tlsrelay *relay,
                        bool secrets, struct strbuf *list)
 {
-    struct sasl_offer offer = { .secrets = secrets, .binding = monitor_sasl_binding(relay) };
+    struct sasl_offer offer = { .secrets = secrets, .binding = monitor_sasl_binding(relay), .barred = settings->sasl_barred };
     struct policy_connection at;
 
     policy_connection_of(settings, relay->pid > 0, peer->local, &at);

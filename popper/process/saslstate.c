@@ -127,7 +127,7 @@ static void give_up_rights(struct child *c)
     if (by_ticket ? saslticket_enter(c->settings, c->parent, &why) == 0
                   : privsep_enter(SANDBOX_SASL, c->settings->sandbox, c->parent, &why) == 0)
         return;
-    log_write(LOG_ERR, "nobody can log in by AUTH %s: %s", sasl_name(c->start.mechanism), why.data);
+    log_write(LOG_ERR, "nobody can log in by AUTH %s: %s", saslname_of(c->start.mechanism), why.data);
     /* Without a record there is no pause before the first message; unread, it would take what was said above with it. */
     if (by_ticket)
         discard_message(c->end);

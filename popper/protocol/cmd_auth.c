@@ -183,6 +183,7 @@ static struct sasl_offer offer_of(const struct authorization *a)
     return (struct sasl_offer){ .passwords = offers(a, AUTH_BY_PASSWORD) == POLICY_OFFERED,
                                 .tickets = offers(a, AUTH_BY_GSSAPI) == POLICY_OFFERED,
                                 .secrets = a->stamp[0] != '\0',
+                                .barred = a->settings->sasl_barred,
                                 .binding = a->asks->tls && a->asks->binding && a->asks->binding(a->asks->context) };
 }
 
@@ -201,7 +202,7 @@ static enum command_event run_auth(void *state, const struct command *command, s
         .io = a->io, .settings = a->settings, .peer = a->peer, .asks = a->asks, .challenge = a->stamp,
         .offer = offer_of(a), .name = &a->name
     };
-    enum sasl_mechanism mechanism = command->count > 0 ? sasl_find(command->args[0]) : SASL_MECHANISMS;
+    enum sasl_mechanism mechanism = command->count > 0 ? saslname_find(command->args[0]) : SASL_MECHANISMS;
     enum policy_offer offer =
         mechanism != SASL_MECHANISMS ? offers(a, auth_sasl_how(mechanism)) : POLICY_OFFERED;
     enum cmd_auth_verdict verdict;
@@ -212,7 +213,7 @@ static enum command_event run_auth(void *state, const struct command *command, s
         return COMMAND_OK_BODY;
     }
     if (offer != POLICY_OFFERED) {
-        const struct command by_name = { .name = sasl_name(mechanism) };
+        const struct command by_name = { .name = saslname_of(mechanism) };
 
         refuse_way(offer, &by_name, answer);
         /* What is refused before anything was proved counts no more than with USER and PASS: the client may say STLS and try again. */
@@ -234,7 +235,7 @@ static enum command_event body_auth(void *state, const struct command *command, 
     (void)command;
     for (int i = 0; i < SASL_MECHANISMS; i++)
         if (sasl_offered((enum sasl_mechanism)i, &offer))
-            outbuf_addf(out, "%s\r\n", sasl_name((enum sasl_mechanism)i));
+            outbuf_addf(out, "%s\r\n", saslname_of((enum sasl_mechanism)i));
     return COMMAND_OK;
 }
 

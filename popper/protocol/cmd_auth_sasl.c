@@ -239,10 +239,12 @@ static bool may_begin(const struct cmd_auth_sasl *s, enum sasl_mechanism mechani
         malformed(answer, "too many arguments, usage: AUTH mechanism [initial-response]");
     else if (mechanism == SASL_MECHANISMS)
         command_fail(answer, REPLY_NONE, "AUTH: unknown mechanism \"%s\".", shown.data);
+    else if (s->offer.barred >> mechanism & 1)
+        command_fail(answer, REPLY_NONE, "AUTH: %s is not offered here.", saslname_of(mechanism));
     else if (sasl_needs_binding(mechanism) && !s->offer.binding)
-        command_fail(answer, REPLY_NONE, "AUTH: %s is possible inside TLS only.", sasl_name(mechanism));
+        command_fail(answer, REPLY_NONE, "AUTH: %s is possible inside TLS only.", saslname_of(mechanism));
     else if (sasl_server_first(mechanism) && command->count > 1)
-        command_fail(answer, REPLY_NONE, "AUTH: %s takes no initial response.", sasl_name(mechanism));
+        command_fail(answer, REPLY_NONE, "AUTH: %s takes no initial response.", saslname_of(mechanism));
     strbuf_free(&shown);
     return answer->text.len == 0;
 }
@@ -261,7 +263,7 @@ static enum got first_token(struct cmd_auth_sasl *s, const char *initial, const 
 enum command_event cmd_auth_sasl_run(struct cmd_auth_sasl *s, const struct command *command, struct answer *answer,
                                      enum cmd_auth_verdict *verdict_r)
 {
-    enum sasl_mechanism mechanism = sasl_find(command->args[0]);
+    enum sasl_mechanism mechanism = saslname_find(command->args[0]);
     const char *initial = command->count > 1 ? command->args[1] : NULL;
     struct strbuf token = STRBUF_INIT(SASL_TICKET_MAX);
     enum command_event event;
@@ -271,7 +273,7 @@ enum command_event cmd_auth_sasl_run(struct cmd_auth_sasl *s, const struct comma
     *verdict_r = CMD_AUTH_UNAVAILABLE;
     if (!may_begin(s, mechanism, command, answer))
         return COMMAND_ERR;
-    log_write(LOG_DEBUG, "(null) at %s (%s): AUTH by %s", s->peer->host, s->peer->ip, sasl_name(mechanism));
+    log_write(LOG_DEBUG, "(null) at %s (%s): AUTH by %s", s->peer->host, s->peer->ip, saslname_of(mechanism));
     if (!sasl_carries_password(mechanism) && mechanism != SASL_GSSAPI && !s->offer.secrets)
         return refuse_without_secrets(s, mechanism, verdict_r);
     s->line_max = mechanism == SASL_GSSAPI ? TICKET_LINE_MAX : COMMAND_LINE_MAX;

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "common/maillock.h"
+#include "common/saslname.h"
 
 int check_path(const char *value, struct strbuf *why)
 {
@@ -76,6 +77,13 @@ int check_mail_locks(const char *value, struct strbuf *why)
     if (maillock_parse(value, &mask, why) < 0)
         return strbuf_fail(why, "must be one or more of dotlock, fcntl and flock, separated by commas");
     return 0;
+}
+
+int check_sasl_mechanisms(const char *value, struct strbuf *why)
+{
+    unsigned barred;
+
+    return saslname_barred(value, &barred, why);
 }
 
 /* ADDRESS or ADDRESS/BITS of n bytes. */

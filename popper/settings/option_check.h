@@ -30,6 +30,7 @@ int check_pam_service(const char *value, struct strbuf *why);
 
 /* A list as maillock_parse takes it. */
 int check_mail_locks(const char *value, struct strbuf *why);
+int check_sasl_mechanisms(const char *value, struct strbuf *why);
 
 /* One or more ADDRESS[/BITS], separated by commas. */
 int check_network(const char *value, struct strbuf *why);

@@ -147,6 +147,9 @@ OPTION_BOOL(reverse_lookup, "reverse-lookup", CLASS_USER, FEATURE_RESOLVER, DEFA
 OPTION_MNEM(sandbox, enum sandbox_mode, "sandbox", CLASS_INIT, FEATURE_NONE, SANDBOX_MODE_ENFORCE, sandbox_choices,
     "What happens to a system call that the filters do not allow. enforce: a dangerous one ends the process, any other fails; log: the kernel notes it in its own log (dmesg, "
     "audit) and does it; off: nothing is watched.")
+OPTION_STRING(sasl_mechanisms, "sasl-mechanisms", CLASS_INIT, FEATURE_NONE, "all", "mechanisms",
+    "Mechanisms of AUTH that are offered where they are possible. all, or names separated by commas, such as PLAIN,LOGIN; \"\": none. Clients take the best one that CAPA "
+    "names without asking who has a secret in apop-file: name none of CRAM-MD5 and SCRAM where only some users have.", .check = check_sasl_mechanisms)
 OPTION_BOOL(server_mode, "server-mode", CLASS_ANY, FEATURE_NONE, DEFAULT_SERVER_MODE,
     "Serves the maildrop itself without making a temporary drop. For users who read their mail by POP only.", .letter = 'S')
 OPTION_BOOL(shy, "shy", CLASS_INIT, FEATURE_NONE, DEFAULT_SHY,

@@ -110,6 +110,7 @@ struct settings {
 #include "settings/option_rows.h"
 
     unsigned mail_lock_mask; /* mail_locks as maillock.h wants it; filled by settings_verify */
+    unsigned sasl_barred;    /* what sasl_mechanisms does not name, by saslname_barred; filled by settings_verify */
     bool log_at_once;        /* debug, tracefile and log-facility act on log the moment they are set (see settings_set) */
     struct option_origin origin[OPTION_COUNT];
 };

@@ -7,12 +7,18 @@
 #include <string.h>
 
 #include "common/maillock.h"
+#include "common/saslname.h"
 
 static int mail_locks(struct settings *s, struct strbuf *why)
 {
     if (s->mail_locks == NULL)
         return strbuf_fail(why, "mail-locks names no lock; it must name at least one of dotlock, fcntl and flock");
     return maillock_parse(s->mail_locks, &s->mail_lock_mask, why);
+}
+
+static int sasl_mechanisms(struct settings *s, struct strbuf *why)
+{
+    return saslname_barred(s->sasl_mechanisms ? s->sasl_mechanisms : "", &s->sasl_barred, why);
 }
 
 static int spool_dir(struct settings *s, struct strbuf *why)
@@ -61,6 +67,7 @@ static const struct {
     int (*verify)(struct settings *s, struct strbuf *why);
 } rows[] = {
     { OPTION_mail_locks, OPTION_mail_locks, mail_locks },
+    { OPTION_sasl_mechanisms, OPTION_sasl_mechanisms, sasl_mechanisms },
     { OPTION_spool_dir, OPTION_home_dir_mail, spool_dir },
     { OPTION_temp_name, OPTION_temp_name, temp_name },
     { OPTION_cache_name, OPTION_temp_name, cache_name },

@@ -49,7 +49,7 @@ static enum cmd_auth_sasl_state sasl_start(void *context, enum sasl_mechanism me
                                            enum cmd_auth_verdict *verdict_r)
 {
     (void)context;
-    strbuf_addf(&asked, "%s %s %s;", sasl_name(mechanism), name, token);
+    strbuf_addf(&asked, "%s %s %s;", saslname_of(mechanism), name, token);
     if (strcmp(name, "-") == 0) {
         *verdict_r = CMD_AUTH_UNUSABLE;
         return CMD_AUTH_SASL_IS_OVER;

@@ -318,6 +318,12 @@ static void starts_with_a_password(int monitor)
     pause();
 }
 
+static void starts_with_a_barred_one(int monitor)
+{
+    say_sasl(monitor, SASL_SCRAM_SHA_1, "alice", "x");
+    pause();
+}
+
 static void starts_with_no_mechanism(int monitor)
 {
     say_sasl(monitor, SASL_MECHANISMS, "alice", "x");
@@ -464,6 +470,8 @@ static const struct {
         "err the process that meets clients first asked for SASL_STEP, which it may not now" },
     { "AUTH PLAIN", starts_with_a_password, 75, false,
         "err the process that meets clients first sent a broken SASL_START" },
+    { "AUTH by what sasl-mechanisms bars", starts_with_a_barred_one, 75, false,
+        "err the process that meets clients first sent a broken SASL_START" },
     { "AUTH by nothing", starts_with_no_mechanism, 75, false,
         "err the process that meets clients first sent a broken SASL_START" },
     { "too long a message", sends_much, 75, false,
@@ -513,6 +521,7 @@ START_TEST(what_preauth_may_do)
     hostile = acts[_i].hostile;
     settings->apop_file = database;
     close(mkstemp(database));
+    settings->sasl_barred = acts[_i].hostile == starts_with_a_barred_one ? 1u << SASL_SCRAM_SHA_1 : 0;
     ck_assert_msg(monitor_run(settings) == acts[_i].status, "%s: %s", acts[_i].name, caught.data);
     unlink(database);
     ck_assert_msg(keepers == acts[_i].keeper, "%s", acts[_i].name);

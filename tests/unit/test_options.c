@@ -112,7 +112,7 @@ static const struct {
     {"user-options", KIND_BOOL, 'u', CLASS_USER}, {"UW-kluge", KIND_BOOL, 0, CLASS_ANY},
     {"UW-kludge", KIND_BOOL, 0, CLASS_ANY}, {"block-uid", KIND_INT, 0, CLASS_INIT},
     {"passwd-file", KIND_LIST, 0, CLASS_INIT}, {"failure-delay", KIND_INT, 0, CLASS_INIT},
-    {"mail-locks", KIND_STRING, 0, CLASS_USER}, {"sandbox", KIND_MNEM, 0, CLASS_INIT},
+    {"sasl-mechanisms", KIND_STRING, 0, CLASS_INIT}, {"mail-locks", KIND_STRING, 0, CLASS_USER}, {"sandbox", KIND_MNEM, 0, CLASS_INIT},
     {"pam-service", KIND_STRING, 0, CLASS_INIT}, {"proxy-networks", KIND_LIST, 0, CLASS_INIT},
 };
 
@@ -224,6 +224,11 @@ static const struct {
     {"mail-locks", "fcntl", "fcntl", NULL},
     {"mail-locks", "flock,lockf", NULL, "mail-locks must be one or more of dotlock, fcntl and flock, separated by commas; it is \"flock,lockf\""},
     {"mail-locks", "fcntl,", NULL, "mail-locks must be one or more of dotlock"},
+    {"sasl-mechanisms", "all", "all", NULL},
+    {"sasl-mechanisms", "plain, Login", "\"plain, Login\"", NULL},
+    {"sasl-mechanisms", "PLAIN,SCRAM-SHA", NULL, "sasl-mechanisms must be all, or one or more of SCRAM-SHA-256-PLUS, SCRAM-SHA-256, SCRAM-SHA-1-PLUS, "
+     "SCRAM-SHA-1, CRAM-MD5, GSSAPI, PLAIN and LOGIN, separated by commas; it is \"PLAIN,SCRAM-SHA\""},
+    {"sasl-mechanisms", "all,PLAIN", NULL, "sasl-mechanisms must be all, or"},
 };
 
 START_TEST(values_are_taken_or_refused)
@@ -331,6 +336,8 @@ static const char *some_value(const struct option_row *row)
 {
     if (row == &option_rows[OPTION_mail_locks])
         return "fcntl";
+    if (row == &option_rows[OPTION_sasl_mechanisms])
+        return "PLAIN";
     switch (row->kind) {
     case KIND_INT:
     case KIND_BITS:

@@ -27,7 +27,7 @@ static const struct {
 
 START_TEST(what_is_listed)
 {
-    const struct sasl_offer offer = { lists[_i].passwords, lists[_i].secrets, lists[_i].binding, lists[_i].tickets };
+    const struct sasl_offer offer = { lists[_i].passwords, lists[_i].secrets, lists[_i].binding, lists[_i].tickets, 0 };
     struct strbuf list = STRBUF_INIT(SASL_LIST_MAX);
 
     sasl_list(&offer, &list);
@@ -37,12 +37,34 @@ START_TEST(what_is_listed)
 }
 END_TEST
 
+/* What the option sasl-mechanisms leaves of all of them. */
+static const struct {
+    const char *option, *list;
+} left[] = {
+    { "all", "SCRAM-SHA-256-PLUS SCRAM-SHA-256 SCRAM-SHA-1-PLUS SCRAM-SHA-1 CRAM-MD5 GSSAPI PLAIN LOGIN" },
+    { "", "" },
+    { "login,PLAIN", "PLAIN LOGIN" },
+    { " SCRAM-SHA-256 ,SCRAM-SHA-256-PLUS,, PLAIN ", "SCRAM-SHA-256-PLUS SCRAM-SHA-256 PLAIN" },
+};
+
+START_TEST(what_the_option_leaves)
+{
+    struct sasl_offer offer = { true, true, true, true, 0 };
+    struct strbuf list = STRBUF_INIT(SASL_LIST_MAX);
+
+    ck_assert_int_eq(saslname_barred(left[_i].option, &offer.barred, &list), 0);
+    sasl_list(&offer, &list);
+    ck_assert_str_eq(list.data, left[_i].list);
+    strbuf_free(&list);
+}
+END_TEST
+
 START_TEST(names_of_mechanisms)
 {
-    ck_assert_int_eq(sasl_find("scram-sha-256-plus"), SASL_SCRAM_SHA_256_PLUS);
-    ck_assert_int_eq(sasl_find("LOGIN"), SASL_LOGIN);
-    ck_assert_int_eq(sasl_find("SCRAM-SHA"), SASL_MECHANISMS);
-    ck_assert_int_eq(sasl_find(""), SASL_MECHANISMS);
+    ck_assert_int_eq(saslname_find("scram-sha-256-plus"), SASL_SCRAM_SHA_256_PLUS);
+    ck_assert_int_eq(saslname_find("LOGIN"), SASL_LOGIN);
+    ck_assert_int_eq(saslname_find("SCRAM-SHA"), SASL_MECHANISMS);
+    ck_assert_int_eq(saslname_find(""), SASL_MECHANISMS);
 }
 END_TEST
 
@@ -404,6 +426,7 @@ int main(void)
 
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_add_loop_test(tc, what_is_listed, 0, LEN(lists));
+    tcase_add_loop_test(tc, what_the_option_leaves, 0, LEN(left));
     tcase_add_test(tc, names_of_mechanisms);
     tcase_add_loop_test(tc, who_it_is, 0, LEN(identities));
     tcase_add_test(tc, names_have_a_limit);
