@@ -136,6 +136,14 @@ def mpop_apop(site):
 
 # ---- AUTH
 
+def curl_chooses_what_is_offered(site):
+    """curl takes the best that CAPA names: with the host's password that must be PLAIN."""
+    for mechanisms, status in (("all", 67), ("PLAIN,LOGIN", 0)):
+        site.configure("clear-text-password = always", f"sasl-mechanisms = {mechanisms}")
+        curl(site, f"alice:{PASSWORD}", status=status)
+    site.logged(r"AUTH by PLAIN$")
+
+
 def curl_auth(site, mechanism, secret=SECRET, status=0, *more):
     curl(site, f"alice:{secret}", "--login-options", f"AUTH={mechanism}", *more, status=status)
     if status == 0:
@@ -487,7 +495,8 @@ def stamps_are_not_made_twice(site):
     raise AssertionError("a digest was taken twice")
 
 
-VISITS = [curl_apop, curl_apop_refused, fetchmail_apop, mpop_apop, mpop_password_of_who_has_a_secret, mpop_password_with_always, poplib_apop,
+VISITS = [curl_chooses_what_is_offered,
+          curl_apop, curl_apop_refused, fetchmail_apop, mpop_apop, mpop_password_of_who_has_a_secret, mpop_password_with_always, poplib_apop,
           perl_apop, stamps_are_not_made_twice,
           curl_cram_md5, curl_cram_md5_refused, curl_plain, curl_plain_refused, curl_login, curl_finds_no_plain_without_tls,
           mpop_cram_md5, mpop_scram_sha_1, mpop_scram_sha_256, mpop_scram_refused, mpop_scram_with_verifiers_only, mpop_plain, mpop_login,
