@@ -1,5 +1,5 @@
 # POPPER_HARDENING: compiler and linker flags that make errors in memory harder to use, each only where the tools take it.
-# --disable-hardening leaves them all out. Sets HARDENING_CFLAGS, HARDENING_LDFLAGS (for everything) and PIE_CFLAGS, PIE_LDFLAGS
+# --disable-hardening leaves all but one out. Sets HARDENING_CFLAGS, HARDENING_LDFLAGS (for everything) and PIE_CFLAGS, PIE_LDFLAGS
 # (for programs only: a module is -fPIC -shared instead), and hardening_summary for configure's table.
 
 # POPPER_COMPILER_TAKES(FLAG, VARIABLE): appends FLAG to VARIABLE when a program compiles and links with it without a warning.
@@ -19,12 +19,13 @@ AC_DEFUN([POPPER_HARDENING], [
     [AS_HELP_STRING([--disable-hardening], [do not add stack protector, fortified library calls, PIE, full RELRO and the like])],
     [], [enable_hardening=yes])
   HARDENING_CFLAGS= HARDENING_LDFLAGS= PIE_CFLAGS= PIE_LDFLAGS= hardening_summary= hardening_missing=
-  AS_IF([test "x$enable_hardening" = xno], [hardening_summary=" no (--disable-hardening)"], [
+  dnl In any case: ld.so saves the vector registers on the stack when it binds a call lazily, and with them what was copied last, such as a password.
+  POPPER_COMPILER_TAKES([-Wl,-z,now], [HARDENING_LDFLAGS])
+  AS_IF([test "x$enable_hardening" = xno], [hardening_summary="$hardening_summary, no more (--disable-hardening)"], [
     POPPER_COMPILER_TAKES([-fstack-protector-strong], [HARDENING_CFLAGS])
     POPPER_COMPILER_TAKES([-fstack-clash-protection], [HARDENING_CFLAGS])
     POPPER_COMPILER_TAKES([-fcf-protection], [HARDENING_CFLAGS])
     POPPER_COMPILER_TAKES([-Wl,-z,relro], [HARDENING_LDFLAGS])
-    POPPER_COMPILER_TAKES([-Wl,-z,now], [HARDENING_LDFLAGS])
     POPPER_COMPILER_TAKES([-Wl,-z,noexecstack], [HARDENING_LDFLAGS])
     dnl Fortified calls need an optimising compiler, and sanitizers check more than they do; a level that somebody chose stays.
     AC_CACHE_CHECK([whether to fortify library calls], [popper_cv_fortify], [
