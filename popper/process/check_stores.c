@@ -94,8 +94,8 @@ static void check_secrets_in(const struct settings *s, const char *path)
         apopdb_list(db, count, &n, &why);
         apopdb_close(&db);
         if (n == 0 && why.len == 0)
-            check_say(CHECK_WARNING, "apop-file %s holds nobody's secret, but clients are offered APOP, CRAM-MD5 and SCRAM, and those that prefer "
-                      "one of these are refused: add users (popauth -user), or remove the file", path);
+            check_say(CHECK_WARNING, "apop-file %s holds nobody's secret, but clients are offered APOP%s, and those that prefer "
+                      "one of these are refused: add users (popauth -user), or remove the file", path, offers_secrets(s) ? ", CRAM-MD5 and SCRAM" : "");
     }
     if (why.len > 0)
         check_say(CHECK_WARNING, "apop-file: %s", why.data);
@@ -133,7 +133,7 @@ static void check_secrets(const struct settings *s)
 static void check_clear_text(const struct settings *s)
 {
     bool without_tls = s->clear_text_password == CLEAR_TEXT_TLS && s->tls_support == TLS_SUPPORT_NONE;
-    bool secrets = auth_secrets_offered(s), tickets = s->gssapi;
+    bool secrets = auth_secrets_offered(s), tickets = s->gssapi && !(s->sasl_barred >> SASL_GSSAPI & 1);
     enum check_level level = secrets || tickets ? CHECK_WARNING : CHECK_ERROR;
 
     if (s->kerberos)

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "auth/auth_passwd.h"
+#include "auth/auth_sasl.h"
 #include "auth/auth_secrets.h"
 #include "auth/pamlink.h"
 #include "auth/policy.h"
@@ -29,6 +30,22 @@
 
 /* ---- the login */
 
+/* By AUTH only, and sasl-mechanisms names no mechanism that does it. */
+static bool is_barred(const struct settings *s, enum auth_how how)
+{
+    bool by_auth = false;
+
+    if (how == AUTH_BY_PASSWORD)
+        return false;
+    for (int m = 0; m < SASL_MECHANISMS; m++)
+        if (auth_sasl_how((enum sasl_mechanism)m) == how) {
+            by_auth = true;
+            if (!(s->sasl_barred >> m & 1))
+                return false;
+        }
+    return by_auth;
+}
+
 /* Over which connections this way may be used, whoever comes; NULL: over none. */
 static const char *offered_where(const struct settings *s, enum auth_how how)
 {
@@ -37,7 +54,7 @@ static const char *offered_where(const struct settings *s, enum auth_how how)
     policy_connection_of(s, false, false, &plain);
     policy_connection_of(s, true, false, &tls);
     policy_connection_of(s, false, true, &local);
-    if (!policy_way(how) || (policy_asks_database(how, &plain) == POLICY_NEEDS && !auth_secrets_offered(s)))
+    if (!policy_way(how) || is_barred(s, how) || (policy_asks_database(how, &plain) == POLICY_NEEDS && !auth_secrets_offered(s)))
         return NULL;
     if (policy_offers(how, &plain) == POLICY_OFFERED)
         return "over every connection";

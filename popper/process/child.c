@@ -35,17 +35,13 @@ bool child_ends_within(pid_t pid, int ms)
     int64_t limit = netio_now() + ms * INT64_C(1000000);
     int look_ms;
     struct pollfd p = { .fd = child_pin(pid, &look_ms), .events = POLLIN };
-    bool ended = false;
+    int64_t left;
+    bool ended;
 
-    for (;;) {
-        int64_t left = (limit - netio_now()) / 1000000;
-
-        if (p.fd < 0 && child_has_ended(pid))
-            ended = true;
-        if (ended || left <= 0)
-            break;
-        ended = poll(&p, 1, left < look_ms ? (int)left : look_ms) > 0;
-    }
+    do {
+        left = (limit - netio_now()) / 1000000;
+        ended = (p.fd < 0 && child_has_ended(pid)) || poll(&p, 1, left <= 0 ? 0 : left < look_ms ? (int)left : look_ms) > 0;
+    } while (!ended && left > 0);
     if (p.fd >= 0)
         close(p.fd);
     return ended;

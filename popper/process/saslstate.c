@@ -212,6 +212,16 @@ static _Noreturn void child_main(struct child *c)
 
 /* ---- the parent */
 
+/* Of this mechanism: whoever could bind, but was shown no -PLUS, has been deceived only if there was one. */
+static bool offers_binding(const struct settings *settings, enum sasl_mechanism mechanism, const struct tlsrelay *relay)
+{
+    enum scram_hash hash;
+
+    sasl_is_scram(mechanism, &hash);
+    return (relay->exporter_length > 0 || relay->end_point_length > 0) &&
+           !(settings->sasl_barred >> (hash == SCRAM_SHA1 ? SASL_SCRAM_SHA_1_PLUS : SASL_SCRAM_SHA_256_PLUS) & 1);
+}
+
 int saslstate_start(struct saslstate *s, const struct settings *settings, enum sasl_mechanism mechanism,
                     const char *name, const char *challenge, const struct tlsrelay *relay, struct strbuf *why)
 {
@@ -225,7 +235,7 @@ int saslstate_start(struct saslstate *s, const struct settings *settings, enum s
         c.start.exporter_length = relay->exporter_length;
         c.start.end_point = relay->end_point;
         c.start.end_point_length = relay->end_point_length;
-        c.start.binding_offered = relay->exporter_length > 0 || relay->end_point_length > 0;
+        c.start.binding_offered = offers_binding(settings, mechanism, relay);
     }
     if (privmsg_pair(ends) < 0)
         return strbuf_fail(why, "no process for AUTH: socketpair: %s", strerror(errno));

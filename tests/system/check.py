@@ -247,7 +247,10 @@ def secrets(site):
     texts = site.is_well("alice")
     has(texts, r"apop-file .* holds secrets of 1; all clients are offered APOP and AUTH by it; where only some users have secrets leave CRAM-MD5 and SCRAM out of sasl-mechanisms$")
     site.set(f"apop-file = {db}", "sasl-mechanisms = PLAIN")
-    has(site.is_well(), r"apop-file .* holds secrets of 1; all clients are offered APOP$")
+    barred = site.is_well("alice")
+    has(barred, r"apop-file .* holds secrets of 1; all clients are offered APOP$")
+    has(barred, r"^alice may log in by APOP over every connection$")
+    assert not any(re.match("alice may log in by AUTH", text) for text in barred), barred
     has(texts, r"^alice may not log in by USER and PASS: has a secret in apop-file")
     for way in ("APOP", "AUTH CRAM-MD5", "AUTH SCRAM"):
         has(texts, rf"^alice may log in by {way} over every connection$")
@@ -286,6 +289,8 @@ def clear_text(site):
         equal("with tickets", 1, len(found))
         equal("its level", "warning", found[0][0])
         assert re.search("so that only who has a Kerberos ticket can log in" + mend, found[0][1]), found
+        site.set("clear-text-password = tls", "gssapi", "sasl-mechanisms = PLAIN")
+        has([text for level, text in site.check() if level == "error"], nobody)
 
 
 def bulletins(site):

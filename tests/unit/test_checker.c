@@ -12,6 +12,7 @@
 #include "common/identity.h"
 #include "process/checker.h"
 #include "process/checker_ahead.h"
+#include "process/child.h"
 #include "tests/unit/fake_auth.h"
 #include "wire/privmsg.h"
 
@@ -220,6 +221,29 @@ START_TEST(a_session_of_pam_is_closed_when_nobody_waits)
 }
 END_TEST
 
+/* Also by who has no time to wait. */
+START_TEST(the_dead_are_seen_at_once)
+{
+    pid_t child = fork();
+    siginfo_t info;
+
+    if (child == 0)
+        _exit(0);
+    ck_assert_int_eq(waitid(P_PID, (id_t)child, &info, WEXITED | WNOWAIT), 0);
+    ck_assert(child_ends_within(child, 0));
+    ck_assert_int_eq(child_gone(child), 0);
+    child = fork();
+    if (child == 0)
+        for (;;)
+            pause();
+    ck_assert(!child_ends_within(child, 0));
+    ck_assert(!child_ends_within(child, 20));
+    kill(child, SIGKILL);
+    ck_assert(child_ends_within(child, 10000));
+    child_gone(child);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("checker");
@@ -233,6 +257,7 @@ int main(void)
     tcase_add_test(tc, one_that_waits_ends_with_its_maker);
     tcase_add_test(tc, a_check_is_abandoned_when_nobody_waits);
     tcase_add_test(tc, a_session_of_pam_is_closed_when_nobody_waits);
+    tcase_add_test(tc, the_dead_are_seen_at_once);
     tcase_set_timeout(tc, 20);
     suite_add_tcase(suite, tc);
     return unit_main(suite);
