@@ -64,7 +64,7 @@ static enum maillock_result dot_error(const struct dotlock *l, const char *what,
 enum verdict { VANISHED, BUSY, STALE, BAD };
 
 /* why is what to say in each case but VANISHED. */
-static enum verdict judge_age(const struct dotlock *l, const struct stat *st, struct strbuf *why)
+static enum verdict judge_age(struct dotlock *l, const struct stat *st, struct strbuf *why)
 {
     struct timespec now;
     int error = dotlock_make_clock(l, &now) ? 0 : errno;
@@ -103,7 +103,7 @@ static enum verdict judge_age(const struct dotlock *l, const struct stat *st, st
     return STALE;
 }
 
-static enum verdict judge(const struct dotlock *l, int fd, const struct stat *st, struct strbuf *why)
+static enum verdict judge(struct dotlock *l, int fd, const struct stat *st, struct strbuf *why)
 {
     char text[LOCKOWNER_MAX];
     ssize_t n;
@@ -152,11 +152,11 @@ static void put_back(const struct dotlock *l)
 
 /* To .old, which nobody else may be using: what is there was left by somebody who was killed, or is somebody's who breaks the same lock on a file system
    without flock (NFS), where the lock's name is gone in that instant. */
-static int rename_away(const struct dotlock *l)
+static int rename_away(struct dotlock *l)
 {
     int result = dotlock_dir_rename(l, l->name, l->old_name, false);
 
-    if (result < 0 && errno == EEXIST && dotlock_dir_unlink(l, l->old_name) == 0)
+    if (result < 0 && errno == EEXIST && dotlock_dir_clear(l, &l->old_name))
         result = dotlock_dir_rename(l, l->name, l->old_name, false);
     if (result < 0 && (errno == EINVAL || errno == ENOSYS))
         result = dotlock_dir_rename(l, l->name, l->old_name, true);
@@ -164,7 +164,7 @@ static int rename_away(const struct dotlock *l)
 }
 
 /* Renames the judged lock away, then removes it. False and why when that is not allowed. */
-static bool take_away(const struct dotlock *l, const struct stat *judged, struct strbuf *why)
+static bool take_away(struct dotlock *l, const struct stat *judged, struct strbuf *why)
 {
     if (rename_away(l) < 0) {
         if (errno == ENOENT)
@@ -183,7 +183,7 @@ static bool take_away(const struct dotlock *l, const struct stat *judged, struct
 }
 
 /* 0 when the lock is gone or somebody else sees to it, -1 and why when it cannot be removed. */
-static int break_stale(const struct dotlock *l, int fd, const struct stat *judged, struct strbuf *why)
+static int break_stale(struct dotlock *l, int fd, const struct stat *judged, struct strbuf *why)
 {
     int result = 0;
 
@@ -205,7 +205,7 @@ static bool open_other(const struct dotlock *l, int *fd_r, struct stat *st_r)
 }
 
 /* The lock of somebody else that stands in the way. MAILLOCK_OK: it may be gone, try again. */
-static enum maillock_result meet_other(const struct dotlock *l, struct strbuf *why)
+static enum maillock_result meet_other(struct dotlock *l, struct strbuf *why)
 {
     enum maillock_result result = MAILLOCK_OK;
     enum verdict verdict = VANISHED;

@@ -5,12 +5,16 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
+#include "common/digest.h"
 #include "common/dotlock_state.h"
 #include "common/file.h"
 #include "common/identity.h"
+#include "common/mem.h"
 
 static void hold_gid(const struct dotlock *l)
 {
@@ -78,6 +82,24 @@ int dotlock_dir_unlink(const struct dotlock *l, const char *name)
     result = unlinkat(l->dirfd, name, 0);
     identity_drop_gid();
     return result;
+}
+
+bool dotlock_dir_clear(const struct dotlock *l, char **name)
+{
+    size_t n = strlen(*name) + 18;
+    uint64_t random;
+    char *other;
+
+    if (dotlock_dir_unlink(l, *name) == 0 || errno == ENOENT)
+        return true;
+    if (errno != EPERM && errno != EACCES && errno != EISDIR)
+        return false;
+    digest_random(&random, sizeof random);
+    other = mem_new(n, 1);
+    snprintf(other, n, "%s.%016" PRIx64, *name, random);
+    mem_free(*name);
+    *name = other;
+    return true;
 }
 
 bool dotlock_dir_names(const struct dotlock *l, const char *name, const struct stat *file)

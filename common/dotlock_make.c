@@ -38,11 +38,11 @@ static void write_owner(int fd)
         log_write(LOG_DEBUG, "dot lock: %s", strerror(errno)); /* a torn text is not believed either */
 }
 
-static int create_new(const struct dotlock *l)
+static int create_new(struct dotlock *l)
 {
     int fd = dotlock_dir_create(l, l->new_name);
 
-    if (fd < 0 && errno == EEXIST && (dotlock_dir_unlink(l, l->new_name) == 0 || errno == ENOENT))
+    if (fd < 0 && errno == EEXIST && dotlock_dir_clear(l, &l->new_name))
         fd = dotlock_dir_create(l, l->new_name);
     return fd;
 }
@@ -116,7 +116,7 @@ enum dotlock_made dotlock_make(struct dotlock *l)
     }
 }
 
-bool dotlock_make_clock(const struct dotlock *l, struct timespec *now_r)
+bool dotlock_make_clock(struct dotlock *l, struct timespec *now_r)
 {
     struct stat st;
     bool named = false;

@@ -19,6 +19,6 @@ enum dotlock_made {
 enum dotlock_made dotlock_make(struct dotlock *l);
 
 /* The time by the clock that stamps files here, which on NFS is not ours. False with errno when no file can be made. */
-bool dotlock_make_clock(const struct dotlock *l, struct timespec *now_r);
+bool dotlock_make_clock(struct dotlock *l, struct timespec *now_r);
 
 #endif

@@ -31,6 +31,9 @@ int dotlock_dir_link_back(const struct dotlock *l);                /* .old gets 
 int dotlock_dir_rename(const struct dotlock *l, const char *from, const char *to, bool replace);
 int dotlock_dir_unlink(const struct dotlock *l, const char *name);
 
+/* Takes away what has the name. In a sticky directory a stranger's file stays: then *name (of l, owned) becomes one that nobody can know. False with errno. */
+bool dotlock_dir_clear(const struct dotlock *l, char **name);
+
 /* Whether the name in the directory is this file. */
 bool dotlock_dir_names(const struct dotlock *l, const char *name, const struct stat *file);
 

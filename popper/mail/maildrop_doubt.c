@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "mail/dropplan.h"
 #include "mail/filecalls.h"
 #include "mail/maildrop_state.h"
 #include "mail/refind.h"
@@ -43,8 +44,10 @@ static bool all_as_listed(const struct maildrop *d, int fd)
     const struct message *m = maildrop_messages(d);
 
     for (size_t at = 0, n; at < d->count; at += n) {
-        for (n = 1; at + n < d->count && n < RUN_MESSAGES && m[at + n].offset - m[at].offset < RUN_BYTES; n++)
-            continue;
+        /* Padding at the start of M is no mbox without the message behind it. */
+        n = m[at].from_len == 0 && at + 1 < d->count ? 2 : 1;
+        while (at + n < d->count && n < RUN_MESSAGES && m[at + n].offset - m[at].offset < RUN_BYTES)
+            n++;
         if (!run_as_listed(d, fd, &m[at], n))
             return false;
     }
@@ -135,6 +138,12 @@ static bool starts_there(const struct maildrop *d, const struct message *m)
     return !memchr(line, '\n', n) && mboxscan_is_from(line, n);
 }
 
+/* Deleted, or to get another header: it is cut out where it is listed. */
+static bool is_cut(const struct maildrop *d, const struct message *m)
+{
+    return (m->flags & MSG_DELETED) != 0 || (d->settings->update_status_headers && dropplan_needs_header(m));
+}
+
 /* Each of them is read, and the one after a run must start where it is listed. */
 static bool deleted_as_listed(const struct maildrop *d)
 {
@@ -142,7 +151,7 @@ static bool deleted_as_listed(const struct maildrop *d)
     bool deleting = false;
 
     for (size_t i = 0; i < d->count; i++) {
-        bool deleted = (m[i].flags & MSG_DELETED) != 0;
+        bool deleted = is_cut(d, &m[i]);
 
         if (deleted ? !run_as_listed(d, d->drop, &m[i], 1) : deleting && !starts_there(d, &m[i]))
             return false;
@@ -162,7 +171,7 @@ bool maildrop_doubt_clear_deleted(struct maildrop *d)
     if (!maildrop_doubt_about(d, d->drop))
         return true;
     for (size_t i = 0; i < d->count; i++)
-        cost += m[i].flags & MSG_DELETED ? BY_ITSELF + m[i].length : 0;
+        cost += is_cut(d, &m[i]) ? BY_ITSELF + m[i].length : 0;
     if (cost < d->mark.size)
         return deleted_as_listed(d);
     if (!all_as_listed(d, d->drop))

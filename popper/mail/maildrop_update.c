@@ -31,6 +31,7 @@ struct found {
     size_t listed;
     struct msglist news;
     size_t known;         /* so many at the start of news are the session's, with its flags and ids */
+    bool anew;            /* news holds all of M: the session's list is not believed */
 };
 
 static bool wants_write_back(const struct maildrop *d)
@@ -71,7 +72,7 @@ static void apply_deletions(struct maildrop *d, struct found *f)
     size_t found, missed;
 
     f->listed = f->known = 0;
-    maildrop_doubt_end(d);
+    f->anew = true;
     refind_deleted(&d->list, &f->news, &found, &missed);
     if (d->count == 0)
         return; /* there was nothing that it could have changed */
@@ -244,7 +245,7 @@ static enum mboxupdate_result carry_out(struct maildrop *d, const struct found *
     return mboxupdate_apply(d->drop, f->size, &p->plan, along, d->host, why);
 }
 
-static void tell_index(struct maildrop *d, struct dropplan *p)
+static void tell_index(struct maildrop *d, const struct found *f, struct dropplan *p)
 {
     struct dropmark mark;
     struct stat st;
@@ -256,7 +257,7 @@ static void tell_index(struct maildrop *d, struct dropplan *p)
         || dropplan_settle(p, d->drop, &d->rules) != 0)
         return;
     dropmark_take(&mark, d->drop, &st);
-    mark.doubts = maildrop_doubt_count(d);
+    mark.doubts = f->anew ? 0 : maildrop_doubt_count(d);
     if (dropmark_fingerprint(&mark, d->drop, p->next.messages, p->next.count) != 0
         || mailindex_store(d->index, &mark, &d->rules, &p->next, d->imap_validity) != 0)
         log_write(LOG_DEBUG, "cannot write the index of %s: %s; the next session has to scan", d->shown,
@@ -298,7 +299,7 @@ static enum maildrop_status try_update(struct maildrop *d, struct attempt *attem
         enum mboxupdate_result result = carry_out(d, &f, &p, &along, why);
 
         if (result == MBOXUPDATE_DONE) {
-            tell_index(d, &p);
+            tell_index(d, &f, &p);
         } else {
             status = MAILDROP_TEMP;
             attempt->failed = result == MBOXUPDATE_FAILED;

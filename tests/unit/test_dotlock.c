@@ -196,6 +196,30 @@ START_TEST(stale_lock_of_another_user_in_a_1777_spool)
 }
 END_TEST
 
+static int stranger_has_old(void)
+{
+    struct maillock *lock = lock_for(3, way);
+
+    if (fchmod(dirfd_, 01777) < 0 || fchownat(dirfd_, "fred.lock", USER, GROUP, 0) < 0 || setresuid(USER, USER, USER) < 0)
+        return 1;
+    if (maillock_acquire(lock, fd, 0, &why) != MAILLOCK_OK)
+        return 2;
+    maillock_close(&lock);
+    return there(".fred.lock.old") && count_files() == 2 ? 0 : 3;
+}
+
+/* The name to which a stale lock goes is known to everybody who may make files there. */
+START_TEST(a_strangers_file_saves_no_stale_lock)
+{
+    if (geteuid() != 0)
+        return;
+    make(".fred.lock.old", "", 0);
+    make_lock(OURS_DEAD);
+    way = (enum dotlock_way)_i;
+    in_child(stranger_has_old);
+}
+END_TEST
+
 /* A spool root:mail 2775: dot locks work because the group is held around each call, and only there. */
 static int spool_2775(void)
 {
@@ -305,6 +329,7 @@ static void add(TCase *tc)
     tcase_add_test(tc, no_permission_is_an_error_with_advice);
     tcase_add_loop_test(tc, lock_in_a_directory_that_cannot_be_written, 0, 2);
     tcase_add_test(tc, stale_lock_of_another_user_in_a_1777_spool);
+    tcase_add_loop_test(tc, a_strangers_file_saves_no_stale_lock, 0, DOTLOCK_WAYS);
     tcase_add_loop_test(tc, group_writable_spool, 0, DOTLOCK_WAYS);
     tcase_add_test(tc, lost_lock_is_noticed_and_the_new_one_left_alone);
     tcase_add_test(tc, refresh_makes_it_young);

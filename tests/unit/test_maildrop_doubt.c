@@ -1,6 +1,7 @@
 /* maildrop_doubt: a large maildrop of which samples alone tell that it only grew. */
 #include "config.h"
 
+#include "mail/bulletin.h"
 #include "tests/unit/maildropsession.h"
 
 static void write_over(const char *bytes, size_t n)
@@ -232,8 +233,155 @@ START_TEST(a_cut_is_made_at_messages_only)
 }
 END_TEST
 
+static size_t count_of(const char *text, const char *part)
+{
+    size_t n = 0;
+
+    for (; (text = strstr(text, part)); text++)
+        n++;
+    return n;
+}
+
+/* A header is replaced where the message is, not where the list has it. */
+START_TEST(headers_are_written_where_the_message_is)
+{
+    char *all;
+    size_t n, moved;
+    int fd;
+
+    settings->update_status_headers = true;
+    put_many(0);
+    quit(); /* X-UIDL and Status are written */
+    let_rest();
+    login();
+    all = localhost_read(&h, LOCALHOST_DROP, &n);
+    moved = at(1502)->offset;
+    retrieve(1502);
+    memmove(all + moved - 12, all + moved, 400);
+    memset(all + moved - 12 + 400, 'y', 12);
+    memcpy(all + moved - 14, "\n\n", 2);
+    usleep(12000);
+    fd = openat(h.dirfd, LOCALHOST_DROP, O_WRONLY);
+    ck_assert_int_eq(pwrite(fd, all, n, 0), (ssize_t)n);
+    close(fd);
+    free(all);
+    append(mail(4000, "new"));
+    quit();
+    all = localhost_read(&h, LOCALHOST_DROP, &n);
+    ck_assert_uint_eq(count_of(all, "\nX-UIDL: "), 3000); /* as before: the new one was not looked at */
+    login();
+    ck_assert_uint_eq(visible(), 3001);
+    free(all);
+}
+END_TEST
+
+/* NULs at the start, fewer and more than are read at once. */
+START_TEST(padding_is_no_reason_to_list_anew)
+{
+    char *nul = calloc(1, 5 << 20), *all;
+    size_t n;
+
+    put_many(1000);
+    quit();
+    all = localhost_read(&h, LOCALHOST_DROP, &n);
+    localhost_write(&h, LOCALHOST_DROP, nul, _i == 0 ? 3 << 20 : 5 << 20);
+    localhost_append(&h, LOCALHOST_DROP, all, n);
+    free(all);
+    free(nul);
+    append(mail(7000, "twin"));
+    append(mail(7000, "twin"));
+    let_rest();
+    login();
+    quit();
+    append(mail(4000, "new"));
+    let_rest();
+    login();
+    ck_assert_uint_eq(visible(), 3003);
+    for (size_t i = 2; i <= 2990; i++)
+        delete(i);
+    delete(3002);
+    quit();
+    login();
+    ck_assert_uint_eq(visible(), 3003 - 2990);
+    ck_assert_msg(!strstr(caught.data, "another program changed"), "%s", caught.data);
+}
+END_TEST
+
+static int (*real_open)(void *, enum mailfile, enum mailopen, struct strbuf *);
+static int journals_refused;
+
+static int refuse_journal(void *context, enum mailfile which, enum mailopen how, struct strbuf *w)
+{
+    if (which != MAILFILE_JOURNAL || how != MAILOPEN_NEW || journals_refused-- <= 0)
+        return real_open(context, which, how, w);
+    errno = EDQUOT;
+    return strbuf_fail(w, "no journal today");
+}
+
+/* Without room for so many journals. */
+static enum maildrop_status update_refused(int journals)
+{
+    enum maildrop_status status;
+
+    real_open = h.host.open;
+    h.host.open = refuse_journal;
+    journals_refused = journals;
+    status = update();
+    h.host.open = real_open;
+    logout();
+    return status;
+}
+
+/* What it found out about the list is not what stands in the index. */
+START_TEST(an_update_that_fails_ends_no_doubt)
+{
+    swap_between_samples();
+    let_rest();
+    login();
+    delete(1502);
+    ck_assert_int_eq(update_refused(100), MAILDROP_TEMP);
+    ck_assert(holds("2501") && holds("2502"));
+    strbuf_reset(&why);
+    login();
+    ck_assert_uint_eq(visible(), 3001);
+    delete(1502); /* number 2501 by its id */
+    quit();
+    ck_assert(!holds("2501"));
+    ck_assert(holds("2502"));
+}
+END_TEST
+
+/* The second attempt finds out again what the first one did. */
+START_TEST(no_room_for_bulletins_ends_no_doubt)
+{
+    static const char text[] = "From admin Sat Nov 22 10:00:00 2025\nSubject: bull\n\nhi\n";
+    int fd = open("/tmp", O_TMPFILE | O_RDWR, 0600), out = open("/tmp", O_TMPFILE | O_RDWR, 0600);
+    char shown[] = "bull";
+    struct bulletin item = { .number = 5, .fd = fd, .shown = shown };
+    struct bulletin_offer offer = { .to = "me@here", .text = out, .items = &item, .count = 1, .last = 4, .noted = true };
+
+    ck_assert_int_eq(pwrite(fd, text, sizeof text - 1, 0), sizeof text - 1);
+    swap_between_samples();
+    let_rest();
+    h.bulletins = &offer;
+    login();
+    ck_assert_uint_eq(visible(), 3002);
+    delete(1502);
+    ck_assert_int_eq(update_refused(1), MAILDROP_OK);
+    h.bulletins = NULL;
+    ck_assert(!holds("2501"));
+    ck_assert(holds("2502"));
+    close(fd);
+    close(out);
+}
+END_TEST
+
 static void add(TCase *tc)
 {
+    tcase_add_test(tc, no_room_for_bulletins_ends_no_doubt);
+    tcase_add_test(tc, an_update_that_fails_ends_no_doubt);
+    tcase_add_loop_test(tc, padding_is_no_reason_to_list_anew, 0, 2);
+    tcase_add_test(tc, headers_are_written_where_the_message_is);
     tcase_add_test(tc, what_changed_places_between_samples_is_deleted_where_it_is);
     tcase_add_loop_test(tc, what_changed_places_between_samples_is_not_sent_as_another, 0, 2);
     tcase_add_loop_test(tc, doubt_ends_with_many_messages, 0, 2);
