@@ -19,7 +19,7 @@ import time
 TESTS = pathlib.Path(os.path.abspath(__file__)).parent.parent
 sys.path.insert(0, str(TESTS / "wire"))
 import mbox  # noqa: E402
-from tlsclient import TlsEnd, make_certificate  # noqa: E402
+from tlsclient import HOST, TlsEnd, make_certificate  # noqa: E402
 from world import STAMP, hash_of  # noqa: E402
 
 ROOT = os.getuid() == 0
@@ -342,6 +342,19 @@ def run(command, **options):
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=60, **options)
     assert done.returncode == 0, f"{command[0]} ended with status {done.returncode}: {(done.stdout + done.stderr).decode('latin-1')}"
     return done.stdout
+
+
+def no_handshake(site, context, otherwise):
+    """After STLS the client, by its context, or the server ends it. otherwise: what went wrong if there is one."""
+    s = site.open()
+    s.hear()
+    s.say("STLS")
+    try:
+        context.wrap_socket(s.socket, server_hostname=HOST)
+        raise AssertionError(otherwise)
+    except ssl.SSLError:
+        pass
+    s.process.wait(10)
 
 
 def play(number, case, shared):
