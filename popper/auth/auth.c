@@ -120,8 +120,6 @@ static bool missing_in_auth(const struct settings *settings, const char *name)
     return found != 1;
 }
 
-#define NOBODYS_PASSWORD "\b\n\r\177 nobody's" /* no client can send it */
-
 /* ---- owners */
 
 /* The system's users are looked up by root only, for their passwords; who we are ourselves is no secret. */
@@ -296,14 +294,29 @@ static void take_name(struct login *login, const char *name)
     }
 }
 
+/* As long as the given one: hashes may take their time from that. No client says it, and no user has it. */
+static const char *nobodys_password(const char *given, char text_r[AUTH_PASSWORD_MAX + 1])
+{
+    static const char text[] = "\b\n\r\177 nobody's ";
+    size_t n = strlen(given);
+
+    if (n > AUTH_PASSWORD_MAX)
+        n = sizeof text - 1;
+    for (size_t i = 0; i < n; i++)
+        text_r[i] = text[i % (sizeof text - 1)];
+    text_r[n] = '\0';
+    return text_r;
+}
+
 /* password: NULL when the login was proved in another way. Who may not log in anyway costs the same, but for him no
    password is right, so that no module counts it as a login. */
 static enum policy_proof ask_pam(struct login *login, const struct auth_attempt *attempt, const char *password)
 {
     struct pamlink_question question = { .user = login->name, .password = password, .rhost = attempt->rhost };
+    char nobodys[AUTH_PASSWORD_MAX + 1];
 
     if (password && (policy_bars(&login->facts) || strlen(password) > AUTH_PASSWORD_MAX))
-        question.password = NOBODYS_PASSWORD;
+        question.password = nobodys_password(password, nobodys);
     switch (pamlink_check(login->settings, &question, &login->said)) {
     case AUTH_PAM_YES:
         take_name(login, pamlink_user());

@@ -90,7 +90,7 @@ static int reader_open(struct reader *reader, const char *path)
     if (reader->file) {
         setvbuf(reader->file, reader->buffer, _IOFBF, sizeof reader->buffer);
     } else {
-        log_write(LOG_ERR, "passwd-file cannot be used, its users cannot log in: %s",
+        log_write(LOG_ERR, "passwd-file cannot be used, so only users of an earlier one can log in: %s",
                   fd < 0 ? why.data : strerror(errno));
         if (fd >= 0)
             close(fd);
@@ -483,8 +483,13 @@ enum auth_match auth_passwd_match(const char *hash, const char *dummy, const cha
     size_t length = strlen(password);
     enum auth_match match;
 
-    if (!*hash || length == 0 || length > AUTH_PASSWORD_MAX) {
+    if (length == 0 || length > AUTH_PASSWORD_MAX) {
         hash_dummy(dummy, "nobody's password");
+        return AUTH_MISMATCH;
+    }
+    /* The length of the password is part of the work. */
+    if (!*hash) {
+        hash_dummy(dummy, password);
         return AUTH_MISMATCH;
     }
     match = hash_and_compare(hash, password);

@@ -223,7 +223,10 @@ static enum command_event run_auth(void *state, const struct command *command, s
     netio_wipe_consumed(a->io);
     if (event == COMMAND_ERR_END)
         return answer_failure(a, verdict, s.arrived, answer);
-    return event == COMMAND_ERR ? count_try(a, s.arrived) : event;
+    if (event != COMMAND_ERR)
+        return event;
+    /* What sasl-mechanisms leaves out is refused as what clear-text-password forbids is. */
+    return mechanism != SASL_MECHANISMS && (s.offer.barred >> mechanism & 1) ? COMMAND_ERR : count_try(a, s.arrived);
 }
 
 /* What Netscape's clients asked before there was CAPA. */

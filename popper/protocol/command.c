@@ -19,6 +19,7 @@ struct serving {
     void *state;
     const struct command_client *client;
     unsigned errors; /* -ERR replies so far */
+    bool astray; /* a command with a secret came to nothing: the client may send the secret all the same */
     enum netio_status lost; /* of the last command, with COMMAND_LOST */
 };
 
@@ -138,11 +139,14 @@ static bool is_elsewhere(const struct command_table *table, const char *name)
     return false;
 }
 
-static enum command_event fail_unknown(const struct command_table *table, const char *name, struct answer *answer)
+static enum command_event fail_unknown(const struct serving *s, const char *name, struct answer *answer)
 {
+    const struct command_table *table = s->table;
     struct strbuf shown = STRBUF_INIT(COMMAND_NAME_MAX * 4 + 3);
     enum command_event event;
 
+    if (s->astray && !is_elsewhere(table, name))
+        return command_fail(answer, REPLY_NONE, "Unknown command (not shown: it may be a secret that belongs to the command before it).");
     log_escape(&shown, name, strlen(name), COMMAND_NAME_MAX);
     if (is_elsewhere(table, name))
         event = command_fail(answer, REPLY_NONE, "\"%s\" is not possible in this state: %s.", shown.data,
@@ -216,7 +220,7 @@ static enum command_event run_line(struct serving *s, char *line, size_t len, co
         return command_fail(answer, REPLY_NONE, "Empty command line.");
     row = find_row(s->table, name);
     if (!row)
-        return fail_unknown(s->table, name, answer);
+        return fail_unknown(s, name, answer);
     *row_r = row;
     command->name = row->name;
     if (!parse_arguments(row, rest, command) || command->count > row->max_args)
@@ -287,6 +291,8 @@ static enum command_event serve_line(struct serving *s, enum netio_status status
         event = command_fail(&answer, REPLY_NONE, "Command line longer than %d bytes ignored.", COMMAND_LINE_MAX);
     else
         event = run_line(s, line, len, &row, &command, &answer);
+    if (row)
+        s->astray = (row->flags & COMMAND_SECRET) && event == COMMAND_ERR;
     event = reply_event(s, event, row, &command, &answer);
     s->lost = answer.lost;
     strbuf_free(&answer.text);

@@ -35,6 +35,7 @@ static bool as_root;
 static int passwd_error, shadow_error;
 static int hashes, cheap_hashes;
 static char last_hash[400];
+static size_t last_length; /* of a password */
 
 static uid_t real_euid(void)
 {
@@ -59,6 +60,7 @@ char *crypt_r(const char *phrase, const char *setting, struct crypt_data *data)
     if (made && made[0] != '*') {
         hashes++;
         snprintf(last_hash, sizeof last_hash, "%s", setting);
+        last_length = strlen(phrase);
     } else {
         cheap_hashes++;
     }
@@ -437,7 +439,7 @@ START_TEST(a_broken_file_says_the_same_to_everybody_but_the_right)
     check("alice", "wrong", AUTH_UNAVAILABLE, "wrong password", &user);
     check("bob", "wrong", AUTH_UNAVAILABLE, "a store of users cannot be read", &user);
     check("../x", "wrong", AUTH_UNAVAILABLE, "not a possible user name", &user);
-    ck_assert_ptr_nonnull(strstr(caught.data, "err passwd-file cannot be used, its users cannot log in: "));
+    ck_assert_ptr_nonnull(strstr(caught.data, "err passwd-file cannot be used, so only users of an earlier one can log in: "));
     ck_assert_ptr_nonnull(strstr(caught.data, second));
     /* It may have disabled her. */
     files[0] = second;
@@ -703,6 +705,27 @@ START_TEST(the_dummy_is_of_the_usual_kind)
 }
 END_TEST
 
+/* Hashes of SHA take their time from the length of the password: that of nobody counts, too, or a long one tells who is there. */
+START_TEST(the_dummy_takes_as_long_for_a_long_password)
+{
+    char password[AUTH_PASSWORD_MAX + 2];
+    struct auth_user user;
+
+    use_files(1);
+    write_passwd(first, "alice:good:2001:2002::/home/a:\n");
+    for (size_t n = 1; n <= AUTH_PASSWORD_MAX + 1; n += 255) {
+        size_t hers;
+
+        memset(password, 'x', n);
+        password[n] = '\0';
+        check("alice", password, AUTH_REFUSED, "wrong password", &user);
+        hers = last_length;
+        check("zoe", password, AUTH_REFUSED, "no such user", &user);
+        ck_assert_uint_eq(last_length, hers);
+    }
+}
+END_TEST
+
 /* A login whose proof the caller has seen to. */
 static enum auth_verdict judge(const char *name, struct auth_user *user_r, struct strbuf *why)
 {
@@ -805,6 +828,7 @@ int main(void)
     tcase_add_test(tc, unreadable_lists);
     tcase_add_test(tc, long_passwords);
     tcase_add_test(tc, the_dummy_is_of_the_usual_kind);
+    tcase_add_test(tc, the_dummy_takes_as_long_for_a_long_password);
     tcase_add_test(tc, an_account_is_judged_without_a_password);
     tcase_add_test(tc, a_broken_store_is_said_to_whoever_is_refused_in_whatever_way);
     tcase_add_test(tc, the_way_must_be_offered);
