@@ -3,8 +3,9 @@
  *
  * Users may run it with the rights of the database's owner (set-uid), so: all that was inherited is put right first
  * (setuid.h), files that the caller names are opened as the caller, who may do what is decided in one function, the
- * question for the secret comes before the lock, and during a change no signal arrives. Nothing here writes a secret
- * anywhere but into the database.
+ * question for the secret comes before the lock, what was looked up before it is looked up again under the lock, and during
+ * a change no signal arrives. While a database is locked nothing is written anywhere else: the caller could make that last.
+ * Nothing here writes a secret anywhere but into the database.
  */
 #include <config.h>
 #include <pwd.h>
@@ -19,16 +20,17 @@
 #include "common/prompt.h"
 #include "common/setuid.h"
 #include "popauth_args.h"
+#include "popauth_say.h"
 #include "settings/defaults.h"
 
 #define WAIT_MS 10000 /* for the lock */
+#define LIST_MAX ((size_t)1 << 30) /* more than any database has names */
 
 /* ---- saying things */
 
 static int complain(int status, const char *text)
 {
-    fprintf(stderr, "popauth: %s\n", text);
-    log_write(LOG_DEBUG, "%s", text);
+    popauth_say(POPAUTH_SAY_ERROR, text);
     return status;
 }
 
@@ -41,9 +43,7 @@ static int complain_why(int status, struct strbuf *why)
 
 static void debug(const struct job *job, const char *text)
 {
-    if (job->debug)
-        fprintf(stderr, "popauth: debug: %s\n", text);
-    log_write(LOG_DEBUG, "%s", text);
+    popauth_say(job->debug ? POPAUTH_SAY_DEBUG : POPAUTH_SAY_LOG, text);
 }
 
 /* What changed, on stdout, and for the administrator's log with who did it. */
@@ -55,11 +55,6 @@ static void report(const struct job *job, const char *what)
     printf("%s %s\n", what, shown.data);
     log_write(LOG_NOTICE, "%s \"%s\" in %s, by uid %ld", what, shown.data, job->file, (long)job->ids.caller);
     strbuf_free(&shown);
-}
-
-static int result_status(enum apopdb_result result)
-{
-    return result == APOPDB_OK ? DONE : NO_DATABASE;
 }
 
 /* ---- who may do what */
@@ -87,6 +82,7 @@ static int find_user(struct job *job)
 {
     if (job->list_all)
         return DONE;
+    job->is_own = true;
     if (!job->user && !find_own_name(job))
         return complain(FORBIDDEN, "your user id has no name in the user database; ask the administrator");
     if (!job->user)
@@ -94,6 +90,7 @@ static int find_user(struct job *job)
     if (!apopdb_name_valid(job->user))
         return complain(USAGE, "a user's name has 1 to 64 bytes, and starts with no blank or control character");
     strcpy(job->name, job->user);
+    job->is_own = is_caller(job, job->name);
     return DONE;
 }
 
@@ -108,7 +105,7 @@ static int check_rights(const struct job *job, uid_t file_owner)
         return complain(FORBIDDEN, "only the super-user and the owner of the database may remove a user");
     if (job->list_all)
         return complain(FORBIDDEN, "only the super-user and the owner of the database may list everybody");
-    if (!is_caller(job, job->name))
+    if (!job->is_own)
         return complain(FORBIDDEN, "only the super-user and the owner of the database may do that to another user");
     return DONE;
 }
@@ -129,39 +126,65 @@ static void find_owner(struct job *job)
     job->owner_group = pw ? pw->pw_gid : 0;
 }
 
+/* Locked until close_database, which is to be called in any case. */
 static int open_database(const struct job *job, bool change, struct apopdb **db_r)
 {
     struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
     enum apopdb_result result = apopdb_open(job->file, job->owner, change, WAIT_MS, db_r, &why);
 
+    popauth_say_later();
     if (result != APOPDB_OK)
         return complain_why(NO_DATABASE, &why);
     debug(job, change ? "opened the database for a change" : "opened the database");
     return DONE;
 }
 
-/* What is stored of the user, and whether the caller may do this. */
-static int look_up(const struct job *job, struct apopdb_user *user_r, uid_t *owner_r)
+static void close_database(struct apopdb **db)
+{
+    apopdb_close(db);
+    popauth_say_now();
+}
+
+/* What is stored of the user, without his secret, and whether the caller may change it. */
+static int judge(const struct job *job, struct apopdb *db, struct apopdb_user *user_r)
 {
     struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
+    int status = check_rights(job, apopdb_owner(db));
+
+    if (status == DONE && apopdb_find(db, job->name, user_r, &why) != APOPDB_OK)
+        status = complain(NO_DATABASE, why.data);
+    else if (status == DONE && !user_r->present && job->task == TASK_DELETE)
+        status = complain(UNKNOWN_USER, "there is no such user in the database");
+    else if (status == DONE && !user_r->present && !may_add(job, apopdb_owner(db)))
+        status = complain(UNKNOWN_USER, "you are not in the database; ask the administrator to add you");
+    mem_wipe(user_r->secret, sizeof user_r->secret);
+    strbuf_free(&why);
+    return status;
+}
+
+static int look_up(const struct job *job)
+{
+    struct apopdb_user user;
     struct apopdb *db;
     int status = open_database(job, false, &db);
 
-    if (status != DONE)
-        return status;
-    *owner_r = apopdb_owner(db);
-    status = check_rights(job, *owner_r);
-    if (status == DONE && apopdb_find(db, job->name, user_r, &why) != APOPDB_OK)
-        status = complain(NO_DATABASE, why.data);
-    mem_wipe(user_r->secret, sizeof user_r->secret);
-    apopdb_close(&db);
-    strbuf_free(&why);
+    if (status == DONE)
+        status = judge(job, db, &user);
+    close_database(&db);
     return status;
 }
 
 /* ---- changing */
 
 enum change { CHANGE_SECRET, CHANGE_SCRAM, CHANGE_DELETE };
+
+/* Who has verifiers keeps having them and nothing else. */
+static enum change choose(const struct job *job, const struct apopdb_user *user)
+{
+    if (job->task == TASK_DELETE)
+        return CHANGE_DELETE;
+    return job->scram || (user->present && !user->has_secret && user->scram[SCRAM_SHA256].iterations > 0) ? CHANGE_SCRAM : CHANGE_SECRET;
+}
 
 static enum apopdb_result apply(struct apopdb *db, const char *name, enum change change, const char *secret,
                                 struct strbuf *why)
@@ -176,12 +199,29 @@ static enum apopdb_result apply(struct apopdb *db, const char *name, enum change
     }
 }
 
-/* Nobody can interrupt this: the caller's signals are blocked, and from now on he may send none. */
-static int make_change(const struct job *job, enum change change, const char *secret)
+static int commit(const struct job *job, struct apopdb *db, enum change change, const char *secret)
 {
     struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
+    enum apopdb_result result = apply(db, job->name, change, secret, &why);
+
+    if (result == APOPDB_OK)
+        result = apopdb_commit(db, &why);
+    if (result != APOPDB_OK)
+        return complain_why(NO_DATABASE, &why);
+    return DONE;
+}
+
+/* Nobody can interrupt this: the caller's signals are blocked, and from now on he may send none. Since he was asked for the
+   secret an administrator may have removed him. */
+static int make_change(const struct job *job, const char *secret)
+{
+    static const char *const told[][2] = { [CHANGE_SECRET] = { "added secret of", "changed secret of" },
+                                           [CHANGE_SCRAM] = { "added SCRAM verifiers of", "changed SCRAM verifiers of" },
+                                           [CHANGE_DELETE] = { "removed", "removed" } };
+    struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
+    enum change change = CHANGE_SECRET;
+    struct apopdb_user user;
     struct apopdb *db;
-    enum apopdb_result result;
     sigset_t all;
     int status;
 
@@ -190,16 +230,16 @@ static int make_change(const struct job *job, enum change change, const char *se
     if (setuid_forget_caller(&job->ids, &why) < 0)
         return complain_why(NO_DATABASE, &why);
     status = open_database(job, true, &db);
-    if (status != DONE)
-        return status;
-    result = apply(db, job->name, change, secret, &why);
-    if (result == APOPDB_OK)
-        result = apopdb_commit(db, &why);
-    apopdb_close(&db);
-    if (result != APOPDB_OK)
-        complain(NO_DATABASE, why.data);
-    strbuf_free(&why);
-    return result_status(result);
+    if (status == DONE)
+        status = judge(job, db, &user);
+    if (status == DONE) {
+        change = choose(job, &user);
+        status = commit(job, db, change, secret);
+    }
+    close_database(&db);
+    if (status == DONE)
+        report(job, told[change][user.present]);
+    return status;
 }
 
 /* The secret of the command line, or asked for. A status. */
@@ -229,39 +269,13 @@ static int get_secret(const struct job *job, struct strbuf *secret)
 static int change(struct job *job)
 {
     struct strbuf secret = STRBUF_INIT(APOPDB_SECRET_MAX);
-    struct apopdb_user user;
-    uid_t owner;
-    bool scram;
-    int status = look_up(job, &user, &owner);
+    int status = look_up(job);
 
-    if (status != DONE)
-        return status;
-    if (!user.present && !may_add(job, owner))
-        return complain(UNKNOWN_USER, "you are not in the database; ask the administrator to add you");
-    /* Who has verifiers keeps having them and nothing else. */
-    scram = job->scram || (user.present && !user.has_secret && user.scram[SCRAM_SHA256].iterations > 0);
-    status = get_secret(job, &secret);
     if (status == DONE)
-        status = make_change(job, scram ? CHANGE_SCRAM : CHANGE_SECRET, secret.data);
+        status = get_secret(job, &secret);
+    if (status == DONE)
+        status = make_change(job, secret.data);
     strbuf_free(&secret);
-    if (status == DONE)
-        report(job, scram ? (user.present ? "changed SCRAM verifiers of" : "added SCRAM verifiers of")
-                          : (user.present ? "changed secret of" : "added secret of"));
-    return status;
-}
-
-static int delete_user(struct job *job)
-{
-    struct apopdb_user user;
-    uid_t owner;
-    int status = look_up(job, &user, &owner);
-
-    if (status == DONE && !user.present)
-        return complain(UNKNOWN_USER, "there is no such user in the database");
-    if (status == DONE)
-        status = make_change(job, CHANGE_DELETE, NULL);
-    if (status == DONE)
-        report(job, "removed");
     return status;
 }
 
@@ -286,58 +300,60 @@ static int compare(const void *a, const void *b)
     return strcmp(a, b);
 }
 
-static enum apopdb_result show(struct apopdb *db, const char *name, bool *present_r, struct strbuf *why)
+/* A line in text. */
+static enum apopdb_result show(struct apopdb *db, const char *name, struct strbuf *text, struct strbuf *why)
 {
-    struct strbuf shown = STRBUF_INIT(300);
     struct apopdb_user user;
     enum apopdb_result result = apopdb_find(db, name, &user, why);
     bool scram = user.scram[SCRAM_SHA1].iterations > 0 || user.scram[SCRAM_SHA256].iterations > 0;
 
-    *present_r = user.present;
     if (result == APOPDB_OK && user.present) {
-        log_escape(&shown, name, strlen(name), APOPDB_NAME_MAX);
-        printf("%s\t%s\n", shown.data, user.has_secret ? "APOP" : scram ? "SCRAM" : "unusable");
+        log_escape(text, name, strlen(name), APOPDB_NAME_MAX);
+        strbuf_addf(text, "\t%s\n", user.has_secret ? "APOP" : scram ? "SCRAM" : "unusable");
     }
     mem_wipe(&user, sizeof user);
-    strbuf_free(&shown);
     return result;
 }
 
-static enum apopdb_result show_all(struct apopdb *db, struct strbuf *why)
+static enum apopdb_result show_all(struct apopdb *db, struct strbuf *text, struct strbuf *why)
 {
     struct names names = { 0 };
     enum apopdb_result result = apopdb_list(db, collect, &names, why);
-    bool present;
     size_t i;
 
     if (names.count > 0)
         qsort(names.all, names.count, sizeof *names.all, compare);
     for (i = 0; i < names.count && result == APOPDB_OK; i++)
-        result = show(db, names.all[i], &present, why);
+        result = show(db, names.all[i], text, why);
     mem_free(names.all);
     return result;
 }
 
-static int list(struct job *job)
+static int list_from(const struct job *job, struct apopdb *db, struct strbuf *text)
 {
     struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
+    int status = check_rights(job, apopdb_owner(db));
+
+    if (status != DONE)
+        return status;
+    if ((job->list_all ? show_all(db, text, &why) : show(db, job->name, text, &why)) != APOPDB_OK)
+        return complain_why(NO_DATABASE, &why);
+    if (!job->list_all && text->len == 0)
+        return complain(UNKNOWN_USER, "there is no such user in the database");
+    return DONE;
+}
+
+static int list(struct job *job)
+{
+    struct strbuf text = STRBUF_INIT(LIST_MAX);
     struct apopdb *db;
-    enum apopdb_result result;
-    bool present = true;
     int status = open_database(job, false, &db);
 
-    if (status == DONE) {
-        status = check_rights(job, apopdb_owner(db));
-        if (status == DONE) {
-            result = job->list_all ? show_all(db, &why) : show(db, job->name, &present, &why);
-            if (result != APOPDB_OK)
-                status = complain(NO_DATABASE, why.data);
-            else if (!present)
-                status = complain(UNKNOWN_USER, "there is no such user in the database");
-        }
-    }
-    apopdb_close(&db);
-    strbuf_free(&why);
+    if (status == DONE)
+        status = list_from(job, db, &text);
+    close_database(&db);
+    fputs(text.data, stdout);
+    strbuf_free(&text);
     return status;
 }
 
@@ -427,7 +443,8 @@ static int run(struct job *job)
     case TASK_LIST:
         return list(job);
     case TASK_DELETE:
-        return delete_user(job);
+        status = look_up(job);
+        return status == DONE ? make_change(job, NULL) : status;
     default:
         return change(job);
     }

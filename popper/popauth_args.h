@@ -28,6 +28,7 @@ struct job {
     uid_t owner;         /* who may own the database besides root; (uid_t)-1: nobody */
     gid_t owner_group;
     char name[APOPDB_NAME_MAX + 1]; /* whom it is about */
+    bool is_own;         /* the caller's name */
 };
 
 extern const char popauth_usage[];

@@ -112,7 +112,7 @@ library seccomp 'seccomp\.h|linux/(seccomp|filter|audit)\.h' 'HAVE_(LIB)?SECCOMP
 # ---- names
 
 printf '%s\n' "$files" | LC_ALL=C grep -E '/(util|utils|misc|miscellaneous|helper|helpers|common|popper|all|global|globals|defs|includes|pop3?d?|session_?struct)[a-z0-9_]*\.h$|/(util|misc|helper|global)s?[a-z0-9_]*\.c$' \
-    | LC_ALL=C grep -vE '^popper/(process/session|popauth_args)\.h$' >"$work/found"
+    | LC_ALL=C grep -vE '^popper/(process/session|popauth_(args|say))\.h$' >"$work/found"
 rule 'no umbrella header, no util or misc file'
 
 (cd "$work/code" && for h in $files; do

@@ -647,6 +647,62 @@ def cannot_be_interrupted(world):
     equal("alice", secrets(world.file)[b"alice\0"], plain(b"visible"))
 
 
+def as_alice(world):
+    """For preexec_fn."""
+    os.chroot(world.dir)
+    os.chdir("/")
+    os.setgroups([])
+    os.setresgid(ALICE, ALICE, ALICE)
+    os.setresuid(ALICE, ALICE, ALICE)
+
+
+def one_who_was_removed_stays_removed(world):
+    """Also while he is asked for his new secret; and so it is with the kind of what is stored."""
+    looked = b"popauth: debug: opened the database\n"
+    for meanwhile, left, wanted in ((["-delete", "alice"], "", (UNKNOWN_USER, b"", b"popauth: you are not in the database; ask the administrator to add you\n")),
+                                    (["-user", "alice", "new", "-scram"], "alice\tSCRAM\n", (DONE, b"changed SCRAM verifiers of alice\n", b""))):
+        world.filled()
+        child = subprocess.Popen(["/bin/popauth", "-debug"], preexec_fn=lambda: as_alice(world), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        equal("first word", child.stderr.readline(), looked)
+        world.must(*meanwhile, uid=0)
+        out, err = child.communicate(b"mine\n", timeout=20)
+        said = err.replace(looked.replace(b"\n", b" for a change\n"), b"")
+        equal(f"said after {meanwhile}", (child.returncode, out, said), wanted)
+        equal(f"list after {meanwhile}", world.must("-list", "ALL", uid=0), left + "bob\tAPOP\n")
+
+
+def waits(child):
+    """For something that does not come: it sleeps, however often one looks."""
+    asleep = 0
+    while asleep < 5:
+        state = pathlib.Path(f"/proc/{child.pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+        assert state != "Z", "it has ended"
+        asleep = asleep + 1 if state == "S" else 0
+        time.sleep(0.02)
+
+
+def nobody_who_does_not_listen_keeps_the_lock(world):
+    """What popauth says goes where the caller likes: into a pipe that is full."""
+    for words in (["-debug", "-list"], ["-debug", "-user", "alice", "hers"]):
+        world.filled()
+        reading, writing = os.pipe()
+        os.set_blocking(writing, False)
+        try:
+            while True:
+                os.write(writing, bytes(4096))
+        except BlockingIOError:
+            os.set_blocking(writing, True)
+        child = subprocess.Popen(["/bin/popauth", *words], preexec_fn=lambda: as_alice(world), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=writing)
+        os.close(writing)
+        try:
+            waits(child)
+            status, _, err = world("-user", "bob", "his", uid=0)
+            equal(f"status of another one while {words} says something to nobody ({err})", status, DONE)
+        finally:
+            os.close(reading)
+            child.wait(20)
+
+
 def environment_is_not_believed(world):
     world.filled()
 
@@ -664,7 +720,8 @@ PLAIN = [has_its_help_and_version, tells_how_it_is_used, makes_a_database, init_
          converts_a_database_of_bsd, asks_twice_without_echo, takes_only_the_same_twice, leaves_the_terminal_as_it_was, asks_anew_after_a_stop,
          asks_before_throwing_away, traces_and_debugs]
 SETUID = [only_root_inits, users_change_themselves_only, owner_may_all_but_init, works_set_uid_root_too, trace_file_is_the_callers, umask_does_not_matter,
-          in_place_in_a_directory_of_root, closed_descriptors_write_nowhere, low_limits_are_refused, cannot_be_interrupted, environment_is_not_believed]
+          in_place_in_a_directory_of_root, closed_descriptors_write_nowhere, low_limits_are_refused, cannot_be_interrupted, one_who_was_removed_stays_removed,
+          nobody_who_does_not_listen_keeps_the_lock, environment_is_not_believed]
 
 
 def run_case(case, kind):
