@@ -16,6 +16,9 @@ void dropplan_init(struct dropplan *p)
     mboxplan_init(&p->plan);
     msglist_init(&p->next);
     p->missing = "";
+    p->first_at = 0;
+    p->begun = false;
+    p->padding = NULL;
     strbuf_init(&p->first, WRITEBACK_MAX);
     strbuf_init(&p->header, 2 * WRITEBACK_MAX + 1024);
 }
@@ -58,7 +61,7 @@ bool dropplan_needs_header(const struct message *m)
 static int new_header(struct dropplan *p, int fd, const struct message *m, const char *id, bool write_back,
                       struct strbuf *why)
 {
-    bool insert = p->first.len > 0 && p->next.count == 0 && (m->source != MSGSRC_DROP || m->offset > 0);
+    bool insert = p->first.len > 0 && !p->begun && (m->source != MSGSRC_DROP || m->offset > p->first_at);
     int rewritten = 0;
 
     if (write_back && dropplan_needs_header(m))
@@ -93,7 +96,19 @@ static int add_message(struct dropplan *p, int fd, const struct msglist *list, c
     }
     mboxplan_add_range(&p->plan, fd, m->offset + header, m->length - header);
     msglist_add(&p->next, &next, id);
+    p->begun = true;
     return 0;
+}
+
+static void add_padding(struct dropplan *p)
+{
+    struct message next = *p->padding;
+
+    next.offset = p->plan.length;
+    mboxplan_message(&p->plan);
+    mboxplan_add_range(&p->plan, p->padding_fd, p->padding->offset, next.length);
+    msglist_add(&p->next, &next, msglist_uid(p->padding_of, p->padding));
+    p->padding = NULL;
 }
 
 /* Another message follows the one added last. */
@@ -116,7 +131,15 @@ int dropplan_add(struct dropplan *p, int fd, uint64_t size, const struct msglist
 
         if (m->flags & MSG_DELETED)
             continue;
+        if (dropplan_is_padding(m)) {
+            p->padding = m;
+            p->padding_of = list;
+            p->padding_fd = fd;
+            continue;
+        }
         close_end(p);
+        if (p->padding)
+            add_padding(p);
         if (add_message(p, fd, list, m, write_back, why) != 0)
             return -1;
         if (m->offset + m->length == size && missing_end(fd, size, &p->missing) != 0)

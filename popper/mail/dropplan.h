@@ -17,18 +17,30 @@ struct dropplan {
     struct mboxplan plan;
     struct msglist next;     /* MSGSRC_DROP with the new offsets; MSG_TOUCHED: header rewritten, sizes to be learnt */
     const char *missing;     /* line ends that must stand between the message added last and another: often "" */
-    struct strbuf first; /* a field that the first message must carry, if it was not the first one of M; often empty */
+    struct strbuf first;     /* a field that the first message must carry, if it was not the first one of M; often empty */
+    uint64_t first_at;       /* where in M the one starts that carries it */
+    bool begun;              /* a message was added, not only padding */
+    const struct message *padding;    /* NULs at the start of M, waiting for a message to stand before; often NULL */
+    const struct msglist *padding_of; /* the list that it is in */
+    int padding_fd;
     struct strbuf header;    /* working memory */
 };
 
 void dropplan_init(struct dropplan *p);
 void dropplan_free(struct dropplan *p);
 
+/* Whether it is NULs at the start of M (mboxscan.h), and no message. */
+static inline bool dropplan_is_padding(const struct message *m)
+{
+    return m->from_len == 0 && m->source == MSGSRC_DROP;
+}
+
 /* Whether update-status-headers has something to write into m: an id that does not stand in it, or a retrieval that
    its Status does not tell of. */
 bool dropplan_needs_header(const struct message *m);
 
 /* Adds the messages first..end of list that are not MSG_DELETED. fd and size: the file that their offsets speak of.
+   Padding at the start of M is added with the message that follows it: by itself it is no mbox, and is left out.
    write_back: with update-status-headers, messages that need it get a new header. 0, or -1 and why. */
 int dropplan_add(struct dropplan *p, int fd, uint64_t size, const struct msglist *list, size_t first, size_t end,
                  bool write_back, struct strbuf *why);

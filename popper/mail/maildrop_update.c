@@ -152,10 +152,18 @@ static enum maildrop_status look(struct maildrop *d, struct found *f, struct str
    scan. */
 static int keep_imapbase(const struct maildrop *d, const struct found *f, struct dropplan *p, struct strbuf *why)
 {
-    const struct message *first = f->listed > 0 ? maildrop_messages(d) : f->news.messages;
+    size_t at = 0;
+    const struct message *first;
 
-    if (!uidl_is_of_imap(d->rules.format) || d->imap_validity == 0 || f->listed + f->news.count == 0)
+    if (!uidl_is_of_imap(d->rules.format) || d->imap_validity == 0)
         return 0;
+    do {
+        if (at == f->listed + f->news.count)
+            return 0;
+        first = at < f->listed ? &maildrop_messages(d)[at] : &f->news.messages[at - f->listed];
+        at++;
+    } while (dropplan_is_padding(first));
+    p->first_at = first->offset;
     return writeback_imapbase(d->drop, first, &p->first, why);
 }
 

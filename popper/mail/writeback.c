@@ -67,6 +67,13 @@ static void rewrite(struct rewriting *w, const char *text, size_t n, size_t from
     size_t at = from_len;
 
     add_line(w, text, from_len);
+    /* What continues no field must not continue ours, which goes the next time. */
+    while (headerfield_continues(text + at, n - at)) {
+        size_t length = line_length(text + at, n - at);
+
+        add_line(w, text + at, length);
+        at += length;
+    }
     add_field(w, "X-UIDL: ", uid);
     while (at < n && !is_empty(text + at, n - at)) {
         size_t length = line_length(text + at, n - at);
@@ -79,7 +86,6 @@ static void rewrite(struct rewriting *w, const char *text, size_t n, size_t from
     strbuf_add(w->out, text + at, n - at);
 }
 
-/* 1: the header is in *header; 0: too long; -1 and why. */
 int writeback_plain(int fd, const struct message *m, struct strbuf *header, struct strbuf *why)
 {
     uint64_t n = msglist_header_len(m);

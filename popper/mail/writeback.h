@@ -1,8 +1,9 @@
 /*
  * writeback: the header that a message gets when UPDATE writes it back with update-status-headers (facts page 5.3):
- * the From_ line, then X-UIDL as the first field, other X-UIDL fields dropped; Status becomes RO when the message was
- * retrieved, by this session or an earlier one, else stays; where there is none RO or U is put at the end. All other
- * bytes stay. It decides nothing about which messages are written, and writes no file.
+ * the From_ line, then X-UIDL as the first field (lines that continue no field stay before it), other X-UIDL fields
+ * dropped; Status becomes RO when the message was retrieved, by this session or an earlier one, else stays; where there
+ * is none RO or U is put at the end. All other bytes stay. It decides nothing about which messages are written, and
+ * writes no file.
  */
 #ifndef MAIL_WRITEBACK_H
 #define MAIL_WRITEBACK_H

@@ -92,6 +92,63 @@ START_TEST(the_index_is_right_after_an_update)
 }
 END_TEST
 
+/* NULs that a delivery agent left at the start of M: by themselves they would be no mbox any more. */
+START_TEST(padding_goes_with_the_last_message)
+{
+    char all[8192] = "";
+    size_t n, left;
+    char *is;
+
+    strcpy(all + 8, mail(0, "a"));
+    strcat(all + 8, mail(1, "b"));
+    n = 8 + strlen(all + 8);
+    localhost_write(&h, LOCALHOST_DROP, all, n);
+    login();
+    delete(1);
+    quit();
+    is = localhost_read(&h, LOCALHOST_DROP, &left);
+    ck_assert_uint_eq(left, 8 + strlen(mail(1, "b")));
+    ck_assert_mem_eq(is, all, 8);
+    ck_assert_str_eq(is + 8, mail(1, "b"));
+    free(is);
+    login();
+    ck_assert_uint_eq(visible(), 1);
+    if (_i == 1)
+        append(mail(2, "c"));
+    delete(1);
+    quit();
+    is = localhost_read(&h, LOCALHOST_DROP, &left);
+    ck_assert_uint_eq(left, _i == 1 ? 8 + strlen(mail(2, "c")) : 0);
+    free(is);
+    with_index = false;
+    login();
+    ck_assert_uint_eq(visible(), (size_t)_i);
+}
+END_TEST
+
+START_TEST(the_base_of_imap_ids_behind_padding)
+{
+    const char *base = "From x@y Sat Nov 22 10:00:00 2025\nX-IMAPbase: 17 9\nX-UID: 4\n\na\n\n";
+    const char *next = "From x@y Sat Nov 22 10:01:00 2025\nX-UID: 5\n\nb\n\n";
+    char all[1024] = "";
+
+    strcpy(all + 8, base);
+    strcat(all + 8, next);
+    localhost_write(&h, LOCALHOST_DROP, all, 8 + strlen(all + 8));
+    settings->uidl_format = UIDL_DOVECOT;
+    with_index = false;
+    login();
+    ck_assert_str_eq(id(1), "0000000400000011");
+    ck_assert_str_eq(id(2), "0000000500000011");
+    delete(_i == 0 ? 1 : 2);
+    quit();
+    login();
+    ck_assert_str_eq(id(1), _i == 0 ? "0000000500000011" : "0000000400000011");
+    if (_i == 1)
+        ck_assert_uint_eq(at(1)->length, strlen(base));
+}
+END_TEST
+
 START_TEST(mail_that_arrives_meanwhile_survives_unseen)
 {
     put_drop(PARTS(mail(0, "a"), mail(1, "b")));
@@ -454,6 +511,8 @@ static void add(TCase *tc)
     tcase_add_test(tc, deletions);
     tcase_add_test(tc, a_dot_lock_that_is_broken_while_the_update_is_planned);
     tcase_add_test(tc, the_index_is_right_after_an_update);
+    tcase_add_loop_test(tc, padding_goes_with_the_last_message, 0, 2);
+    tcase_add_loop_test(tc, the_base_of_imap_ids_behind_padding, 0, 2);
     tcase_add_test(tc, mail_that_arrives_meanwhile_survives_unseen);
     tcase_add_test(tc, a_message_that_became_longer_is_not_deleted);
     tcase_add_test(tc, a_last_line_end_that_came_later_does_not_matter);

@@ -34,6 +34,11 @@ static const struct rewritten {
     { "a last line without its end", FROM "Subject: x", 0, FROM "X-UIDL: id\nSubject: x\nStatus: U\n" },
     { "CRLF", "From a@b Sat Nov 22 10:00:00 2025\r\nSubject: x\r\n\r\n", 0,
       "From a@b Sat Nov 22 10:00:00 2025\r\nX-UIDL: id\r\nSubject: x\r\nStatus: U\r\n\r\n" },
+    { "lines that continue no field stay behind the From_ line", FROM " more\n\tof it\nSubject: x\n\n", 0,
+      FROM " more\n\tof it\nX-UIDL: id\nSubject: x\nStatus: U\n\n" },
+    { "nothing but lines that continue no field", FROM " more\n\n", 0, FROM " more\nX-UIDL: id\nStatus: U\n\n" },
+    { "a continued X-UIDL field of ours goes with what follows it", FROM " more\nX-UIDL: old\n folded\nA: 1\n\n", 0,
+      FROM " more\nX-UIDL: id\nA: 1\nStatus: U\n\n" },
     { "a line that is no field", FROM ">From c\nSubject: x\n\n", 0,
       FROM "X-UIDL: id\n>From c\nSubject: x\nStatus: U\n\n" },
 };
