@@ -16,8 +16,8 @@ void dropplan_init(struct dropplan *p)
     mboxplan_init(&p->plan);
     msglist_init(&p->next);
     p->missing = "";
+    p->of_imap = p->begun = false;
     p->first_at = 0;
-    p->begun = false;
     p->padding = NULL;
     strbuf_init(&p->first, WRITEBACK_MAX);
     strbuf_init(&p->header, 2 * WRITEBACK_MAX + 1024);
@@ -57,13 +57,31 @@ bool dropplan_needs_header(const struct message *m)
     return (m->flags & MSG_UID_STORED) == 0 || (m->flags & (MSG_RETRIEVED | MSG_SEEN)) == MSG_RETRIEVED;
 }
 
+/* Whether m becomes the first message of M and must say what the one before it said. One with a base of its own, which did not count until now, gets one
+   that says that there is none. 1, 0, or -1 and why. */
+static int inherits(struct dropplan *p, int fd, const struct message *m, struct strbuf *why)
+{
+    struct strbuf own = STRBUF_INIT(WRITEBACK_MAX);
+    int result = 0;
+
+    if (!p->of_imap || p->begun || (m->source == MSGSRC_DROP && m->offset == p->first_at))
+        return 0;
+    if (p->first.len == 0 && m->source == MSGSRC_DROP)
+        result = writeback_imapbase(fd, m, &own, why);
+    if (own.len > 0)
+        strbuf_adds(&p->first, "X-IMAPbase: 0 0\n");
+    strbuf_free(&own);
+    return result == 0 ? p->first.len > 0 : -1;
+}
+
 /* What shall stand in place of the header, in p->header: 1; 0 when it stays; -1 and why. */
 static int new_header(struct dropplan *p, int fd, const struct message *m, const char *id, bool write_back,
                       struct strbuf *why)
 {
-    bool insert = p->first.len > 0 && !p->begun && (m->source != MSGSRC_DROP || m->offset > p->first_at);
-    int rewritten = 0;
+    int insert = inherits(p, fd, m, why), rewritten = 0;
 
+    if (insert < 0)
+        return -1;
     if (write_back && dropplan_needs_header(m))
         rewritten = writeback_header(fd, m, id, &p->header, why);
     else if (insert)

@@ -18,7 +18,8 @@ struct dropplan {
     struct msglist next;     /* MSGSRC_DROP with the new offsets; MSG_TOUCHED: header rewritten, sizes to be learnt */
     const char *missing;     /* line ends that must stand between the message added last and another: often "" */
     struct strbuf first;     /* a field that the first message must carry, if it was not the first one of M; often empty */
-    uint64_t first_at;       /* where in M the one starts that carries it */
+    bool of_imap;            /* ids rest on what the first message of M carries */
+    uint64_t first_at;       /* where in M that starts */
     bool begun;              /* a message was added, not only padding */
     const struct message *padding;    /* NULs at the start of M, waiting for a message to stand before; often NULL */
     const struct msglist *padding_of; /* the list that it is in */

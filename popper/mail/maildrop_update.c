@@ -148,14 +148,14 @@ static enum maildrop_status look(struct maildrop *d, struct found *f, struct str
 
 /* ---- what it shall be */
 
-/* When the message goes that carries X-IMAPbase, another must, or the ids of all others would change with the next
+/* When the first message goes, another must carry its X-IMAPbase, or the ids of all others would change with the next
    scan. */
 static int keep_imapbase(const struct maildrop *d, const struct found *f, struct dropplan *p, struct strbuf *why)
 {
-    size_t at = 0;
     const struct message *first;
+    size_t at = 0;
 
-    if (!uidl_is_of_imap(d->rules.format) || d->imap_validity == 0)
+    if (!uidl_is_of_imap(d->rules.format))
         return 0;
     do {
         if (at == f->listed + f->news.count)
@@ -163,8 +163,9 @@ static int keep_imapbase(const struct maildrop *d, const struct found *f, struct
         first = at < f->listed ? &maildrop_messages(d)[at] : &f->news.messages[at - f->listed];
         at++;
     } while (dropplan_is_padding(first));
+    p->of_imap = true;
     p->first_at = first->offset;
-    return writeback_imapbase(d->drop, first, &p->first, why);
+    return d->imap_validity != 0 ? writeback_imapbase(d->drop, first, &p->first, why) : 0;
 }
 
 /* A list as it goes into the plan; now and then it is looked whether the dot lock is still ours (option

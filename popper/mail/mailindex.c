@@ -22,7 +22,6 @@
 
 #define MAGIC "PopIndx" /* and its NUL */
 #define ORDER UINT32_C(0x01020304)
-#define VERSION 2 /* to be raised whenever the scanner would answer otherwise than before for the same bytes */
 #define SIZE_LIMIT (UINT64_C(64) << 20)
 #define PIECE 65536 /* checksummed and written at a time */
 #define STORED_FLAGS (MSG_SEEN | MSG_HIDDEN | MSG_EDITED | MSG_NULS | MSG_UID_STORED)
@@ -70,7 +69,7 @@ static const char *header_fault(const struct header *h, uint64_t file_size, cons
 {
     if (memcmp(h->magic, MAGIC, sizeof h->magic) != 0)
         return "it is not an index of ours";
-    if (h->order != ORDER || h->version != VERSION || h->record != sizeof(struct message))
+    if (h->order != ORDER || h->version != MAILINDEX_VERSION || h->record != sizeof(struct message))
         return "another version or machine wrote it";
     if (h->count > SIZE_LIMIT / sizeof(struct message) || h->ids > SIZE_LIMIT
         || file_size != sizeof *h + h->count * sizeof(struct message) + h->ids)
@@ -324,7 +323,7 @@ int mailindex_store(int fd, const struct dropmark *mark, const struct mboxscan_r
     struct header h = {
         .magic = MAGIC,
         .order = ORDER,
-        .version = VERSION,
+        .version = MAILINDEX_VERSION,
         .record = sizeof(struct message),
         .format = (uint8_t)rules->format,
         .status_headers = rules->status_headers,

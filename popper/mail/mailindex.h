@@ -24,6 +24,7 @@ enum mailindex_state {
     MAILINDEX_GROWN    /* M has the same beginning and is longer: scan from the last message on */
 };
 
+#define MAILINDEX_VERSION 3    /* to be raised whenever the scanner would answer otherwise than before for the same bytes */
 #define MAILINDEX_DOUBTS_MAX 8 /* a list that has grown so often by samples alone is made anew (dropmark.h) */
 
 /* Reads the index (fd may be -1) and compares with M, whose status now is st. Unless NONE the list (empty before,

@@ -24,6 +24,7 @@ struct scan {
     const struct mboxscan_rules *rules;
     struct msglist *list;
     uint32_t imap_validity;
+    bool base_seen;            /* the first message had a field that says it */
     bool padding_logged;
 
     /* the From_ line at pos, when at_from found one */
@@ -201,7 +202,9 @@ static void look_into(struct scan *s)
         s->internal_signs++;
         __attribute__((fallthrough));
     case HEADERFIELD_X_IMAPBASE:
-        s->imap_validity = value_number(s->value, s->value_len);
+        if (!s->base_seen)
+            s->imap_validity = value_number(s->value, s->value_len);
+        s->base_seen = true;
         break;
     case HEADERFIELD_SUBJECT:
         s->internal_signs += value_says(s, "DON'T DELETE THIS MESSAGE") || value_says(s, "FOLDER INTERNAL DATA");

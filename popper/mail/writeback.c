@@ -57,6 +57,16 @@ static size_t line_length(const char *line, size_t n)
     return end ? (size_t)(end - line) + 1 : n;
 }
 
+/* Where a field may be put in: behind the From_ line and what continues no field, which must not continue ours, or it would go with it. */
+static size_t fields_at(const char *text, size_t n, size_t from_len)
+{
+    size_t at = from_len;
+
+    while (headerfield_continues(text + at, n - at))
+        at += line_length(text + at, n - at);
+    return at;
+}
+
 static bool is_empty(const char *line, size_t n)
 {
     return line[0] == '\n' || (n > 1 && line[0] == '\r' && line[1] == '\n');
@@ -64,16 +74,9 @@ static bool is_empty(const char *line, size_t n)
 
 static void rewrite(struct rewriting *w, const char *text, size_t n, size_t from_len, const char *uid)
 {
-    size_t at = from_len;
+    size_t at = fields_at(text, n, from_len);
 
-    add_line(w, text, from_len);
-    /* What continues no field must not continue ours, which goes the next time. */
-    while (headerfield_continues(text + at, n - at)) {
-        size_t length = line_length(text + at, n - at);
-
-        add_line(w, text + at, length);
-        at += length;
-    }
+    add_line(w, text, at);
     add_field(w, "X-UIDL: ", uid);
     while (at < n && !is_empty(text + at, n - at)) {
         size_t length = line_length(text + at, n - at);
@@ -126,7 +129,7 @@ int writeback_header(int fd, const struct message *m, const char *uid, struct st
 void writeback_insert(struct strbuf *header, const char *field)
 {
     struct strbuf whole = STRBUF_INIT(header->max);
-    size_t first = line_length(header->data, header->len);
+    size_t first = fields_at(header->data, header->len, line_length(header->data, header->len));
 
     strbuf_add(&whole, header->data, first);
     strbuf_adds(&whole, field);

@@ -21,7 +21,7 @@ int writeback_header(int fd, const struct message *m, const char *uid, struct st
 /* The same, but the header as it stands. */
 int writeback_plain(int fd, const struct message *m, struct strbuf *header, struct strbuf *why);
 
-/* Puts a field, with its line end, right after the first line of a header. */
+/* Puts a field, with its line end, at the start of a header, where X-UIDL would be put. */
 void writeback_insert(struct strbuf *header, const char *field);
 
 /* The X-IMAPbase field of m, on which the ids of uidl-format dovecot rest and which only the first message of a

@@ -139,6 +139,7 @@ static bool recover(struct keeper *k)
     struct strbuf nothing = STRBUF_INIT(1);
     struct session_start start = session_start_of(k, MAILDROP_OK, &nothing);
 
+    k->recovers = true;
     return run_child(k, session_recover, &start, "recovery") == 0 && k->done && k->status == 0;
 }
 
@@ -230,6 +231,7 @@ static enum maildrop_status prepare(struct keeper *k, struct strbuf *why)
                            k->settings->no_atomic_open);
     if (drop->in_home) /* the user could point that directory elsewhere */
         maillock_spare_gid(k->lock);
+    k->recovers = k->files.open.journal;
     tell_places(k);
     return MAILDROP_OK;
 }

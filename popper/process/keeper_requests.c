@@ -78,6 +78,15 @@ static enum maillock_result lock_drop(struct keeper *k, int wait_ms, bool *moved
     return MAILLOCK_ERROR;
 }
 
+/* Of a service with which we share no session lock: what it left of M is neither to be served nor changed before it is settled. */
+static bool journal_appeared(const struct keeper *k, struct strbuf *why)
+{
+    if (k->recovers || !keeper_files_journal_exists(&k->files))
+        return false;
+    strbuf_fail(why, "an update of %s by another session broke off; the next login settles it", k->files.open.shown);
+    return true;
+}
+
 static void give_up_copy(struct keeper *k)
 {
     if (!keeper_copy_goes_on(&k->copy))
@@ -100,6 +109,10 @@ static void serve_lock(struct keeper *k, struct privmsg *m)
     if (!maillock_held(k->lock)) {
         k->updating = false;
         result = lock_drop(k, updating ? UPDATE_WAIT_MS : LOGIN_WAIT_MS, &moved, &why);
+        if (result == MAILLOCK_OK && journal_appeared(k, &why)) {
+            maillock_release(k->lock);
+            result = MAILLOCK_ERROR;
+        }
     }
     k->updating |= updating;
     privmsg_init(&answer, REQUEST_ANSWER);
@@ -119,6 +132,7 @@ static void serve_unlock(struct keeper *k, struct privmsg *m)
     (void)m;
     give_up_copy(k);
     maillock_release(k->lock);
+    k->recovers = false;
     answer_number(k, 0, NULL);
 }
 

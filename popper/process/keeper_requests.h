@@ -27,6 +27,7 @@ struct keeper {
     struct maillock *lock;
     struct keeper_copy copy;    /* while it goes on the locks are held for it */
     bool updating;              /* they are held for an update */
+    bool recovers;              /* the child begins with settling the journal: it locks for that first */
     int64_t refreshed;          /* when the dot lock was, while it goes on (netio_now) */
     int end;                    /* our end to the child */
     struct mangler mangler;

@@ -23,6 +23,7 @@
 /* Places in the header of the file (mailindex.c). */
 enum {
     ORDER_AT = 8,
+    VERSION_AT = 12,
     RULES_AT = 16,
     RACY_AT = 19,
     DEV_AT = 24,
@@ -126,6 +127,7 @@ static void put_right(unsigned which)
 
     if (which & 1) {
         memcpy(file, "PopIndx\0\4\3\2\1\1\0\50\0", 16);
+        file[VERSION_AT] = MAILINDEX_VERSION;
         memset(file + RULES_AT, 0, 3);
         file[RACY_AT] &= 1;
     }
@@ -201,12 +203,40 @@ static void check_store(const struct msglist *list, const struct dropmark *mark,
     msglist_free(&again);
 }
 
+/* What put_right makes is let through: otherwise no input would reach anything. */
+static void check_reach(void)
+{
+    struct mboxscan_rules rules = { .format = UIDL_QPOPPER };
+    struct message m = { .length = DROP_SIZE, .octets = DROP_SIZE, .header_len = 13, .from_len = 7 };
+    struct stat st = drop_status();
+    struct msglist list, again;
+    struct dropmark mark;
+    uint32_t validity;
+
+    msglist_init(&list);
+    msglist_init(&again);
+    msglist_add(&list, &m, "id");
+    dropmark_take(&mark, DROP, &st);
+    FUZZ_REQUIRE(mailindex_store(OUTPUT, &mark, &rules, &list, 0) == 0, "%s", strerror(errno));
+    file_size = output_size;
+    file = mem_new(file_size, 1);
+    memcpy(file, output, file_size);
+    memset(file, 0, RULES_AT);
+    put_right(1 | 8);
+    FUZZ_REQUIRE(mailindex_load(INDEX, DROP, &st, &rules, &again, &mark, &validity) != MAILINDEX_NONE, "an index of version %d is not let through",
+                 file[VERSION_AT]);
+    msglist_free(&list);
+    msglist_free(&again);
+    mem_free(file);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct mboxscan_rules rules = { .format = UIDL_QPOPPER };
     struct stat st = drop_status();
     struct dropmark mark;
     struct msglist list;
+    static bool reached;
     uint32_t validity;
 
     if (size < 1)
@@ -215,6 +245,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     filecalls = &in_memory;
     memset(drop_bytes, 'x', sizeof drop_bytes);
     memcpy(drop_bytes, "From x\nA: b\n\n", 13);
+    if (!reached)
+        check_reach();
+    reached = true;
     file_size = size - 1;
     file = mem_new(size, 1);
     memcpy(file, data + 1, size - 1);

@@ -1,6 +1,7 @@
 /* maildrop_update: what UPDATE leaves, whatever other programs did meanwhile; update-status-headers. */
 #include "config.h"
 
+#include "mail/uidl.h"
 #include "tests/unit/maildropsession.h"
 
 /* ---- UPDATE */
@@ -494,6 +495,39 @@ START_TEST(ids_of_an_imap_server_survive_the_first_message)
 }
 END_TEST
 
+/* Anybody can send a message with X-IMAPbase in it. */
+START_TEST(ids_of_an_imap_server_survive_a_forged_base)
+{
+    static const char *const first[] = { "From x@y Sat Nov 22 10:00:00 2025\nX-IMAPbase: 17 9\nX-UID: 4\n\na\n\n", "From x@y Sat Nov 22 10:00:00 2025\nX-UID: 4\n\na\n\n" };
+    char ids[2][UIDL_MAX + 1];
+
+    settings->uidl_format = UIDL_DOVECOT;
+    settings->update_status_headers = false;
+    with_index = false;
+    put_drop(PARTS(first[_i], "From x@y Sat Nov 22 10:01:00 2025\nX-IMAPbase: 5 5\nX-UID: 8\n\nb\n\n", "From x@y Sat Nov 22 10:02:00 2025\nX-UID: 9\n\nc\n\n",
+                   "From x@y Sat Nov 22 10:03:00 2025\nX-UID: 10\n\nd\n\n"));
+    login();
+    for (uint64_t n = 3; n < 5; n++)
+        strcpy(ids[n - 3], id(n));
+    ck_assert_uint_eq(strlen(ids[0]), _i == 0 ? 16 : 20);
+    delete(1);
+    quit();
+    login();
+    ck_assert_str_eq(id(2), ids[0]);
+    ck_assert_str_eq(id(3), ids[1]);
+    delete(1);
+    quit();
+    login();
+    ck_assert_str_eq(id(1), ids[0]);
+    delete(1);
+    quit();
+    assert_file(LOCALHOST_DROP, _i == 0 ? (const char *const[]){ "From x@y Sat Nov 22 10:03:00 2025\nX-IMAPbase: 17 9\nX-UID: 10\n\nd\n\n" }
+                                        : (const char *const[]){ "From x@y Sat Nov 22 10:03:00 2025\nX-UID: 10\n\nd\n\n" }, 1);
+    login();
+    ck_assert_str_eq(id(1), ids[1]);
+}
+END_TEST
+
 START_TEST(headers_are_not_touched_without_the_option)
 {
     settings->update_status_headers = false;
@@ -528,6 +562,7 @@ static void add(TCase *tc)
     tcase_add_test(tc, a_maildrop_that_is_no_mbox_any_more_is_not_touched);
     tcase_add_test(tc, status_headers_are_written_back);
     tcase_add_test(tc, ids_of_an_imap_server_survive_the_first_message);
+    tcase_add_loop_test(tc, ids_of_an_imap_server_survive_a_forged_base, 0, 2);
     tcase_add_test(tc, headers_are_not_touched_without_the_option);
 }
 

@@ -358,8 +358,8 @@ static const struct hostile {
 } hostiles[] = {
     { "nothing altered", ORDER_AT, 4, 0x01020304, MAILINDEX_VALID },
     { "other byte order", ORDER_AT, 4, 0x04030201, MAILINDEX_NONE },
-    { "future version", VERSION_AT, 2, 3, MAILINDEX_NONE },
-    { "earlier version", VERSION_AT, 2, 1, MAILINDEX_NONE },
+    { "future version", VERSION_AT, 2, MAILINDEX_VERSION + 1, MAILINDEX_NONE },
+    { "earlier version", VERSION_AT, 2, MAILINDEX_VERSION - 1, MAILINDEX_NONE },
     { "version 0", VERSION_AT, 2, 0, MAILINDEX_NONE },
     { "other record size", RECORD_AT, 2, 48, MAILINDEX_NONE },
     { "other uidl-format", FORMAT_AT, 1, UIDL_MD5, MAILINDEX_NONE },

@@ -425,7 +425,8 @@ END_TEST
 
 START_TEST(imap_ids)
 {
-    static const char file[] = FROM "X-UID: 7\nX-IMAPbase: 1000000000 0000000009 word\n\n" NEXT "X-IMAPbase: 5 5\nX-UID: 8\n\n" NEXT "X-UID: 4294967296\n\n" NEXT
+    /* The first field of the first message counts. */
+    static const char file[] = FROM "X-UID: 7\nX-IMAPbase: 1000000000 0000000009 word\nX-IMAPbase: 6 6\nX-IMAP: 7 7\n\n" NEXT "X-IMAPbase: 5 5\nX-UID: 8\n\n" NEXT "X-UID: 4294967296\n\n" NEXT
                                     "X-UID: 9x\n\n" NEXT "X-UID: 10\nX-UIDL: stored\n\n";
     struct mboxscan_rules rules = { .format = UIDL_DOVECOT };
     struct msglist list, rest;

@@ -124,6 +124,10 @@ START_TEST(imapbase)
     writeback_insert(&out, "New: 1\n");
     ck_assert_mem_eq(out.data, FROM "New: 1\n", strlen(FROM) + 7);
     ck_assert_str_eq(out.data + strlen(FROM) + 7, c->header + strlen(FROM));
+    strbuf_reset(&out);
+    strbuf_adds(&out, FROM " of nothing\nA: 1\n\n");
+    writeback_insert(&out, "New: 1\n");
+    ck_assert_str_eq(out.data, FROM " of nothing\nNew: 1\nA: 1\n\n");
     strbuf_free(&out);
     close(drop);
 }
