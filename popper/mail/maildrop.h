@@ -48,8 +48,8 @@ struct msglist *maildrop_list(struct maildrop *drop);
 enum maildrop_status maildrop_send(struct maildrop *drop, const struct message *m, uint64_t body_lines,
                                    struct outbuf *out, struct strbuf *why);
 
-/* To be called before the +OK of RETR/TOP: makes the temp drop when it is needed (normal mode), or reads the beginning of message m (all of it unless
-   it is long; NULL: none yet), of which body_lines are wanted, and checks that M changed by growth at most (server mode).
+/* To be called before the +OK of RETR/TOP: makes the temp drop when it is needed (normal mode), or sees to it that the beginning of message m (all of it
+   unless it is long; NULL: none yet), of which body_lines are wanted, was read and that M had changed by growth at most then (server mode).
    Not OK: the bytes of this session's messages cannot be had any more; the session must end with [SYS/TEMP]. */
 enum maildrop_status maildrop_ready(struct maildrop *drop, const struct message *m, uint64_t body_lines, struct strbuf *why);
 

@@ -80,10 +80,27 @@ static enum maildrop_status make_temp_drop(struct maildrop *d, struct strbuf *wh
     return maildrop_unchanged(d) ? MAILDROP_OK : changed(d, why);
 }
 
-/* How far a window onto M or its copy may read ahead. A list in doubt is compared with what is there message by message. */
-static uint64_t ahead_of(const struct maildrop *d, int fd, const struct message *m)
+/* What is behind the beginning of a message is dearer to ask for than to read on to, up to this length. */
+#define PASSED_MAX 16384
+
+/* For TOP of messages that follow each other: over the short ones, as far as a window goes. 0: it begins in view, or follows nothing. */
+static uint64_t ahead_of_top(const struct maildrop *d, int fd, const struct message *m)
 {
-    return m->source == MSGSRC_DROP && !maildrop_doubt_about(d, fd) ? d->mark.size : 0;
+    const struct message *last = &maildrop_messages(d)[d->count - 1], *to = m;
+
+    if (d->window.next != m->offset || msgwindow_holds(&d->window, fd, m->offset + m->from_len, m->offset + msglist_header_len(m)))
+        return 0;
+    while (to < last && to->length <= PASSED_MAX && to->offset - m->offset < MSGWINDOW_MAX)
+        to++;
+    return to->offset + msglist_header_len(to);
+}
+
+/* How far a window onto M or its copy may read ahead. A list in doubt is compared with what is there message by message. */
+static uint64_t ahead_of(const struct maildrop *d, int fd, const struct message *m, uint64_t body_lines)
+{
+    if (m->source != MSGSRC_DROP || maildrop_doubt_about(d, fd))
+        return 0;
+    return body_lines == MSGSEND_ALL ? d->mark.size : ahead_of_top(d, fd, m);
 }
 
 bool maildrop_read_is_right(void *context, int fd, struct strbuf *why)
@@ -97,15 +114,18 @@ bool maildrop_read_is_right(void *context, int fd, struct strbuf *why)
     return false;
 }
 
-/* Texts of M itself: M is looked at once a message, and once more for each window that has to be read of it. */
+/* Texts of M itself: M is looked at after each window that is read of it, before a byte of that is sent. What is in view since then is as it was listed,
+   whatever became of M, as all of a temp drop is. */
 static enum maildrop_status view_drop(struct maildrop *d, const struct message *m, uint64_t body_lines, struct strbuf *why)
 {
     unsigned reads = d->window.reads;
+    bool sees = m && m->source == MSGSRC_DROP;
 
-    if (m && m->source == MSGSRC_DROP
-        && msgsend_prepare(&d->window, d->drop, ahead_of(d, d->drop, m), m, body_lines, why) != 0)
+    if (sees && msgsend_prepare(&d->window, d->drop, ahead_of(d, d->drop, m, body_lines), m, body_lines, why) != 0)
         return MAILDROP_TEMP;
-    return d->window.reads != reads || maildrop_read_is_right(d, d->drop, why) ? MAILDROP_OK : MAILDROP_TEMP;
+    if (d->window.reads != reads || (sees && !maildrop_doubt_about(d, d->drop)))
+        return MAILDROP_OK;
+    return maildrop_read_is_right(d, d->drop, why) ? MAILDROP_OK : MAILDROP_TEMP;
 }
 
 /* The copy that the host makes may be complete by now, or given up. */
@@ -165,7 +185,7 @@ enum maildrop_status maildrop_send(struct maildrop *d, const struct message *m, 
         disown_list(d);
         return changed(d, why);
     }
-    if (msgsend_message(&d->window, fd, ahead_of(d, fd, m), m, msglist_uid(&d->list, m), body_lines, out, NULL, why) != 0)
+    if (msgsend_message(&d->window, fd, ahead_of(d, fd, m, body_lines), m, msglist_uid(&d->list, m), body_lines, out, NULL, why) != 0)
         return MAILDROP_TEMP;
     return d->window.reads == reads || maildrop_read_is_right(d, fd, why) ? MAILDROP_OK : MAILDROP_TEMP;
 }

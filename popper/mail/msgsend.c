@@ -277,7 +277,7 @@ static struct send send_of(struct msgwindow *window, int fd, uint64_t ahead, con
                       .body = m->offset + msglist_header_len(m), .end = m->offset + m->length };
 
     /* One that does not follow the last one says nothing about what comes next. */
-    if (window->fd == fd && window->next == m->offset && body_lines == MSGSEND_ALL)
+    if (window->fd == fd && window->next == m->offset)
         s.ahead = ahead;
     s.plan = reading_plan(&s, body_lines);
     return s;

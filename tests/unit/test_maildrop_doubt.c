@@ -97,6 +97,21 @@ static void large_and_grown(void)
     let_rest();
 }
 
+/* Before the +OK, of what is in view, too. */
+START_TEST(in_doubt_the_maildrop_is_looked_at_once_a_message)
+{
+    large_and_grown();
+    settings->server_mode = true;
+    login();
+    ck_assert_int_eq(retrieve(5), MAILDROP_OK);
+    ck_assert_int_eq(maildrop_ready(drop, at(5), MSGSEND_ALL, &why), MAILDROP_OK);
+    write_over("From a", 6);
+    ck_assert_int_eq(maildrop_ready(drop, at(5), MSGSEND_ALL, &why), MAILDROP_TEMP);
+    ck_assert_msg(strstr(why.data, "another program changed"), "%s", why.data);
+    logout();
+}
+END_TEST
+
 /* In normal and in server mode: who reads on is not made to wait for each message to be compared. */
 START_TEST(doubt_ends_with_many_messages)
 {
@@ -385,6 +400,7 @@ static void add(TCase *tc)
     tcase_add_test(tc, what_changed_places_between_samples_is_deleted_where_it_is);
     tcase_add_loop_test(tc, what_changed_places_between_samples_is_not_sent_as_another, 0, 2);
     tcase_add_loop_test(tc, doubt_ends_with_many_messages, 0, 2);
+    tcase_add_test(tc, in_doubt_the_maildrop_is_looked_at_once_a_message);
     tcase_add_loop_test(tc, doubt_stays_where_it_is_right, 0, 2);
     tcase_add_test(tc, few_deletions_in_doubt);
     tcase_add_loop_test(tc, many_deletions_in_doubt, 0, 2);

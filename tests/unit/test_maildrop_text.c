@@ -1,6 +1,7 @@
 /* maildrop_text: what is sent, from a temp drop or from the maildrop itself, and that it is never anything else. */
 #include "config.h"
 
+#include "mail/msgwindow.h"
 #include "tests/unit/maildropsession.h"
 
 /* ---- texts */
@@ -143,8 +144,10 @@ START_TEST(until_the_copy_is_there_changes_are_noticed)
     assert_body(2, "b\r\n");
     localhost_copy_on(&h, 100);
     usleep(12000);
-    put_drop(PARTS(mail(1, "x"), mail(2, "b"), mail(3, "c")));
-    ck_assert_int_eq(retrieve(2), MAILDROP_TEMP);
+    put_drop(PARTS(mail(1, "x"), mail(2, "y"), mail(3, "z")));
+    assert_body(2, "b\r\n"); /* read with what came before */
+    ck_assert_int_eq(retrieve(1), MAILDROP_TEMP);
+    ck_assert_msg(strstr(why.data, "another program changed"), "%s", why.data);
 }
 END_TEST
 
@@ -201,8 +204,194 @@ START_TEST(server_mode_notices_changes)
     assert_body(2, "b\r\n");
     ck_assert_int_eq(h.temps, 0);
     usleep(12000);
-    put_drop(PARTS(mail(1, "x"), mail(2, "b"), mail(3, "c"), mail(4, "d")));
-    ck_assert_int_eq(retrieve(2), MAILDROP_TEMP);
+    put_drop(PARTS(mail(1, "x"), mail(2, "y"), mail(3, "c"), mail(4, "d")));
+    assert_body(2, "b\r\n"); /* read before */
+    ck_assert_int_eq(retrieve(1), MAILDROP_TEMP);
+    ck_assert_msg(strstr(why.data, "another program changed"), "%s", why.data);
+}
+END_TEST
+
+/* ---- several messages in one window */
+
+static unsigned looks; /* at the status of any file */
+
+static int counting_fstat(int fd, struct stat *st)
+{
+    looks++;
+    return shifting_fstat(fd, st);
+}
+
+/* `count` messages, each with a body of so many bytes, and one window is not enough for them. */
+static void put_row(int count, size_t length)
+{
+    static char body[100000];
+
+    localhost_write(&h, LOCALHOST_DROP, "", 0);
+    for (size_t i = 0; i < length; i++)
+        body[i] = i % 70 == 69 ? '\n' : 'x';
+    body[length] = '\0';
+    for (int n = 1; n <= count; n++) {
+        localhost_append(&h, LOCALHOST_DROP, mail(n, "as listed"), strlen(mail(n, "as listed")) - 1);
+        localhost_append(&h, LOCALHOST_DROP, body, length);
+        localhost_append(&h, LOCALHOST_DROP, "\n\n", 2);
+    }
+    let_rest();
+    counting.fstat = counting_fstat;
+    login();
+    ck_assert_uint_eq(visible(), (size_t)count);
+}
+
+/* The first message that is not in the window that begins with message `number`. */
+static uint64_t beyond(uint64_t number)
+{
+    uint64_t n = number;
+
+    while (n < visible() && at(n)->offset + at(n)->length <= at(number)->offset + at(number)->from_len + MSGWINDOW_MAX)
+        n++;
+    ck_assert_uint_lt(n, visible());
+    return n;
+}
+
+/* As sed -i 's/as listed/rewritten/' does it in place. */
+static void rewrite_all(void)
+{
+    size_t n;
+    char *all = localhost_read(&h, LOCALHOST_DROP, &n), *at = all;
+    int fd = openat(h.dirfd, LOCALHOST_DROP, O_WRONLY);
+
+    usleep(12000);
+    while ((at = strstr(at, "as listed")))
+        memcpy(at, "rewritten", 9);
+    ck_assert_int_eq(pwrite(fd, all, n, 0), (ssize_t)n);
+    close(fd);
+    free(all);
+}
+
+static void another_file(void)
+{
+    usleep(12000);
+    localhost_write(&h, "other", "", 0);
+    ck_assert_int_eq(renameat(h.dirfd, "other", h.dirfd, LOCALHOST_DROP), 0);
+}
+
+static void (*const changes[])(void) = { rewrite_all, another_file };
+
+enum { SERVER, COMING, COPIED, MODES };
+
+static void in_mode(int mode)
+{
+    settings->server_mode = mode == SERVER;
+    h.copies = mode == COMING;
+    if (mode == COMING)
+        maildrop_set_copy_beside(1);
+}
+
+/* What is in view when M changes is sent as it was listed; what is not ends the session before a byte of it. From a copy everything is sent. */
+START_TEST(a_change_between_two_messages)
+{
+    uint64_t first_unseen;
+
+    in_mode(_i / 2);
+    put_row(300, 1500);
+    assert_body(1, "as listed");
+    assert_body(2, "as listed");
+    first_unseen = beyond(2);
+    changes[_i % 2]();
+    for (uint64_t n = 3; n < first_unseen; n++)
+        assert_body(n, "as listed");
+    if (_i / 2 == COPIED) {
+        assert_body(first_unseen, "as listed");
+        return;
+    }
+    ck_assert_int_eq(retrieve(first_unseen), MAILDROP_TEMP);
+    ck_assert_uint_eq(sent.len, 0);
+    ck_assert_msg(strstr(why.data, "another program changed"), "%s", why.data);
+}
+END_TEST
+
+/* What was sent of it does not matter to UPDATE. */
+START_TEST(deletions_after_a_change_that_was_not_noticed)
+{
+    settings->server_mode = true;
+    put_drop(PARTS(mail(1, "a"), mail(2, "b"), mail(3, "c"), mail(4, "d")));
+    login();
+    assert_body(1, "a\r\n");
+    assert_body(2, "b\r\n");
+    usleep(12000);
+    put_drop(PARTS(mail(2, "b"), mail(4, "d"), mail(1, "a")));
+    assert_body(3, "c\r\n");
+    assert_body(4, "d\r\n");
+    delete(3);
+    delete(4);
+    quit();
+    assert_file(LOCALHOST_DROP, PARTS(mail(2, "b"), mail(1, "a")));
+    ck_assert_msg(strstr(caught.data, "1 deleted messages were found again, 1 were not"), "%s", caught.data);
+}
+END_TEST
+
+static void top(uint64_t number)
+{
+    struct outbuf out;
+
+    strbuf_reset(&sent);
+    ck_assert_int_eq(maildrop_ready(drop, at(number), 0, &why), MAILDROP_OK);
+    outbuf_init(&out, 4096, take, NULL);
+    ck_assert_int_eq(maildrop_send(drop, at(number), 0, &out, &why), MAILDROP_OK);
+    outbuf_flush(&out);
+    outbuf_free(&out);
+    ck_assert_ptr_nonnull(strstr(sent.data, "\r\n\r\n"));
+    ck_assert_ptr_null(strstr(sent.data, "xxx"));
+}
+
+/* M is read, and looked at, once for many short messages; of long ones, and of short ones that do not follow each other, the headers alone are read. */
+START_TEST(what_is_read_for_top)
+{
+    uint64_t headers = 0;
+
+    settings->server_mode = true;
+    put_row(300, _i == 1 ? 20000 : 1500);
+    top(1);
+    drop_bytes_read = reads = looks = 0;
+    for (uint64_t n = 1; n <= 300; n++) {
+        uint64_t number = _i == 2 ? 301 - n : n;
+
+        top(number);
+        headers += at(number)->header_len;
+    }
+    if (_i > 0) {
+        ck_assert_uint_le(drop_bytes_read, headers);
+        return;
+    }
+    ck_assert_uint_le(reads, 3);
+    ck_assert_uint_le(looks, 3);
+    ck_assert_uint_lt(drop_bytes_read, at(300)->offset + at(300)->header_len);
+}
+END_TEST
+
+/* Where a long one stands between short ones nothing is read beyond its header. */
+START_TEST(top_reads_up_to_a_long_message)
+{
+    static char body[40000];
+
+    settings->server_mode = true;
+    memset(body, 'x', sizeof body - 1);
+    put_row(3, 1500);
+    append(mail(4, "long"));
+    append(body);
+    append("\n\n");
+    append(mail(5, "last"));
+    let_rest();
+    login();
+    top(1);
+    drop_bytes_read = 0;
+    top(2);
+    ck_assert_uint_eq(drop_bytes_read, at(4)->offset + at(4)->header_len - at(2)->offset - at(2)->from_len);
+    drop_bytes_read = 0;
+    top(3);
+    top(4);
+    ck_assert_uint_eq(drop_bytes_read, 0);
+    top(5);
+    ck_assert_uint_eq(drop_bytes_read, at(5)->length - at(5)->from_len); /* so few that it makes no difference */
 }
 END_TEST
 
@@ -281,6 +470,10 @@ static void add(TCase *tc)
     tcase_add_test(tc, where_no_temp_drop_can_be_made_the_maildrop_serves);
     tcase_add_test(tc, server_mode_notices_changes);
     tcase_add_test(tc, server_mode_notices_a_change_while_it_sends);
+    tcase_add_loop_test(tc, a_change_between_two_messages, 0, 2 * MODES);
+    tcase_add_test(tc, deletions_after_a_change_that_was_not_noticed);
+    tcase_add_loop_test(tc, what_is_read_for_top, 0, 3);
+    tcase_add_test(tc, top_reads_up_to_a_long_message);
     tcase_add_loop_test(tc, no_byte_is_sent_that_was_not_found_unchanged, 0, 2);
 }
 
