@@ -12,7 +12,8 @@ import time
 
 os.environ.setdefault("PYTHONDONTWRITEBYTECODE", "1")
 from recover import interrupt  # noqa: E402
-from spoolsite import CI, FIRST_UID, HASH, MAIL_GID, POPPER, ROOT, Site, Skip, equal, need, play  # noqa: E402
+from cases import ROOT, Skip, equal, need, possible, run_cases  # noqa: E402
+from spoolsite import FIRST_UID, HASH, MAIL_GID, POPPER, Site  # noqa: E402
 import mbox  # noqa: E402
 
 MAIL = b"".join(mbox.message(n) for n in range(1, 5))
@@ -468,9 +469,7 @@ def locks(site):
 def mounted(script):
     """A wrapper that runs something in a mount namespace of its own first."""
     need(ROOT, "not root")
-    if subprocess.run(["unshare", "-m", "true"], check=False, capture_output=True).returncode:
-        assert not CI, "no mount namespaces"
-        raise Skip("no mount namespaces")
+    need(subprocess.run(["unshare", "-m", "true"], check=False, capture_output=True).returncode == 0, "no mount namespaces")
     return ("unshare", "-m", "sh", "-c", f'{script} && exec "$@"', "sh")
 
 
@@ -595,7 +594,7 @@ def drac(site):
     alone = site.dir / "alone"
     alone.mkdir()
     shutil.copy(POPPER, alone / "popper")
-    need(not os.path.exists("/usr/local/lib/popper-drac.so"), "popper is installed here")
+    possible(not os.path.exists("/usr/local/lib/popper-drac.so"), "popper is installed here")
     done = subprocess.run([alone / "popper", "--check", "-f", site.conf], capture_output=True, text=True, check=False, timeout=60)
     assert re.search(r"(?m)^error: .*popper-drac\.so", done.stdout) and done.returncode == 2, done.stdout
 
@@ -606,7 +605,7 @@ def keytab(site):
     etc.mkdir()
     (etc / "krb5.conf").write_text("[libdefaults]\ndefault_realm = EXAMPLE.ORG\ndns_lookup_kdc = false\n")
     wrapper = mounted(f"mount -t overlay overlay -o lowerdir={etc}:/etc /etc")
-    need(subprocess.run([*wrapper, "true"], check=False, capture_output=True).returncode == 0, "no overlayfs here")
+    possible(subprocess.run([*wrapper, "true"], check=False, capture_output=True).returncode == 0, "no overlayfs here")
     replay = site.dir / "replay"
     site.set("kerberos", f"kerberos-keytab = {site.dir}/keytab", f"kerberos-replay-dir = {replay}")
     site.finds("error", r"^kerberos: .*keytab", wrapper=wrapper)
@@ -629,7 +628,7 @@ def gssapi(site):
         directory.mkdir()
     (etc / "krb5.conf").write_text("[libdefaults]\ndefault_realm = EXAMPLE.ORG\ndns_lookup_kdc = false\n")
     wrapper = mounted(f"mount -t overlay overlay -o lowerdir={etc}:/etc /etc")
-    need(subprocess.run([*wrapper, "true"], check=False, capture_output=True).returncode == 0, "no overlayfs here")
+    possible(subprocess.run([*wrapper, "true"], check=False, capture_output=True).returncode == 0, "no overlayfs here")
     site.set("gssapi", "kerberos-service = rcmd", f"kerberos-keytab = {site.dir}/keytab", f"kerberos-replay-dir = {replay}")
     equal("lines", len(site.finds("error", rf"^gssapi: .*{site.dir}/keytab", wrapper=wrapper)), 1)
     replay.mkdir()
@@ -896,4 +895,4 @@ CASES = [well, sample, index_states, open_session, wrong_settings, several_files
          pam, modules, drac, keytab, gssapi, names, maildrop_kinds, leftovers, journal, rights_over_journal, dot_locks, option_files, home_mail, as_user, resolver, tls, chain]
 
 if __name__ == "__main__":
-    sys.exit(play([(case.__name__.replace("_", " "), run(case)) for case in CASES]))
+    sys.exit(run_cases([(case.__name__.replace("_", " "), run(case)) for case in CASES]))

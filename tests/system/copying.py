@@ -15,7 +15,8 @@ import sys
 import tempfile
 import time
 
-from spoolsite import CI, ROOT, Site, equal, need, play
+from cases import ROOT, children, equal, need, run_cases, skip_all
+from spoolsite import Site
 import mbox
 
 COUNT = 120
@@ -105,10 +106,6 @@ def quit_at_once():
         site.remove()
 
 
-def children(pid):
-    return [int(p) for p in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
 def killed(who):
     site = Site()
     try:
@@ -178,11 +175,10 @@ def on_a_tmpfs():
 
 def main():
     if where_copies_are_plain():
-        return play(CASES)
+        return run_cases(CASES)
     if ROOT and shutil.which("unshare") and subprocess.run(["unshare", "-m", "true"], check=False, capture_output=True).returncode == 0:
         return on_a_tmpfs()
-    print(f"{'Bail out!' if CI and ROOT else '1..0 # SKIP'} no file system here where copies are made aside, nor may one be mounted")
-    return CI and ROOT
+    return skip_all("no file system here where copies are made aside, nor may one be mounted")
 
 
 if __name__ == "__main__":

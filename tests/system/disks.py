@@ -14,7 +14,8 @@ import subprocess
 import sys
 import tempfile
 
-from spoolsite import CI, FORM, ROOT, SANITIZED, Site, equal, need, play
+from cases import FORM, ROOT, SANITIZED, equal, need, program, run_cases, skip_all
+from spoolsite import Site
 import mbox
 
 LIBC = ctypes.CDLL(None, use_errno=True)
@@ -34,8 +35,7 @@ class Disk:
     def __init__(self, kind):
         size, command = SYSTEMS[kind]
         need(ROOT, "only root may mount")
-        if not CI:
-            need(shutil.which(command[0]), f"no {command[0]}")
+        program(command[0])
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="popper-disk."))
         self.dir.chmod(0o755)
         self.spool = self.dir / "spool"
@@ -212,17 +212,14 @@ def loop_devices():
 
 def main():
     if FORM == "short" or SANITIZED or not ROOT:
-        print(f"1..0 # SKIP {'not in the short form' if FORM == 'short' else 'only root may mount' if not ROOT else 'not with sanitizers'}")
-        return 0
+        return skip_all("not in the short form" if FORM == "short" else "only root may mount" if not ROOT else "not with sanitizers")
     reason = loop_devices()
     if reason:
-        print(f"1..0 # SKIP {reason}")
-        return 0
+        return skip_all(reason, allowed=True)
     if LIBC.unshare(0x00020000) != 0 or LIBC.mount(b"none", b"/", None, 0x4000 | 0x40000, None) != 0:
-        print(f"1..0 # SKIP no mount namespace: {os.strerror(ctypes.get_errno())}" if not CI else "Bail out! no mount namespace")
-        return int(CI)
+        return skip_all(f"no mount namespace: {os.strerror(ctypes.get_errno())}")
     try:
-        return play(list(cases()))
+        return run_cases(list(cases()))
     finally:
         for place in DISKS.values():
             place.remove()

@@ -14,8 +14,8 @@ import tempfile
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import kdcsite  # noqa: E402
-from inetd import find  # noqa: E402
-from standing import Server, begins, matches, same  # noqa: E402
+from cases import find, matches  # noqa: E402
+from standing import Server, begins, same  # noqa: E402
 
 SHOW = "--show" in sys.argv
 sys.argv = [a for a in sys.argv if a != "--show"]

@@ -23,9 +23,10 @@ import time
 import traceback
 
 from deliveries import message, serial_of
-from spoolsite import FORM, MAIL_GID, POPPER, ROOT, SANITIZED, Site, equal, need, play
+from cases import FORM, ROOT, SANITIZED, equal, need, run_cases, wait_until
+from spoolsite import MAIL_GID, POPPER, Site
 import mbox
-from standing import free_port, wait_until
+from standing import free_port
 from tlsclient import make_certificate
 
 SECONDS = 120 if FORM == "long" else 3
@@ -393,4 +394,4 @@ CASES = [
 ]
 
 if __name__ == "__main__":
-    sys.exit(play(CASES))
+    sys.exit(run_cases(CASES))

@@ -8,27 +8,16 @@ import re
 import signal
 import socket
 import sys
-import time
 
 from holder import Holder
-from tlssite import POPPER, ROOT, equal, gone, main, need, starts
+from cases import ROOT, children, equal, gone, need, starts, wait_until
+from tlssite import POPPER, main
 from world import features
 
 
 def sockets(pid):
     links = [os.readlink(f"/proc/{pid}/fd/{n}") for n in os.listdir(f"/proc/{pid}/fd")]
     return {link for link in links if link.startswith("socket:")}
-
-
-def wait_until(what, condition, seconds=10):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, f"not within {seconds} s: {what}"
-        time.sleep(.02)
-
-
-def children(pid):
-    return [int(p) for p in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def greeting(port):

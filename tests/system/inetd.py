@@ -18,32 +18,15 @@ import tempfile
 import threading
 import time
 
-TESTS = pathlib.Path(os.path.abspath(__file__)).parent.parent
-sys.path.insert(0, str(TESTS / "wire"))
-import mbox  # noqa: E402
-from play import readable_by_others  # noqa: E402
-from transcript import describe  # noqa: E402
-from world import FIRST_UID, STAMP, hash_of  # noqa: E402
+from cases import FORM, NO_SHORT_FORM, POPPER, Missing, find, run_cases, skip_all
+import mbox
+from play import readable_by_others
+from transcript import describe
+from world import FIRST_UID, STAMP, hash_of
 
-UNPACKED = [pathlib.Path(".work/unpacked"), TESTS.parent / ".work/unpacked"]
-STRICT = os.environ.get("CI") == "true" and os.getuid() == 0
-POPPER = pathlib.Path(os.environ.get("POPPER", "popper/popper")).absolute()
 UID = FIRST_UID if os.getuid() == 0 else os.getuid()
 GID = FIRST_UID if os.getuid() == 0 else os.getgid()
 PASSWORD = "secret word"
-
-
-class Skip(Exception):
-    pass
-
-
-def find(program, package):
-    """The path of a program of a package, installed or unpacked."""
-    for root in [pathlib.Path("/"), *(u / package for u in UNPACKED)]:
-        for directory in ("usr/sbin", "usr/bin", "sbin", "bin"):
-            if (root / directory / program).exists():
-                return str((root / directory / program).absolute())
-    raise Skip(f"no {program} (package {package})")
 
 
 class Syslog(threading.Thread):
@@ -76,7 +59,7 @@ class Site:
         try:
             me = pwd.getpwuid(os.getuid()).pw_name
         except KeyError:
-            raise Skip("inetd starts servers for users by name, and we have none") from None
+            raise Missing("inetd starts servers for users by name, and we have none") from None
         self.dir = directory
         self.spool = directory / "spool"
         self.trace = directory / "trace"
@@ -271,34 +254,24 @@ VISITS = [curl_lists_and_fetches, curl_deletes, curl_refused, fetchmail_takes_al
           logwatch_parses_our_records]
 
 
+def visit_it(visit, directory, sites):
+    if not sites:
+        sites.append(Site(directory))
+    if not sites[0].inetd:
+        sites[0].start()
+    visit(sites[0])
+
+
 def main():
-    if os.environ.get("POPPER_TESTS") == "short":
-        print("1..0 # SKIP the short form runs no system tests")
-        return 0
-    print(f"1..{len(VISITS)}")
-    directory = pathlib.Path(tempfile.mkdtemp(prefix="popper-inetd."))
-    site, failed, number = None, 0, 0
+    if FORM == "short":
+        return skip_all(NO_SHORT_FORM)
+    directory, sites = pathlib.Path(tempfile.mkdtemp(prefix="popper-inetd.")), []
     try:
-        for number, visit in enumerate(VISITS, 1):
-            name = visit.__name__.replace("_", " ")
-            try:
-                site = site or Site(directory)
-                if not site.inetd:
-                    site.start()
-                visit(site)
-                print(f"ok {number} - {name}", flush=True)
-            except Skip as reason:
-                failed += STRICT
-                print(f"not ok {number} - {name}: {reason}, and nothing may be skipped here" if STRICT else f"ok {number} - {name} # SKIP {reason}",
-                      flush=True)
-            except (AssertionError, subprocess.TimeoutExpired, OSError, ValueError) as e:
-                failed += 1
-                print(f"not ok {number} - {name}", *("# " + line for line in f"{type(e).__name__}: {e}".split("\n")), sep="\n", flush=True)
+        return run_cases([(visit.__name__.replace("_", " "), visit_it, visit, directory, sites) for visit in VISITS])
     finally:
-        if site:
+        for site in sites:
             site.stop()
         shutil.rmtree(directory, ignore_errors=True)
-    return 1 if failed else 0
 
 
 if __name__ == "__main__":

@@ -11,7 +11,8 @@ import subprocess
 import sys
 import time
 
-from spoolsite import FORM, MAIL_GID, ROOT, SANITIZED, Session, Site, equal, need, play
+from cases import FORM, ROOT, SANITIZED, children, equal, gone, need, run_cases, wait_until
+from spoolsite import MAIL_GID, Session, Site
 import mbox
 from trespass import Client
 
@@ -70,28 +71,10 @@ def kill(site, number, pid):
     equal(f"kill -{number} {pid} by its user", (done.returncode, done.stderr), (0, ""))
 
 
-def children(pid):
-    return [int(n) for n in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
 def address_in(pid):
     """Of a page that can be read; the same program is mapped at another place in each process."""
     with open(f"/proc/{pid}/maps", encoding="latin-1") as maps:
         return next(line.split("-")[0] for line in maps if " r" in line)
-
-
-def gone(pid):
-    try:
-        return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] in "ZX"
-    except (FileNotFoundError, ProcessLookupError):
-        return True
-
-
-def wait_until(condition, what, seconds=20):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, f"waited {seconds} s in vain for: {what}"
-        time.sleep(0.005)
 
 
 class Victim(subprocess.Popen):
@@ -112,7 +95,7 @@ def nobody_gets_in(spool):
         inside, = children(keeper)
         victim = Victim(site)
         try:
-            wait_until(lambda: b"sleep" in pathlib.Path(f"/proc/{victim.pid}/cmdline").read_bytes(), "exec of sleep")
+            wait_until("exec of sleep", lambda: b"sleep" in pathlib.Path(f"/proc/{victim.pid}/cmdline").read_bytes())
             address = address_in(victim.pid)
             could = set(as_user(site, "/usr/bin/python3", "-SE", "-c", BREAK_IN, str(victim.pid), address).stdout.split())
             ways = {"ptrace_attach", "ptrace_seize", "mem", "environ", "auxv", "maps", "syscall", "fd", "pidfd_getfd", "process_vm_readv"}
@@ -178,7 +161,7 @@ def no_core():
             _, status = os.waitpid(keeper, 0)
             session.server.returncode = 0
             assert not os.WCOREDUMP(status), f"the {role} dumped core"
-            wait_until(lambda: gone(inside), "the end of the session")
+            wait_until("the end of the session", lambda: gone(inside))
         equal("cores", [str(p) for p in pathlib.Path("/").glob("core*")], [])
     finally:
         site.remove()
@@ -201,8 +184,8 @@ def session_stopped_and_killed(site, keeper, inside, go_on):
 def keeper_killed(site, keeper, inside, go_on):
     """The session may be in UPDATE. Without the keeper it has no dot lock, which others take for stale at once: it must not write one byte more."""
     kill(site, "KILL", keeper)
-    wait_until(lambda: gone(keeper), "the end of the keeper")
-    wait_until(lambda: gone(inside), "the end of the session with its keeper")
+    wait_until("the end of the keeper", lambda: gone(keeper))
+    wait_until("the end of the session with its keeper", lambda: gone(inside))
 
 
 def keeper_stopped_and_killed(site, keeper, inside, go_on):
@@ -250,7 +233,7 @@ def killed_at_idle(spool):
             keeper = session.server.pid
             inside, = children(keeper)
             way(site, keeper, inside, lambda: None)
-            wait_until(lambda: gone(inside), "the end of the session")
+            wait_until("the end of the session", lambda: gone(inside))
             session.close()
             equal(f"{way.__name__}: the maildrop", site.drop().read_bytes(), BEFORE)
             settle(site, way.__name__, [BEFORE])
@@ -268,7 +251,7 @@ def one_death(site, way, moment):
     assert client.say("PASS secret").startswith("+OK"), "login"
     assert client.say("DELE 2").startswith("+OK"), "DELE"
     client.socket.sendall(b"QUIT\r\n")
-    wait_until(lambda: client.note.read()[0] or client.server.poll() is not None, f"moment {moment} of UPDATE, or its end")
+    wait_until(f"moment {moment} of UPDATE, or its end", lambda: client.note.read()[0] or client.server.poll() is not None)
     if not client.note.read()[0]:
         client.close()
         return None
@@ -276,11 +259,11 @@ def one_death(site, way, moment):
     journal = site.spool / ".alice.journal"
     begun = journal.exists()
     way(site, keeper, inside, client.note.go_on)
-    wait_until(lambda: gone(inside), "the end of the session")
+    wait_until("the end of the session", lambda: gone(inside))
     if way in KEEPER_LIVES:
         # Nobody has to log in: until the keeper goes it has had the journal settled.
         where = f"{way.__name__} before file call {moment}"
-        wait_until(lambda: not journal.exists(), f"{where}: recovery by the keeper", 10)
+        wait_until(f"{where}: recovery by the keeper", lambda: not journal.exists(), 10)
         assert site.drop().read_bytes() in (BEFORE, AFTER), f"{where}: the maildrop is torn, and no journal is left\n{site.log()}"
         site.recovered += begun
     reply = client.hear()
@@ -322,4 +305,4 @@ CASES = [("nobody gets into session and keeper, spool 1777", nobody_gets_in, OPE
          ("the keeper is killed in UPDATE, dot locks alone", killed_in_update, OPEN, [keeper_killed], ("mail-locks = dotlock",))]
 
 if __name__ == "__main__":
-    sys.exit(play(CASES))
+    sys.exit(run_cases(CASES))

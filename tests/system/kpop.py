@@ -21,8 +21,9 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import kdcsite  # noqa: E402
-from inetd import POPPER, Skip, find  # noqa: E402
-from standing import Client, Server, begins, descendants, matches, same, wait_until  # noqa: E402
+from cases import Missing, find, matches, wait_until  # noqa: E402
+from inetd import POPPER  # noqa: E402
+from standing import Client, Server, begins, descendants, same  # noqa: E402
 from tlsclient import make_certificate  # noqa: E402
 from world import features, hash_of  # noqa: E402
 
@@ -405,7 +406,7 @@ class TlsTunnel(Recorder):
 def inside_tls():
     """tls-support = alternate-port: first TLS, then the ticket, then the session."""
     if "TLS" not in features(POPPER):
-        raise Skip("TLS is not built")
+        raise Missing("TLS is not built")
     certificate, key = make_certificate(kdc.dir)
     with Kpop("set tls-support = alternate-port", f"set tls-server-cert-file = {certificate}", f"set tls-private-key-file = {key}") as server:
         with kdc.tickets("ann", "secret") as tickets, TlsTunnel(0) as tunnel:
@@ -424,7 +425,7 @@ def inside_tls():
 def pam_has_the_account():
     """pam-service: its account rules count, its auth rules are not asked (ann's password is another one), but set the credentials."""
     if "PAM" not in features(POPPER):
-        raise Skip("PAM is not built")
+        raise Missing("PAM is not built")
     file = pathlib.Path("/etc/pam.d/popper-kpop")  # of our own /etc
     if not os.path.samefile("/etc/krb5.conf", kdc.conf):
         raise AssertionError("this is the machine's /etc")

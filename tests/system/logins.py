@@ -18,7 +18,8 @@ import tempfile
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import inetd  # noqa: E402
-from inetd import PASSWORD, STRICT, Site, Skip, find, run, same  # noqa: E402
+from cases import FORM, NO_SHORT_FORM, Missing, Skip, find, run_cases, skip_all  # noqa: E402
+from inetd import PASSWORD, Site, run, same  # noqa: E402
 import mbox  # noqa: E402
 import saslclient  # noqa: E402
 from tlsclient import HOST, make_certificate  # noqa: E402
@@ -33,7 +34,7 @@ class Logins(Site):
 
     def __init__(self, directory):
         if "APOP" not in features(inetd.POPPER):
-            raise Skip("APOP is not built")
+            raise Missing("APOP is not built")
         super().__init__(directory)
         self.database = directory / "pop.auth"
         # As root over loopback, with everything in the trace file.
@@ -49,7 +50,7 @@ class Logins(Site):
 
     def certificate(self):
         if not shutil.which("openssl") or not (inetd.POPPER.parent / "popper-tls.so").exists():
-            raise Skip("no TLS, or no openssl to make a certificate")
+            raise Missing("no TLS, or no openssl to make a certificate")
         if not (self.dir / "server.pem").exists():
             make_certificate(self.dir)
         return self.dir / "server.pem"
@@ -429,7 +430,7 @@ def perl_auth(site, secret):
               'my $s = Authen::SASL->new(mechanism => $ARGV[4], callback => { user => $ARGV[2], pass => $ARGV[3] }); '
               'die "refused\\n" unless $p->auth($s); print scalar keys %{$p->list}; $p->quit')
     if subprocess.run(["perl", "-MAuthen::SASL", "-MDigest::HMAC_MD5", "-e", "1"], capture_output=True).returncode:
-        raise Skip("no Authen::SASL or Digest::HMAC_MD5 (packages libauthen-sasl-perl, libdigest-hmac-perl)")
+        raise Missing("no Authen::SASL or Digest::HMAC_MD5 (packages libauthen-sasl-perl, libdigest-hmac-perl)")
     return lambda mechanism: same("messages", b"3", run(["perl", "-e", script, "127.0.0.1", str(site.port), "alice", secret, mechanism]))
 
 
@@ -506,47 +507,33 @@ VISITS = [curl_chooses_what_is_offered,
           poplib_plain, poplib_scram_sha_256, perl_cram_md5, perl_plain, perl_login]
 
 
-def visit_once(number, visit, site):
-    name = visit.__name__.replace("_", " ")
+def visit_once(visit, site):
+    site.forget_log()
+    site.configure()
+    site.said.clear()
     try:
-        site.forget_log()
-        site.configure()
-        site.said.clear()
         visit(site)
-        print(f"ok {number} - {name}")
-    except Skip as reason:
-        print(f"not ok {number} - {name}: {reason}, and nothing may be skipped here" if STRICT else f"ok {number} - {name} # SKIP {reason}")
-        return not STRICT
-    except (AssertionError, subprocess.TimeoutExpired, OSError, ValueError, poplib.error_proto) as e:
-        print(f"not ok {number} - {name}", *(f"# {line}" for line in f"{type(e).__name__}: {e}".split("\n")), sep="\n")
-        return False
     finally:
         if SHOW:
             print(*(f"#   {line}" for line in site.log() + site.said), sep="\n")
-        sys.stdout.flush()
-    return True
 
 
 def main(visits):
-    if os.environ.get("POPPER_TESTS") == "short":
-        print("1..0 # SKIP the short form runs no system tests")
-        return 0
+    if FORM == "short":
+        return skip_all(NO_SHORT_FORM)
+    sys.argv = [word for word in sys.argv if word != "--show"]
     directory = pathlib.Path(tempfile.mkdtemp(prefix="popper-logins."))
-    site, well = None, True
+    site = None
     try:
         site = Logins(directory)
         site.start()
-        print(f"1..{len(visits)}", flush=True)
-        for number, visit in enumerate(visits, 1):
-            well &= visit_once(number, visit, site)
+        return run_cases([(visit.__name__.replace("_", " "), visit_once, visit, site) for visit in visits])
     except Skip as reason:
-        print(f"Bail out! {reason}, and nothing may be skipped here" if STRICT else f"1..0 # SKIP {reason}")
-        return STRICT
+        return skip_all(reason)
     finally:
         if site:
             site.stop()
         shutil.rmtree(directory, ignore_errors=True)
-    return not well
 
 
 if __name__ == "__main__":

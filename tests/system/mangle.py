@@ -15,7 +15,8 @@ import threading
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from spoolsite import FORM, MAIL_GID, POPPER, ROOT, SANITIZED, Site, equal, need, play  # noqa: E402
+from cases import FORM, ROOT, SANITIZED, children, equal, need, possible, run_cases  # noqa: E402
+from spoolsite import MAIL_GID, POPPER, Site  # noqa: E402
 from world import features  # noqa: E402
 
 FROM = b"From a@b Mon Nov 23 05:00:00 2026\n"
@@ -240,10 +241,6 @@ def bounds():
         site.remove()
 
 
-def children(pid):
-    return [int(p) for p in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
 def worker_of(session):
     found = [p for p in children(session.server.pid) if pathlib.Path(f"/proc/{p}/comm").read_text().startswith("popper-mangle")]
     equal("workers", len(found), 1)
@@ -370,7 +367,7 @@ def program_is_missing():
         copy.mkdir(mode=0o755)
         copy.chmod(0o755)
         shutil.copy(POPPER, copy / "popper")
-        need(not pathlib.Path("/usr/local/lib/popper-mangle").exists(), "popper is installed here")
+        possible(not pathlib.Path("/usr/local/lib/popper-mangle").exists(), "popper is installed here")
         done = subprocess.run([copy / "popper", "-f", site.conf, "-t", site.trace], input=b"USER alice\r\nPASS secret\r\nRETR 1 XMANGLE\r\nLIST XMANGLE\r\nRETR 1\r\nQUIT\r\n",
                               capture_output=True, check=False, cwd="/")
         replies = done.stdout.decode().splitlines()
@@ -456,4 +453,4 @@ CASES = [(case.__name__.replace("_", " "), case) for case in
           worker_trespasses, worker_hangs, idle_worker_is_killed, program_is_missing, many_messages, curl_asks, mpop_without_mime)]
 
 if __name__ == "__main__":
-    sys.exit(play(CASES))
+    sys.exit(run_cases(CASES))

@@ -13,7 +13,8 @@ import subprocess
 import sys
 
 os.environ.setdefault("PYTHONDONTWRITEBYTECODE", "1")
-from spoolsite import POPPER, Site, equal, need, play  # noqa: E402
+from cases import equal, need, run_cases  # noqa: E402
+from spoolsite import POPPER, Site  # noqa: E402
 import mbox  # noqa: E402
 
 OPTIONS = {line.split("\t")[0]: line.split("\t") for line in os.popen(f"{POPPER} --list-options").read().splitlines()}
@@ -296,4 +297,4 @@ def run(case):
 CASES = [pld, pld_home, pld_ssl, pld_standalone, freebsd, gentoo, gentoo_mailbox, debian, pardus, suse, how_to, old_words]
 
 if __name__ == "__main__":
-    sys.exit(play([(case.__name__.replace("_", " "), run(case)) for case in CASES]))
+    sys.exit(run_cases([(case.__name__.replace("_", " "), run(case)) for case in CASES]))

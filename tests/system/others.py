@@ -11,7 +11,8 @@ import shutil
 import subprocess
 import sys
 
-from spoolsite import ROOT, Site, equal, need, play
+from cases import ROOT, equal, need, run_cases
+from spoolsite import Site
 import mbox
 
 MUTT = "set quit=yes delete=yes move=no beep=no confirmappend=no confirmcreate=no save_empty=yes copy=no mark_old=yes wait_key=no"
@@ -170,4 +171,4 @@ CASES = [(f"{name}{', server mode' if mode else ''}; the session deletes {delete
          for name, other in OTHERS for mode in ([], ["-S"]) for deleted, then in (([2, 3, 4], []), ([1, COUNT], [20, 21]))]
 
 if __name__ == "__main__":
-    sys.exit(play(CASES))
+    sys.exit(run_cases(CASES))

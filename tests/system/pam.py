@@ -21,8 +21,8 @@ import sys
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from spoolsite import CI, HASH, POPPER, SANITIZED, equal, need, play  # noqa: E402
-from standing import is_alive, wait_until  # noqa: E402
+from cases import SANITIZED, equal, is_alive, need, run_cases, skip_all, wait_until  # noqa: E402
+from spoolsite import HASH, POPPER  # noqa: E402
 from users import TODAY, children_of, enter_namespace  # noqa: E402
 import mbox  # noqa: E402
 from world import STAMP, features, hash_of  # noqa: E402
@@ -690,18 +690,15 @@ def run(case, site):
 def main():
     sys.argv = [word for word in sys.argv if word != "--show"]
     if "PAM" not in features(POPPER):
-        print("1..0 # SKIP PAM is not built")
-        return 0
+        return skip_all("PAM is not built")
     if os.getuid() != 0:
-        print("1..0 # SKIP needs root")
-        return 0
+        return skip_all("needs root")
     try:
         site = Pam()
     except OSError as e:
-        print(f"Bail out! no mount namespace: {e}" if CI else f"1..0 # SKIP no mount namespace: {e}")
-        return CI
+        return skip_all(f"no mount namespace: {e}")
     try:
-        return play([(case.__name__.replace("_", " "), run, case, site) for case in CASES])
+        return run_cases([(case.__name__.replace("_", " "), run, case, site) for case in CASES])
     finally:
         subprocess.run(["rm", "-rf", site.etc], check=True)
 

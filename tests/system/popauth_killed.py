@@ -13,7 +13,8 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from popauth import POPAUTH, plain, secrets  # noqa: E402
-from spoolsite import FORM, POPPER, ROOT, Site, equal, need, play  # noqa: E402
+from cases import FORM, ROOT, equal, need, run_cases  # noqa: E402
+from spoolsite import POPPER, Site  # noqa: E402
 
 LONG = FORM == "long"
 CALLS = ["write", "pwrite64", "fsync", "fdatasync", "ftruncate", "fchmod", "fchown", "renameat", "linkat", "unlinkat", "unlink", *(["openat", "close"] if LONG else [])]
@@ -144,4 +145,4 @@ CASES = [(f"{name}, {said}", each_call, what, after, words, kind)
          for name, after, words, kind, always in EVERYTHING for what, said in ((KILL, "killed"), (FULL, "the disk is full")) if LONG or what in always]
 
 if __name__ == "__main__":
-    sys.exit(play(CASES))
+    sys.exit(run_cases(CASES))

@@ -19,9 +19,10 @@ import threading
 import time
 
 sys.path.insert(0, str(pathlib.Path(os.path.abspath(__file__)).parent))
-from standing import PASSWORD, Client, begins, free_port, matches, run_all, same, wait_until  # noqa: E402
+from cases import Missing, find, matches, wait_until  # noqa: E402
+from standing import PASSWORD, Client, begins, free_port, run_all, same  # noqa: E402
 import mbox  # noqa: E402
-from inetd import GID, POPPER, UID, Skip, find  # noqa: E402
+from inetd import GID, POPPER, UID  # noqa: E402
 from play import readable_by_others  # noqa: E402
 from proxy import deliver, number_of  # noqa: E402
 from tlsclient import HOST, make_certificate  # noqa: E402
@@ -46,7 +47,7 @@ class Services:
         try:
             me = pwd.getpwuid(os.getuid()).pw_name
         except KeyError:
-            raise Skip("inetd starts servers for users by name, and we have none") from None
+            raise Missing("inetd starts servers for users by name, and we have none") from None
         inetd = find("inetd", "openbsd-inetd")
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="popper-ports."))
         self.dir.chmod(0o755)

@@ -10,8 +10,8 @@ import sys
 import time
 
 sys.path.insert(0, str(pathlib.Path(os.path.abspath(__file__)).parent))
-from standing import PATIENCE, POPPER, Client, Server, begins, descendants, is_alive, run_all, same, wait_until  # noqa: E402
-from inetd import Skip  # noqa: E402
+from cases import PATIENCE, Missing, is_alive, wait_until  # noqa: E402
+from standing import POPPER, Client, Server, begins, descendants, run_all, same  # noqa: E402
 from world import features  # noqa: E402
 
 ROOT = os.getuid() == 0
@@ -201,7 +201,7 @@ def who_waits_sleeps():
 
 def a_new_database_is_offered_at_once():
     if "APOP" not in features(POPPER):
-        raise Skip("APOP is not built")
+        raise Missing("APOP is not built")
     with Server() as server:
         database = server.dir / "pop.auth"
         server.settings = (f"set apop-file = {database}",)

@@ -16,9 +16,9 @@ import threading
 import time
 
 sys.path.insert(0, str(pathlib.Path(os.path.abspath(__file__)).parent))
-from standing import PATIENCE, POPPER, TESTS, Skip, Client, Server, begins, descendants, free_port, matches, run_all, same, wait_until  # noqa: E402
+from cases import PATIENCE, TESTS, Missing, find, matches, wait_until  # noqa: E402
+from standing import POPPER, Client, Server, begins, descendants, free_port, run_all, same  # noqa: E402
 import mbox  # noqa: E402
-from inetd import find  # noqa: E402
 
 V2 = b"\r\n\r\n\0\r\nQUIT\n"
 SAMPLES = TESTS.parent / "samples"
@@ -134,7 +134,7 @@ def who_may_send_a_password():
     openssl = find("openssl", "openssl")
     with Server("set proxy-networks = 127.0.0.1", "set tls-support = stls", "set max-sessions-per-address = 100") as server:
         if not (POPPER.parent / "popper-tls.so").exists():
-            raise Skip("TLS is not built")
+            raise Missing("TLS is not built")
         key, cert = server.dir / "key.pem", server.dir / "cert.pem"
         subprocess.run([openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", str(key), "-out",
                         str(cert), "-days", "30", "-subj", "/CN=localhost"], check=True, capture_output=True, timeout=PATIENCE)

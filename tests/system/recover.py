@@ -7,7 +7,8 @@ import subprocess
 import sys
 import tempfile
 
-from spoolsite import FIRST_UID, MAIL_GID, POPPER, ROOT, SANITIZED, Session, Site, Skip, equal, need, play
+from cases import ROOT, SANITIZED, Missing, equal, need, run_cases
+from spoolsite import FIRST_UID, MAIL_GID, POPPER, Session, Site
 import mbox
 
 BEFORE = b"".join(mbox.message(n) for n in range(1, 5))
@@ -287,7 +288,7 @@ def home_drop(site, name):
 def as_ordinary_user():
     """Everything once more as who is not root; from a copy, since the tree may be where only root can go."""
     if not ROOT:
-        raise Skip("not root")
+        raise Missing("not root")
     tests = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     with tempfile.TemporaryDirectory(prefix="popper-recover.") as copy:
         os.chmod(copy, 0o755)
@@ -320,4 +321,4 @@ CASES = [
 ]
 
 if __name__ == "__main__":
-    sys.exit(play(CASES))
+    sys.exit(run_cases(CASES))

@@ -13,7 +13,8 @@ import threading
 import time
 
 sys.path.insert(0, str(pathlib.Path(os.path.abspath(__file__)).parent))
-from standing import Server, begins, descendants, matches, run_all, same, wait_until  # noqa: E402
+from cases import matches, skip_all, wait_until  # noqa: E402
+from standing import Server, begins, descendants, run_all, same  # noqa: E402
 
 INSIDE = "POPPER_RESOLVER_NAMESPACES"
 # client: (its name or None: there is none, or "": no answer; the addresses of that name or None: it does not exist)
@@ -185,6 +186,4 @@ if __name__ == "__main__":
         name_server = NameServer()
         sys.exit(run_all(CASES))
     status = enter_namespaces() if os.getuid() == 0 and os.environ.get("POPPER_TESTS") != "short" else None
-    if status is None:
-        print("1..0 # SKIP needs root and namespaces of its own")
-    sys.exit(status or 0)
+    sys.exit(skip_all("needs root and namespaces of its own") if status is None else status)

@@ -12,54 +12,30 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 
-TESTS = pathlib.Path(os.path.abspath(__file__)).parent.parent
-sys.path[:0] = [str(TESTS / "wire"), str(TESTS / "system")]
-import kdcsite  # noqa: E402
-import mbox  # noqa: E402
-from spoolsite import HASH, MAIL_GID, ROOT, Skip, equal, need  # noqa: E402
-from world import features, hash_of  # noqa: E402
+import kdcsite
+import mbox
+from cases import POPPER, ROOT, SANITIZED, children, equal, memory, need, run_cases, status, telling, wait_until
+import spoolsite
+from spoolsite import HASH, MAIL_GID
+from world import features, hash_of
 
-POPPER = pathlib.Path(os.environ.get("POPPER", "popper/popper")).absolute()
 UID = 64001 if ROOT else os.getuid()
 GID = 64001 if ROOT else os.getgid()
-SANITIZED = b"__asan_init" in POPPER.read_bytes()
 CONFIG = POPPER.parent.parent / "config.h"
 SANDBOXED = not SANITIZED and (not CONFIG.exists() or "#define WITH_SANDBOX 1" in CONFIG.read_text())
 
 
-class Site:
-    """A spool with one user."""
+class Site(spoolsite.Site):
+    """A spool with one user, alice."""
 
     def __init__(self, spool_mode=0o1777, spool_gid=0, config=()):
-        self.dir = pathlib.Path(tempfile.mkdtemp(prefix="popper-roles."))
-        self.dir.chmod(0o755)
-        self.spool = self.dir / "spool"
-        self.trace = self.dir / "trace"
-        self.drop = self.spool / "alice"
-        self.spool.mkdir()
-        home = self.dir / "home"
-        home.mkdir()
-        if ROOT:
-            os.chown(self.spool, 0, spool_gid)
-            os.chown(home, UID, GID)
-        self.spool.chmod(spool_mode if ROOT else 0o755)
-        (self.dir / "passwd").write_text(f"alice:{HASH}:{UID}:{GID}:Alice:{home}:/bin/sh\n")
-        lines = [f"passwd-file = {self.dir}/passwd", f"spool-dir = {self.spool}", "failure-delay = 0", "reverse-lookup = false",
-                 "debug", *config]
-        (self.dir / "conf").write_text("".join(f"set {line}\n" for line in lines))
+        super().__init__(config=("debug", *config), spool_mode=spool_mode, spool_gid=spool_gid)
         self.sessions = []
 
-    def fill(self, *numbers):
-        self.drop.write_bytes(b"".join(mbox.message(n) for n in numbers))
-        self.drop.chmod(0o600)
-        if ROOT:
-            os.chown(self.drop, UID, GID)
-
-    def log(self):
-        return self.trace.read_text() if self.trace.exists() else ""
+    def put(self, *numbers):
+        self.fill("alice", b"".join(mbox.message(n) for n in numbers))
 
     def open(self, *wrapper):
         session = Session(self, wrapper)
@@ -75,7 +51,7 @@ class Site:
             except subprocess.TimeoutExpired:
                 s.process.kill()
                 raise AssertionError("a server did not end within 5 s of its client") from None
-        subprocess.run(["rm", "-rf", self.dir], check=True)
+        self.remove()
 
 
 def bad_inheritance():
@@ -121,7 +97,7 @@ class Session:
     def child(self):
         """The pid of the one child of the server besides the process that waits for a password (root's, without the client): preauth before the login,
         the session after."""
-        wait_until(lambda: len(serving(self.process.pid)) == 1, "the one child besides")
+        wait_until("the one child besides", lambda: len(serving(self.process.pid)) == 1)
         return serving(self.process.pid)[0]
 
     def hang_up(self):
@@ -135,15 +111,6 @@ class Session:
             return True
 
 
-def status(pid):
-    lines = pathlib.Path(f"/proc/{pid}/status").read_text().splitlines()
-    return dict(line.split(":", 1) for line in lines)
-
-
-def children(pid):
-    return [int(p) for p in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
 def waits_for_a_password(pid, monitor):
     """It has the monitor's uid, but not the client's connection."""
     try:
@@ -154,19 +121,6 @@ def waits_for_a_password(pid, monitor):
 
 def serving(pid):
     return [p for p in children(pid) if not waits_for_a_password(p, pid)]
-
-
-def memory(pid):
-    """Everything that the process can write to."""
-    found = b""
-    with open(f"/proc/{pid}/mem", "rb") as mem:
-        for line in open(f"/proc/{pid}/maps"):
-            span, rights = line.split()[:2]
-            if "w" in rights:
-                begin, end = (int(x, 16) for x in span.split("-"))
-                mem.seek(begin)
-                found += mem.read(end - begin)
-    return found
 
 
 def ids(pid, field):
@@ -203,13 +157,6 @@ def descriptors(pid):
     return found
 
 
-def wait_until(condition, what, seconds=5):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, f"waited {seconds} s in vain for: {what}"
-        time.sleep(0.01)
-
-
 # ---- who they are
 
 def preauth_is_nobody(site):
@@ -234,7 +181,7 @@ def preauth_is_closed_in(site):
 
 
 def one_more(monitor, before):
-    wait_until(lambda: len(set(serving(monitor)) - before) == 1, "one process more")
+    wait_until("one process more", lambda: len(set(serving(monitor)) - before) == 1)
     return (set(serving(monitor)) - before).pop()
 
 
@@ -266,7 +213,7 @@ def saslstate_is_nobody(site):
     for other in (s.process.pid, *before):
         assert b"tanstaaf" not in memory(other) and bytes(b ^ 0xff for b in b"tanstaaf") not in memory(other), f"{other} has the secret"
     assert s.say("*").startswith("-ERR"), "cancelled"
-    wait_until(lambda: set(serving(s.process.pid)) == before, "the end of the process")
+    wait_until("the end of the process", lambda: set(serving(s.process.pid)) == before)
 
 
 def gssapi_is_nobody(site):
@@ -299,13 +246,13 @@ def gssapi_is_nobody(site):
             assert key not in memory(other), f"{other} has the key"
             assert "krb5" not in pathlib.Path(f"/proc/{other}/maps").read_text(), f"{other} has loaded Kerberos"
         assert s.say("*").startswith("-ERR"), "cancelled"
-        wait_until(lambda: set(serving(s.process.pid)) == before, "the end of the process")
+        wait_until("the end of the process", lambda: set(serving(s.process.pid)) == before)
         s.hang_up()
 
 
 def session_in_an_open_spool(site):
     need(ROOT, "not root")
-    site.fill(1, 2)
+    site.put(1, 2)
     s = site.open().must_login()
     for pid in (s.process.pid, s.child()):
         assert_powerless(pid, UID, GID)
@@ -318,14 +265,14 @@ def session_in_an_open_spool(site):
 
 def session_in_a_group_spool(site):
     need(ROOT, "not root")
-    site.fill(1, 2)
+    site.put(1, 2)
     s = site.open().must_login()
     equal("keeper's gids: the spool's only saved", ids(s.process.pid, "Gid"), [GID, GID, MAIL_GID, GID])
     equal("keeper's groups", ids(s.process.pid, "Groups"), [GID])
     assert_powerless(s.child(), UID, GID)
     assert s.say("DELE 1").startswith("+OK"), "DELE"
     assert s.say("QUIT").startswith("+OK"), "QUIT"
-    equal("maildrop", site.drop.read_bytes(), mbox.message(2))
+    equal("maildrop", site.drop().read_bytes(), mbox.message(2))
 
 
 def first_mail_in_a_group_spool(site):
@@ -345,7 +292,7 @@ def no_privsep_user(site):
     assert s.hear().startswith("+OK"), "no greeting"
     assert_powerless(s.child(), 65534, 65534)
     assert_closed_in(s.child())
-    wait_until(lambda: "there is no user nobody in /etc/passwd for the processes that meet clients; nobody is used" in site.log(), "the warning")
+    wait_until("the warning", lambda: "there is no user nobody in /etc/passwd for the processes that meet clients; nobody is used" in site.log())
 
 
 def passwords_are_wiped(site):
@@ -356,7 +303,7 @@ def passwords_are_wiped(site):
     (site.dir / "passwd").write_text((site.dir / "passwd").read_text().replace(HASH, hash_of(right)))
     with open(site.dir / "conf", "a") as conf:
         conf.write("set failure-delay = 20\n")
-    site.fill(1)
+    site.put(1)
     s = site.open()
     s.hear()
     s.say("USER alice")
@@ -370,19 +317,19 @@ def passwords_are_wiped(site):
     s.hear()
     s.say("USER alice")
     s.socket.sendall(f"PASS {wrong}\r\n".encode())
-    wait_until(lambda: "[AUTH] Failed attempted login to alice" in site.log(), "the verdict")
+    wait_until("the verdict", lambda: "[AUTH] Failed attempted login to alice" in site.log())
     for role, pid in (("monitor", s.process.pid), ("preauth", s.child())):
-        wait_until(lambda pid=pid: wrong.encode() not in memory(pid), f"the wrong password goes from the memory of the {role}", 10)
+        wait_until(f"the wrong password goes from the memory of the {role}", lambda pid=pid: wrong.encode() not in memory(pid), 10)
         assert b"alice" in memory(pid), f"this is not the memory of the {role}"
 
 
 def session_holds_only_what_it_was_handed(site):
     need(ROOT, "not root: what is not dumpable cannot be looked at")
-    site.fill(1)
+    site.put(1)
     s = site.open().must_login()
     kept = sorted(descriptors(s.child()).values(), key=lambda v: v.split(":")[0])
     equal("descriptors", [v.split(":")[0] for v in kept],
-          sorted(["/dev/null", "socket", "socket", "socket", str(site.drop), str(site.spool / ".alice.cache")]))
+          sorted(["/dev/null", "socket", "socket", "socket", str(site.drop()), str(site.spool / ".alice.cache")]))
     client = os.readlink(f"/proc/{s.child()}/fd/0")
     assert client not in descriptors(s.process.pid).values(), "the keeper still holds the client's connection"
 
@@ -401,7 +348,7 @@ def environment_is_an_allow_list(site):
 # ---- one at a time
 
 def second_session_is_refused(site):
-    site.fill(1)
+    site.put(1)
     first = site.open().must_login()
     second = site.open()
     second.hear()
@@ -419,7 +366,7 @@ def second_session_is_refused(site):
 
 
 def idle_session_gives_way(site):
-    site.fill(1, 2)
+    site.put(1, 2)
     first = site.open().must_login()
     assert first.say("DELE 1").startswith("+OK"), "DELE"
     time.sleep(1.1)
@@ -428,12 +375,12 @@ def idle_session_gives_way(site):
     assert second.say("STAT").startswith("+OK 2 "), "the idle session's deletion was done"
     equal("exit status of the old session", first.process.wait(5), 0)
     assert "gave way to a new login" in site.log() and "took the maildrop over from process" in site.log(), site.log()
-    equal("maildrop", site.drop.read_bytes(), mbox.message(1) + mbox.message(2))
+    equal("maildrop", site.drop().read_bytes(), mbox.message(1) + mbox.message(2))
 
 
 def takeover_of_a_client_that_does_not_read(site):
-    site.fill(1)
-    with open(site.drop, "ab") as drop:
+    site.put(1)
+    with open(site.drop(), "ab") as drop:
         drop.write(mbox.message(2, lines=400000))
     first = site.open().must_login()
     first.socket.sendall(b"RETR 2\r\n")
@@ -449,11 +396,11 @@ def stamps(site, text):
 
 
 def takeover_idle_0_is_never(site):
-    site.fill(1)
+    site.put(1)
     first = site.open().must_login()
     reply = site.open().login()
     assert reply.startswith("-ERR [IN-USE]"), reply
-    wait_until(lambda: stamps(site, "is locked by another session"), "the record of the refusal")
+    wait_until("the record of the refusal", lambda: stamps(site, "is locked by another session"))
     # Asking takes two seconds. By the log's stamps, because on a busy machine the rest of a login may take as long.
     begin, end = stamps(site, "POP login by user")[-1], stamps(site, "is locked by another session")[-1]
     assert (end - begin) % 86400 < 1.5, "it waited although nobody can be asked"
@@ -461,7 +408,7 @@ def takeover_idle_0_is_never(site):
 
 
 def busy_without_index_too(site):
-    site.fill(1)
+    site.put(1)
     first = site.open().must_login()
     assert (site.spool / ".alice.pop").exists(), "no temp drop to lock"
     assert not (site.spool / ".alice.cache").exists(), "an index although it is off"
@@ -482,12 +429,12 @@ def client_hangs_up_before_the_login(site):
 
 
 def client_hangs_up_after_the_login(site):
-    site.fill(1)
+    site.put(1)
     s = site.open().must_login()
     assert s.say("DELE 1").startswith("+OK"), "DELE"
     s.hang_up()
     equal("exit status", s.process.wait(5), 0)
-    equal("maildrop", site.drop.read_bytes(), mbox.message(1))
+    equal("maildrop", site.drop().read_bytes(), mbox.message(1))
 
 
 def killed_preauth(site):
@@ -505,12 +452,12 @@ def killed_monitor(site):
     child = s.child()
     s.process.kill()
     s.process.wait(5)
-    wait_until(lambda: not os.path.exists(f"/proc/{child}") or status(child)["State"].split()[0] == "Z", "preauth ends with its monitor")
+    wait_until("preauth ends with its monitor", lambda: not os.path.exists(f"/proc/{child}") or status(child)["State"].split()[0] == "Z")
     assert s.hung_up(), "the connection stays"
 
 
 def killed_session(site):
-    site.fill(1, 2)
+    site.put(1, 2)
     s = site.open().must_login()
     assert s.say("DELE 1").startswith("+OK"), "DELE"
     os.kill(s.child(), signal.SIGKILL)
@@ -521,7 +468,7 @@ def killed_session(site):
 
 
 def killed_keeper(site):
-    site.fill(1, 2)
+    site.put(1, 2)
     s = site.open().must_login()
     assert s.say("DELE 1").startswith("+OK"), "DELE"
     s.process.kill()
@@ -529,12 +476,12 @@ def killed_keeper(site):
     assert s.hear().startswith("-ERR [SYS/TEMP]"), "the session was not told"
     assert s.hung_up(), "the session goes on without keeper"
     assert site.open().must_login().say("STAT").startswith("+OK 2 "), "STAT"
-    equal("maildrop", site.drop.read_bytes(), mbox.message(1) + mbox.message(2))
+    equal("maildrop", site.drop().read_bytes(), mbox.message(1) + mbox.message(2))
 
 
 def terminated(site):
     for number in (signal.SIGTERM, signal.SIGHUP):
-        site.fill(1)
+        site.put(1)
         s = site.open().must_login()
         assert s.say("DELE 1").startswith("+OK"), "DELE"
         s.process.send_signal(number)
@@ -542,7 +489,7 @@ def terminated(site):
         assert reply.startswith("-ERR"), reply
         assert s.hung_up(), "the session goes on"
         equal("exit status", s.process.wait(5), 0)
-        equal("maildrop", site.drop.read_bytes(), mbox.message(1))
+        equal("maildrop", site.drop().read_bytes(), mbox.message(1))
     assert "-ERR SIGHUP or SIGPIPE flagged" in site.log(), site.log()
 
 
@@ -552,14 +499,14 @@ def killed_in_update(site):
     before, after = mbox.message(1) + mbox.message(2) + mbox.message(3), mbox.message(1) + mbox.message(3)
     seen = set()
     for n in range(1, 20):
-        site.fill(1, 2, 3)
+        site.put(1, 2, 3)
         s = site.open("strace", "-f", "-o", "/dev/null", "-e", "trace=fsync", "-e", f"inject=fsync:signal=KILL:when={n}")
         s.must_login()
         assert s.say("DELE 2").startswith("+OK"), "DELE"
         s.say("QUIT")
         s.hang_up()
         s.process.wait(10)
-        seen.add(site.drop.read_bytes())
+        seen.add(site.drop().read_bytes())
         killed = "ended without a word" in site.log() or n == 1
         s = site.open().must_login()
         count = s.say("STAT").split()[1]
@@ -567,8 +514,8 @@ def killed_in_update(site):
         s.process.wait(10)
         left = {path.name for path in site.spool.iterdir()}
         equal(f"files after fsync {n}", left, {"alice", ".alice.cache"})
-        assert site.drop.read_bytes() in (before, after), f"the maildrop is torn after fsync {n}"
-        equal(f"messages after fsync {n}", count, "2" if site.drop.read_bytes() == after else "3")
+        assert site.drop().read_bytes() in (before, after), f"the maildrop is torn after fsync {n}"
+        equal(f"messages after fsync {n}", count, "2" if site.drop().read_bytes() == after else "3")
         if not killed:
             break
         site.trace.unlink(missing_ok=True)
@@ -577,20 +524,20 @@ def killed_in_update(site):
 
 def several_users_of_the_spool(site):
     """The maildrop of somebody else, a symlink and a hard link are refused with a text that says what to do."""
-    site.fill(1)
-    site.drop.rename(site.dir / "elsewhere")
-    site.drop.symlink_to(site.dir / "elsewhere")
+    site.put(1)
+    site.drop().rename(site.dir / "elsewhere")
+    site.drop().symlink_to(site.dir / "elsewhere")
     reply = site.open().login()
     assert reply.startswith("-ERR [SYS/PERM]"), reply
-    site.drop.unlink()
-    os.link(site.dir / "elsewhere", site.drop)
+    site.drop().unlink()
+    os.link(site.dir / "elsewhere", site.drop())
     reply = site.open().login()
     assert reply.startswith("-ERR [SYS/PERM]"), reply
-    site.drop.unlink()
+    site.drop().unlink()
     if ROOT:
-        site.fill(1)
-        os.chown(site.drop, 64002, 64002)
-        site.drop.chmod(0o666)
+        site.put(1)
+        os.chown(site.drop(), 64002, 64002)
+        site.drop().chmod(0o666)
         reply = site.open().login()
         assert reply.startswith("-ERR [SYS/PERM]"), reply
 
@@ -626,33 +573,16 @@ CASES = [
 ]
 
 
-def run(number, name, case, options):
+def run(case, options):
     site = Site(**options)
-    try:
+    log = ""
+    with telling(lambda: log.splitlines()):
         try:
             case(site)
         finally:
             log = site.log()
             site.close()
-        print(f"ok {number} - {name}")
-    except Skip as reason:
-        print(f"ok {number} - {name} # SKIP {reason}")
-    except (AssertionError, OSError, subprocess.TimeoutExpired) as error:
-        print(f"not ok {number} - {name}")
-        for line in f"{type(error).__name__}: {error}\n{log}".splitlines():
-            print(f"# {line}")
-        return False
-    finally:
-        sys.stdout.flush()
-    return True
-
-
-def main():
-    wanted = sys.argv[1] if len(sys.argv) > 1 else ""
-    cases = [c for c in CASES if wanted in c[0]]
-    print(f"1..{len(cases)}")
-    return 0 if all([run(i + 1, *case) for i, case in enumerate(cases)]) else 1
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_cases([(name, run, case, options) for name, case, options in CASES]))

@@ -12,7 +12,8 @@ import shutil
 import sys
 import time
 
-from spoolsite import FORM, SANITIZED, Site, equal, need, play
+from cases import FORM, SANITIZED, equal, need, run_cases
+from spoolsite import Site
 import mbox
 
 LONG = FORM == "long"
@@ -276,4 +277,4 @@ if __name__ == "__main__":
     if FORM == "short":
         print("1..0 # SKIP not in the short form")
         sys.exit(0)
-    sys.exit(play(CASES))
+    sys.exit(run_cases(CASES))

@@ -6,38 +6,20 @@ import os
 import pathlib
 import socket
 import subprocess
-import sys
 import tempfile
 
-sys.path.insert(0, str(pathlib.Path(os.path.abspath(__file__)).parent.parent / "wire"))
-from play import readable_by_others  # noqa: E402
-from world import hash_of  # noqa: E402
+import cases
+from cases import ROOT
+from play import readable_by_others
+from world import hash_of
 
-ROOT = os.getuid() == 0
-POPPER = pathlib.Path(os.environ.get("POPPER", "popper/popper")).absolute()
-SANITIZED = b"__asan_init" in POPPER.read_bytes()
 # A copy when the build is where ordinary users cannot go, such as /root.
 ELSEWHERE = tempfile.TemporaryDirectory(prefix="popper-build.")
 os.chmod(ELSEWHERE.name, 0o755)
-POPPER = readable_by_others(POPPER, ELSEWHERE.name)
-CI = os.environ.get("CI") == "true"
-FORM = os.environ.get("POPPER_TESTS", "")
+POPPER = readable_by_others(cases.POPPER, ELSEWHERE.name)
 HASH = hash_of("secret")
 FIRST_UID = 64001
 MAIL_GID = 8
-
-
-class Skip(Exception):
-    pass
-
-
-def need(condition, reason):
-    if not condition:
-        raise Skip(reason)
-
-
-def equal(what, got, expected):
-    assert got == expected, f"{what}: {got!r} instead of {expected!r}"
 
 
 class Site:
@@ -148,29 +130,3 @@ class Session:
         self.lines.close()
         self.socket.close()
         return self.server.wait(60)
-
-
-def play(cases):
-    """Runs (name, function, arguments...) and prints TAP. The exit status."""
-    wanted = sys.argv[1] if len(sys.argv) > 1 else ""
-    cases = [c for c in cases if wanted in c[0]]
-    failed = 0
-    print(f"1..{len(cases)}")
-    for number, (name, case, *arguments) in enumerate(cases, 1):
-        try:
-            said = case(*arguments)
-            print(f"ok {number} - {name}")
-            if said:
-                print(f"# {said}")
-        except Skip as reason:
-            print(f"ok {number} - {name} # SKIP {reason}")
-        except (AssertionError, OSError, ValueError, subprocess.SubprocessError) as error:
-            failed += 1
-            print(f"not ok {number} - {name}")
-            text = f"{type(error).__name__}: {error}"
-            if isinstance(error, subprocess.CalledProcessError):
-                text += f"\n{error.stdout}\n{error.stderr}"
-            for line in text.splitlines():
-                print(f"# {line}")
-        sys.stdout.flush()
-    return failed != 0

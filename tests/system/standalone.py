@@ -16,10 +16,10 @@ import time
 import warnings
 
 sys.path.insert(0, str(pathlib.Path(os.path.abspath(__file__)).parent))
-from standing import GID, PASSWORD, PATIENCE, POPPER, TESTS, UID, Client, Server, begins, free_port, matches, run_all, same, wait_until  # noqa: E402
+from cases import PATIENCE, TESTS, Missing, Skip, find, matches, wait_until  # noqa: E402
+from standing import GID, PASSWORD, POPPER, UID, Client, Server, begins, free_port, run_all, same  # noqa: E402
 import mbox  # noqa: E402
 import saslclient  # noqa: E402
-from inetd import Skip, find  # noqa: E402
 from world import features  # noqa: E402
 
 with warnings.catch_warnings():
@@ -49,7 +49,7 @@ def the_newer_protocol():
     unshare = find("unshare", "util-linux")
     find("ip", "iproute2")
     if os.getuid() != 0:
-        raise Skip("needs root for a network")
+        raise Missing("needs root for a network")
     if not pathlib.Path("/proc/sys/net/ipv6").exists():
         raise Skip("a kernel without IPv6")
     with Server("set debug") as server:
@@ -74,7 +74,7 @@ def the_default_port():
     """110, for an address without one. In a network of its own, where nobody has that port."""
     unshare = find("unshare", "util-linux")
     if os.getuid() != 0:
-        raise Skip("needs root for port 110 and a network")
+        raise Missing("needs root for port 110 and a network")
     find("ip", "iproute2")
     with Server() as server:
         wrapper = [unshare, "-n", "/bin/sh", "-c", 'ip link set lo up && exec "$0" "$@"']
@@ -357,7 +357,7 @@ def exchange(client, mechanism, name, secret):
 def exchanges_wait_for_their_turn_at_each_step():
     """Who is in the middle of AUTH holds up nobody, and who fails takes nobody's turn with him."""
     if "APOP" not in features(POPPER):
-        raise Skip("APOP is not built")
+        raise Missing("APOP is not built")
     with Server("set max-password-checks = 1") as server:
         database = server.dir / "pop.auth"
         server.configure("set max-password-checks = 1", f"set apop-file = {database}")

@@ -2,47 +2,24 @@
 """
 import os
 import pathlib
-import re
 import shutil
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import time
-import traceback
 
-TESTS = pathlib.Path(os.path.abspath(__file__)).parent.parent
-sys.path[:0] = [str(TESTS / "wire"), str(TESTS / "system")]
-import mbox  # noqa: E402
-from inetd import GID, POPPER, STRICT, UID, Skip  # noqa: E402
-from world import STAMP, hash_of  # noqa: E402
+from cases import FORM, NO_SHORT_FORM, PATIENCE, run_cases, skip_all, wait_until
+import mbox
+from inetd import GID, POPPER, UID
+from world import STAMP, hash_of
 
 PASSWORD = "secret word"
-PATIENCE = 20
 
 
 def free_port(host="127.0.0.1"):
     with socket.create_server((host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET) as s:
         return s.getsockname()[1]
-
-
-def wait_until(what, condition, seconds=PATIENCE):
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        result = condition()
-        if result:
-            return result
-        time.sleep(0.02)
-    raise AssertionError(f"not within {seconds} s: {what}")
-
-
-def is_alive(pid):
-    """A zombie is not: where process 1 reaps nobody an orphan stays one."""
-    try:
-        return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] not in "ZX"
-    except OSError:
-        return False
 
 
 def descendants(pid):
@@ -206,30 +183,6 @@ def begins(what, expected, got):
         raise AssertionError(f"{what}: {got!r} instead of {expected}...")
 
 
-def matches(what, pattern, got):
-    if not re.search(pattern, got):
-        raise AssertionError(f"{what}: {got!r} does not match {pattern}")
-
-
 def run_all(cases):
-    """TAP, a line for each function. Returns main's status."""
-    if os.environ.get("POPPER_TESTS") == "short":
-        print("1..0 # SKIP the short form runs no system tests")
-        return 0
-    wanted = sys.argv[1:]
-    cases = [c for c in cases if not wanted or c.__name__ in wanted]
-    print(f"1..{len(cases)}", flush=True)
-    failed = 0
-    for number, case in enumerate(cases, 1):
-        name = case.__name__.replace("_", " ")
-        try:
-            case()
-            print(f"ok {number} - {name}", flush=True)
-        except Skip as reason:
-            failed += STRICT
-            print(f"not ok {number} - {name}: {reason}, and nothing may be skipped here" if STRICT else f"ok {number} - {name} # SKIP {reason}",
-                  flush=True)
-        except (AssertionError, subprocess.SubprocessError, OSError, ValueError):
-            failed += 1
-            print(f"not ok {number} - {name}", *("# " + line for line in traceback.format_exc().split("\n")), sep="\n", flush=True)
-    return 1 if failed else 0
+    """Not in the short form. The exit status."""
+    return skip_all(NO_SHORT_FORM) if FORM == "short" else run_cases(cases)

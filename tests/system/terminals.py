@@ -9,7 +9,8 @@ import sys
 
 import logins
 import mbox
-from inetd import PASSWORD, find, same
+from cases import find
+from inetd import PASSWORD, same
 from logins import SECRET
 
 LEAVE_ALONE = "set pop_checkinterval=600 quit=yes delete=yes confirmappend=no wait_key=no pop_reconnect=no mark_old=no ssl_force_tls=no"

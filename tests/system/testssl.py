@@ -11,7 +11,8 @@ import re
 import subprocess
 import sys
 
-from tlssite import LONG, Site, main, need, program
+from cases import need, program
+from tlssite import LONG, Site, main
 from tlsclient import HOST  # noqa: E402
 
 # What a host with a certificate of its own making cannot have, and what tells nothing about the server.

@@ -14,7 +14,8 @@ import subprocess
 import sys
 import time
 
-from tlssite import ROOT, POPPER, need, program, equal, starts, gone, connects, no_handshake, run, main  # it says where the rest is
+from cases import ROOT, equal, gone, need, program, starts
+from tlssite import POPPER, connects, no_handshake, run, main  # it says where the rest is
 import mbox  # noqa: E402
 from tlsclient import HOST, TlsEnd, make_certificate  # noqa: E402
 from world import features  # noqa: E402

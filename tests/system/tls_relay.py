@@ -13,7 +13,8 @@ import ssl
 import sys
 import time
 
-from tlssite import memory, ROOT, LONG, UID, GID, HASH, SANITIZED, need, equal, starts, main  # it says where the rest is
+from cases import ROOT, SANITIZED, equal, memory, need, starts, status
+from tlssite import LONG, UID, GID, HASH, main  # it says where the rest is
 import mbox  # noqa: E402
 from tlsclient import HOST  # noqa: E402
 from world import hash_of  # noqa: E402
@@ -185,11 +186,6 @@ def large_message_in_clear(site):
 
 
 # ---- the relay's rights
-
-def status(pid):
-    lines = pathlib.Path(f"/proc/{pid}/status").read_text().splitlines()
-    return dict(line.split(":", 1) for line in lines)
-
 
 def relay_has_no_rights(site):
     need(ROOT, "not root: what is not dumpable cannot be looked at")

@@ -11,48 +11,19 @@ import signal
 import socket
 import ssl
 import subprocess
-import sys
 import tempfile
 import threading
 import time
 
-TESTS = pathlib.Path(os.path.abspath(__file__)).parent.parent
-sys.path.insert(0, str(TESTS / "wire"))
-import mbox  # noqa: E402
-from tlsclient import HOST, TlsEnd, make_certificate  # noqa: E402
-from world import STAMP, hash_of  # noqa: E402
+from cases import FORM, NO_SHORT_FORM, PATIENCE, POPPER, ROOT, equal, run_cases, skip_all, starts, telling
+import mbox
+from tlsclient import HOST, TlsEnd, make_certificate
+from world import STAMP, hash_of
 
-ROOT = os.getuid() == 0
-LONG = os.environ.get("POPPER_TESTS") == "long"
-POPPER = pathlib.Path(os.environ.get("POPPER", "popper/popper")).absolute()
+LONG = FORM == "long"
 UID = 64001 if ROOT else os.getuid()
 GID = 64001 if ROOT else os.getgid()
 HASH = hash_of("secret")
-SANITIZED = b"__asan_init" in POPPER.read_bytes()
-PATIENCE = 15
-
-
-class Skip(Exception):
-    pass
-
-
-def need(condition, reason):
-    if not condition:
-        raise Skip(reason)
-
-
-def program(name):
-    path = shutil.which(name)
-    need(path, f"no {name} here")
-    return path
-
-
-def equal(what, got, expected):
-    assert got == expected, f"{what}: {got!r} instead of {expected!r}"
-
-
-def starts(what, got, expected):
-    assert got.startswith(expected), f"{what}: {got!r} instead of {expected!r}"
 
 
 class Authority:
@@ -302,27 +273,6 @@ class Session:
             time.sleep(.01)
 
 
-def gone(pid):
-    """Also when nobody has asked how it ended."""
-    try:
-        return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] in "ZX"
-    except OSError:
-        return True
-
-
-def memory(pid):
-    """Everything that the process can write to."""
-    found = b""
-    with open(f"/proc/{pid}/mem", "rb") as mem:
-        for line in open(f"/proc/{pid}/maps", encoding="latin-1"):
-            span, rights = line.split()[:2]
-            if "w" in rights:
-                begin, end = (int(x, 16) for x in span.split("-"))
-                mem.seek(begin)
-                found += mem.read(end - begin)
-    return found
-
-
 def connects(site, bundle, **options):
     """Whether a handshake succeeds, and how it failed."""
     session = site.open()
@@ -357,44 +307,25 @@ def no_handshake(site, context, otherwise):
     s.process.wait(10)
 
 
-def play(number, case, shared):
-    name = case.__name__.replace("_", " ")
-    site = Site(shared)
-    log = []
-    try:
+def play(case, shared):
+    site, log = Site(shared), []
+    with telling(lambda: log[-30:]):
         try:
             case(site)
         finally:
             log = site.log()
             site.close()
-        print(f"ok {number} - {name}")
-        return True
-    except Skip as reason:
-        print(f"ok {number} - {name} # SKIP {reason}")
-        return True
-    except (AssertionError, OSError, ValueError, IndexError, TypeError, KeyError, subprocess.SubprocessError) as error:
-        print(f"not ok {number} - {name}")
-        for line in [f"{type(error).__name__}: {error}", *log[-30:]]:
-            print("# " + line.replace("\n", "\n# "))
-        return False
-    finally:
-        sys.stdout.flush()
 
 
 def main(cases):
-    if os.environ.get("POPPER_TESTS") == "short":
-        print("1..0 # SKIP the short form runs no system tests")
-        return 0
+    if FORM == "short":
+        return skip_all(NO_SHORT_FORM)
     if not (POPPER.parent / "popper-tls.so").exists():
-        print("1..0 # SKIP TLS is not built")
-        return 0
+        return skip_all("TLS is not built")
     if not shutil.which("openssl"):
-        print("1..0 # SKIP no openssl here to make certificates")
-        return 0
+        return skip_all("no openssl here to make certificates")
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    cases = [c for c in cases if all(word in c.__name__ for word in sys.argv[1:])]
-    print(f"1..{len(cases)}", flush=True)
     with tempfile.TemporaryDirectory(prefix="popper-tls.") as directory:
         os.chmod(directory, 0o755)
         shared = Authority(directory)
-        return 0 if all([play(n, case, shared) for n, case in enumerate(cases, 1)]) else 1
+        return run_cases([(case.__name__.replace("_", " "), play, case, shared) for case in cases])

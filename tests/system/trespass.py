@@ -20,7 +20,8 @@ import sys
 import tempfile
 import time
 
-from spoolsite import FORM, MAIL_GID, POPPER, ROOT, SANITIZED, Site, equal, need, play
+from cases import FORM, ROOT, SANITIZED, equal, need, run_cases
+from spoolsite import MAIL_GID, POPPER, Site
 import kdcsite
 import mbox
 from play import readable_by_others
@@ -499,4 +500,4 @@ CASES += [("update dies of a forbidden call, spool 2775", dies, "update", GROUP)
           ("kpop dies of a forbidden call", kpop_dies)]
 
 if __name__ == "__main__":
-    sys.exit(play(CASES))
+    sys.exit(run_cases(CASES))

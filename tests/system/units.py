@@ -10,9 +10,9 @@ import sys
 import tempfile
 
 sys.path.insert(0, str(pathlib.Path(os.path.abspath(__file__)).parent))
-from standing import PATIENCE, POPPER, TESTS, Server, Skip, begins, free_port, run_all, same  # noqa: E402
+from cases import PATIENCE, TESTS, Missing, find  # noqa: E402
+from standing import POPPER, Server, begins, free_port, run_all, same  # noqa: E402
 import mbox  # noqa: E402
-from inetd import find  # noqa: E402
 
 SAMPLES = TESTS.parent / "samples"
 EXPOSURE_MAX = 5.0  # what needs root, homes and everybody's uid cannot come near 0; a unit without hardening has 9.6
@@ -74,7 +74,7 @@ def closed_as_far_as_possible():
 
 def capabilities_are_enough():
     if os.getuid() != 0:
-        raise Skip("needs root")
+        raise Missing("needs root")
     names = re.search(r"(?m)^CapabilityBoundingSet=(.*)$", (SAMPLES / "popper.service").read_text())[1].lower().split()
     bounds = ",".join(["-all", *("+" + name.removeprefix("cap_") for name in names)])
     with Server() as server:
