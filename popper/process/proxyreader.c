@@ -102,8 +102,10 @@ static _Noreturn void be_reader(const struct settings *settings, int end, pid_t 
 
 /* ---- the parent */
 
+/* 127.0.0.1 is the proxy's host, which is ours only if he is here, too. */
 static bool take_client(struct peer *peer, const char *ip, uint64_t port)
 {
+    bool is_here = peer->local;
     struct sockaddr_in in = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port) };
     struct sockaddr_in6 in6 = { .sin6_family = AF_INET6, .sin6_port = htons((uint16_t)port) };
 
@@ -113,6 +115,7 @@ static bool take_client(struct peer *peer, const char *ip, uint64_t port)
         peer_of_address(peer, (struct sockaddr *)&in6, sizeof in6);
     else
         return false;
+    peer->local = peer->local && is_here;
     return true;
 }
 

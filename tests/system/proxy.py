@@ -121,6 +121,30 @@ def policy_sees_the_true_client():
         server.wait_for("client 192.0.2.7: ended: max-sessions-per-address is reached")
 
 
+def another_host_has_a_loopback_of_its_own():
+    """127.0.0.1 in the header of a proxy that is not on this host is not this host."""
+    unshare = find("unshare", "util-linux")
+    find("ip", "iproute2")
+    if os.getuid() != 0:
+        raise Skip("needs root for a network")
+    with Server("set proxy-networks = 192.0.2.10,127.0.0.1", "set clear-text-password = local") as server:
+        script = "ip link set lo up && ip address add 192.0.2.10/32 dev lo && exec \"$0\" \"$@\""
+        server.process = subprocess.Popen([unshare, "-n", "/bin/sh", "-c", script, str(POPPER), "192.0.2.10:110", "127.0.0.1:110", "-f", str(server.conf)],
+                                          stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        server.wait_for("listening at 127.0.0.1:110")
+        client = """import socket
+for proxy in '192.0.2.10', '127.0.0.1':
+    for header in b'PROXY TCP4 127.0.0.1 192.0.2.10 4711 110', b'PROXY TCP6 ::1 ::1 4711 110', b'PROXY TCP4 192.0.2.77 192.0.2.10 4711 110':
+        with socket.create_connection((proxy, 110), 20, source_address=(proxy, 0)) as s:
+            f = s.makefile('rwb')
+            f.write(header + b'\\r\\nUSER alice\\r\\nQUIT\\r\\n')
+            f.flush()
+            print(proxy, [line[:4].decode().strip() for line in f])"""
+        asked = subprocess.run(["nsenter", "-t", str(server.process.pid), "-n", sys.executable, "-c", client], capture_output=True, text=True, timeout=60, check=True)
+        refused, taken = "['+OK', '-ERR', '+OK']", "['+OK', '+OK', '+OK']"
+        same("replies", [f"192.0.2.10 {refused}"] * 3 + [f"127.0.0.1 {taken}"] * 2 + [f"127.0.0.1 {refused}"], asked.stdout.splitlines())
+
+
 # Whether a password is taken in clear text; local: whose address is the host's own.
 MODES = {"default": lambda local, tls: True, "never": lambda local, tls: False, "always": lambda local, tls: True,
          "local": lambda local, tls: local, "tls": lambda local, tls: tls, "ssl": lambda local, tls: tls}
@@ -339,7 +363,8 @@ def samples_are_good():
         shutil.rmtree(directory)
 
 
-CASES = [true_clients, headers_without_client, closed_without_greeting, the_reader_has_no_rights, headers_from_elsewhere, policy_sees_the_true_client, who_may_send_a_password, header_then_tls,
+CASES = [true_clients, headers_without_client, closed_without_greeting, the_reader_has_no_rights, headers_from_elsewhere,
+         policy_sees_the_true_client, another_host_has_a_loopback_of_its_own, who_may_send_a_password, header_then_tls,
          samples_are_good, two_behind_haproxy_lose_nothing, nginx_takes_users_to_their_hosts]
 
 if __name__ == "__main__":
