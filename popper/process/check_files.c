@@ -18,6 +18,7 @@
 #include "common/mem.h"
 #include "common/module.h"
 #include "process/mangler.h"
+#include "process/privsep.h"
 #include "process/saslticket.h"
 #include "settings/config.h"
 
@@ -181,10 +182,21 @@ static void check_gssapi(struct check *c)
     check_keytab("gssapi", SASLTICKET_SERVICE, c->settings->kerberos_keytab);
 }
 
+/* What a login's process does, as whom that does it; but nobody is told anything. */
 static void check_drac(struct check *c)
 {
-    (void)c;
+    struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
+    const char *host = c->settings->drac_host;
+    const struct drac_calls *calls;
+
     load_module(DRAC_MODULE_NAME, DRAC_MODULE_SYMBOL);
+    calls = module_find(DRAC_MODULE_NAME, DRAC_MODULE_SYMBOL, &why);
+    if (!calls)
+        return;
+    if (privsep_become_nobody(&why) == 0 && calls->prepare(host, &why))
+        check_say(CHECK_OK, "drac-host: %s has an IPv4 address; whether a DRAC server answers there is not asked", host);
+    else
+        check_say(CHECK_ERROR, "drac-host: %s", why.data);
 }
 
 /* Each in a child. (popper-tls.so and popper-pam.so are used by check_tls and check_pam.) */

@@ -2,7 +2,8 @@
  * dracteller: see dracteller.h. Two processes: one talks to the network, and one waits for it and may write to the log.
  *
  * Rights of both: none, the privsep user, and neither has the client's descriptors. They give up the monitor's rights
- * before anything else, so that the module and the RPC library are loaded without. The one that talks has one end of a
+ * as soon as there are two of them (the limit of processes of the privsep user, who serves all logins, is not for this), so that
+ * the module and the RPC library are loaded without. The one that talks has one end of a
  * privmsg pair and is not locked in while it asks the name service, which reads files and opens sockets whenever it
  * likes, and with the modules of nsswitch.conf may call anything (like the resolver); before it hears rpcbind and the
  * DRAC server it enters the sandbox "drac". The one that waits keeps the log and one end to the keeper; what the other
@@ -105,8 +106,9 @@ static _Noreturn void talk(int end, enum sandbox_mode mode)
     log_set_sink(NULL, NULL);
     log_close();
     file_sanitize_descriptors(3, &end, 1);
+    result = privsep_become_nobody(&why) < 0 ? -1 : load(&calls, &why);
+    /* Only now: the change of uid would have cleared it. */
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    result = load(&calls, &why);
     if (!receive_errand(end, &e))
         _exit(0);
     if (result == 0)
@@ -166,15 +168,15 @@ static _Noreturn void wait_for_talker(int keeper, const char *user, enum sandbox
     bool asked = false;
     pid_t pid;
 
-    if (privsep_become_nobody(&why) < 0) {
-        log_write(LOG_ERR, "no process for DRAC: %s", why.data);
-        _exit(MEM_EXIT_STATUS);
-    }
     dup2(2, 0);
     dup2(2, 1);
     pid = privmsg_pair(pair) < 0 ? -1 : fork();
     if (pid == 0)
         talk(pair[1], mode);
+    if (privsep_become_nobody(&why) < 0) {
+        log_write(LOG_ERR, "no process for DRAC: %s", why.data);
+        _exit(MEM_EXIT_STATUS);
+    }
     keep[0] = keeper;
     keep[1] = pair[0];
     file_sanitize_descriptors(3, keep, 2 + log_descriptors(keep + 2));

@@ -591,6 +591,11 @@ def drac(site):
     need(built("drac-host"), "no DRAC in this build")
     site.set("drac-host = 127.0.0.1")
     has(site.is_well(), r"^popper-drac\.so can be loaded$")
+    has(site.is_well(), r"^drac-host: 127\.0\.0\.1 has an IPv4 address")
+    nobodys = "x" * 64 + ".invalid"  # no name server is asked for that
+    site.set(f"drac-host = {nobodys}")
+    site.finds("error", rf"drac-host: no IPv4 address of drac-host {nobodys} can be found: .*; correct drac-host or the name service$")
+    site.set("drac-host = 127.0.0.1")
     alone = site.dir / "alone"
     alone.mkdir()
     shutil.copy(POPPER, alone / "popper")

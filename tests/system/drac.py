@@ -7,6 +7,7 @@ option: drac-host
 """
 import os
 import pathlib
+import resource
 import shutil
 import socket
 import subprocess
@@ -244,6 +245,22 @@ def who_talks_is_nobody():
         client.ask("QUIT")
 
 
+def nobody_is_busy():
+    """More processes of the privsep user than a user may have, as on a host whose limits are low and whose clients are many."""
+    limit = 8
+    others = [subprocess.Popen(["sleep", "300"], user=65534, group=65534, extra_groups=[]) for _ in range(limit + 4)]
+    try:
+        with Rpcbind(), Dracd() as dracd, site() as server:
+            server.start(preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NPROC, (limit, limit)))
+            visit(server, "127.0.0.28")
+            server.wait_for("the DRAC server on 127.0.0.1 was told that alice has logged in from 127.0.0.28")
+            same("the server was told", "add 127.0.0.28", dracd.told())
+    finally:
+        for process in others:
+            process.kill()
+            process.wait()
+
+
 def unset_for_one_user():
     """A user's own file may turn it off or name another host."""
     with Rpcbind(), Dracd() as dracd, site("set drac-host = 127.0.0.1", "set spool-options") as server:
@@ -259,7 +276,7 @@ def unset_for_one_user():
 
 CASES = [a_login_is_told, a_name_is_looked_up, a_failed_login_is_not_told, behind_a_proxy_the_client_counts, ipv6_clients, permission,
          system_error, another_result, without_rpcbind, without_a_drac_server, a_silent_server, a_silent_host, a_name_that_nobody_knows,
-         who_talks_is_nobody, unset_for_one_user]
+         who_talks_is_nobody, nobody_is_busy, unset_for_one_user]
 
 
 def enter_namespaces():
