@@ -19,6 +19,7 @@
 #include "common/file.h"
 #include "common/log.h"
 #include "common/mem.h"
+#include "common/words.h"
 
 #define NS_PER_MS 1000000
 #define FIRST_PAUSE_MS 10 /* between two tries; grows by half, with a random part */
@@ -110,26 +111,19 @@ static unsigned method_bit(const char *word, size_t n)
 
 int maillock_parse(const char *methods, unsigned *mask_r, struct strbuf *why)
 {
-    const char *p = methods + strspn(methods, " \t");
+    const char *word;
     unsigned mask = 0;
+    size_t n;
 
-    for (;;) {
-        size_t n = strcspn(p, ", \t");
-        unsigned bit = method_bit(p, n);
+    while ((word = words_next(&methods, &n)) != NULL) {
+        unsigned bit = method_bit(word, n);
 
         if (bit == 0)
             return strbuf_fail(
                 why,
                 "\"%.*s\" is not a way of locking; give one or more of dotlock, fcntl, flock with commas between them",
-                n > 40 ? 40 : (int)n, p);
+                n > 40 ? 40 : (int)n, word);
         mask |= bit;
-        p += n;
-        p += strspn(p, " \t");
-        if (*p == '\0')
-            break;
-        if (*p == ',')
-            p++;
-        p += strspn(p, " \t");
     }
     *mask_r = mask;
     return 0;

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "common/words.h"
+
 static const char *const names[SASL_MECHANISMS] = {
     [SASL_SCRAM_SHA_256_PLUS] = "SCRAM-SHA-256-PLUS",
     [SASL_SCRAM_SHA_256] = "SCRAM-SHA-256",
@@ -47,21 +49,20 @@ static int say_names(struct strbuf *why)
 
 int saslname_barred(const char *list, unsigned *barred_r, struct strbuf *why)
 {
-    static const char between[] = ", \t";
+    const char *rest = *list ? list : NULL, *word;
     unsigned barred = (1u << SASL_MECHANISMS) - 1;
+    size_t n;
 
     if (strcasecmp(list, "all") == 0) {
         *barred_r = 0;
         return 0;
     }
-    for (const char *p = list + strspn(list, between); *p; p += strspn(p, between)) {
-        size_t n = strcspn(p, between);
-        enum sasl_mechanism mechanism = find(p, n);
+    while ((word = words_next(&rest, &n)) != NULL) {
+        enum sasl_mechanism mechanism = find(word, n);
 
         if (mechanism == SASL_MECHANISMS)
             return say_names(why);
         barred &= ~(1u << mechanism);
-        p += n;
     }
     *barred_r = barred;
     return 0;

@@ -22,7 +22,7 @@ enum sasl_mechanism {
 enum sasl_mechanism saslname_find(const char *name);
 const char *saslname_of(enum sasl_mechanism mechanism);
 
-/* "all", or names separated by commas or blanks; "" names none. The bits 1 << mechanism of those that are not in it. 0, or -1 and why ("must be ..."). */
+/* "all", or a list (words.h) of names; "" names none. The bits 1 << mechanism of those that are not in it. 0, or -1 and why ("must be ..."). */
 int saslname_barred(const char *list, unsigned *barred_r, struct strbuf *why);
 
 #endif

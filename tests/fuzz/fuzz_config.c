@@ -93,7 +93,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     if (size == 0 || names_files(data, size))
         return 0;
-    source = data[0] % 2 ? OPTION_SPOOL : OPTION_HOME;
+    source = data[0] == 'f' ? OPTION_FILE : data[0] % 2 ? OPTION_SPOOL : OPTION_HOME;
     defaults = settings_new();
     settings = read_settings(data + 1, size - 1, source);
     compare(defaults, settings, false, source);

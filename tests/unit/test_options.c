@@ -228,6 +228,11 @@ static const struct {
     {"sasl-mechanisms", "plain, Login", "\"plain, Login\"", NULL},
     {"sasl-mechanisms", "PLAIN,SCRAM-SHA", NULL, "sasl-mechanisms must be all, or one or more of SCRAM-SHA-256-PLUS, SCRAM-SHA-256, SCRAM-SHA-1-PLUS, "
      "SCRAM-SHA-1, CRAM-MD5, GSSAPI, PLAIN and LOGIN, separated by commas; it is \"PLAIN,SCRAM-SHA\""},
+    {"sasl-mechanisms", "PLAIN LOGIN", "\"PLAIN LOGIN\"", NULL},
+    {"sasl-mechanisms", "", "\"\"", NULL},
+    {"sasl-mechanisms", "PLAIN,,LOGIN", NULL, "sasl-mechanisms must be all, or"},
+    {"sasl-mechanisms", "PLAIN,", NULL, "sasl-mechanisms must be all, or"},
+    {"sasl-mechanisms", " ", NULL, "sasl-mechanisms must be all, or"},
     {"sasl-mechanisms", "all,PLAIN", NULL, "sasl-mechanisms must be all, or"},
 };
 
