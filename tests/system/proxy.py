@@ -126,7 +126,7 @@ def another_host_has_a_loopback_of_its_own():
     unshare = find("unshare", "util-linux")
     find("ip", "iproute2")
     if os.getuid() != 0:
-        raise Skip("needs root for a network")
+        raise Missing("needs root for a network")
     with Server("set proxy-networks = 192.0.2.10,127.0.0.1", "set clear-text-password = local") as server:
         script = "ip link set lo up && ip address add 192.0.2.10/32 dev lo && exec \"$0\" \"$@\""
         server.process = subprocess.Popen([unshare, "-n", "/bin/sh", "-c", script, str(POPPER), "192.0.2.10:110", "127.0.0.1:110", "-f", str(server.conf)],
