@@ -23,7 +23,7 @@ import time
 import traceback
 
 from deliveries import message, serial_of
-from cases import FORM, ROOT, SANITIZED, equal, need, run_cases, wait_until
+from cases import FORM, ROOT, SANITIZED, descriptors_but_syslog, equal, need, run_cases, wait_until
 from spoolsite import MAIL_GID, POPPER, Site
 import mbox
 from standing import free_port
@@ -91,16 +91,7 @@ class Storm:
         return len(before) == 3 * PREFORK and sorted(before) == sorted(self.processes())
 
     def count_descriptors(self):
-        """Without the one to syslogd, who may come meanwhile: other tests stand in for him."""
-        rows = [line.split() for line in pathlib.Path("/proc/net/unix").read_text().splitlines()[1:]]
-        datagram = {f"socket:[{row[6]}]" for row in rows if row[4] == "0002"}
-        count = 0
-        for name in os.listdir(f"/proc/{self.server.pid}/fd"):
-            try:
-                count += os.readlink(f"/proc/{self.server.pid}/fd/{name}") not in datagram
-            except OSError:
-                pass
-        return count
+        return len(descriptors_but_syslog(self.server.pid))
 
     def wait_for_descriptors(self):
         """As many as at first: a monitor that waited and was killed is replaced after a second."""
