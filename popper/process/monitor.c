@@ -2,8 +2,8 @@
  * monitor: see monitor.h.
  *
  * What may run as root, completely (tests/layers.sh sees that each file of process/ and auth/ stands in one of these lists):
- * - main.c, startup.c, systemd.c; in standalone mode standalone.c, admission.c, pool.c, turns.c, listener.c, visitors.c, background.c, reload.c;
- *   ticketkeys.c, supervised.c, privsep.c, child.c; sandbox.c, of which only the judgement how somebody ended is root's.
+ * - main.c, startup.c, systemd.c; in standalone mode standalone.c, admission.c, pool.c, turns.c, listener.c, visitors.c, background.c, reload.c,
+ *   tlsready.c; ticketkeys.c, supervised.c, privsep.c, child.c; sandbox.c, of which only the judgement how somebody ended is root's.
  * - In the monitor: monitor.c, monitor_login.c, monitor_sasl.c, checker.c, checker_ahead.c, checker_message.c, request.c, tlsrelay.c, and what they need of
  *   sasl.c (names of mechanisms), protocol/stats.c, settings/, wire/peer.c, privmsg.c, netio.c (the clock) and common/.
  * - The process that checks a password: checker_child.c, and what auth_check calls: auth.c, auth_passwd.c, auth_sasl.c, auth_secrets.c, policy.c, pamlink.c and
@@ -12,8 +12,8 @@
  *   make_hash_dirs), k5login.c (while it loads popper-krb5.so).
  * - The same, but while they load certificates and keys: tlsrole.c and tlstrial.c with the module popper-tls.so (tls.c, tls_certificate.c, tls_site.c,
  *   tls_examine.c) and the TLS library; kpop.c and saslticket.c with the modules popper-krb5.so (auth_kerberos.c) and popper-gsasl.so (sasl_gssapi.c,
- *   sasl_gssapi_user.c), the Kerberos library and GNU SASL. In standalone mode where each client needs TLS, that module and its library also in the
- *   listener, without certificates and keys.
+ *   sasl_gssapi_user.c), the Kerberos library and GNU SASL. In standalone mode popper-tls.so and its library are also in the
+ *   process that has them ready (tlsready.c), without certificates and keys, and never in the listener.
  * - With --recover and --check, without a client: recover.c, recover_names.c, check*.c and what they call of these.
  * Never: session.c, keeper_*.c, sessionlock.c, xmit.c, mangler.c, mangleworker.c (a program of its own), tlspump.c, sasl_scram.c, drac.c; sandbox_gen.c is
  * no part of popper. After a login nothing runs as root, but for the process that waits to close the PAM session (checker_child.c, with pam-session).
@@ -44,6 +44,7 @@
 #include "process/proxyreader.h"
 #include "process/sandbox.h"
 #include "process/supervised.h"
+#include "process/tlsready.h"
 #include "wire/netio.h"
 #include "wire/privmsg.h"
 
@@ -140,6 +141,7 @@ static enum monitor_next serve_stls(struct monitor *mon, struct privmsg *m)
     privmsg_put_number(&answer, plain >= 0);
     if (plain >= 0)
         privmsg_put_fd(&answer, plain);
+    tlsready_leave();
     sent = privmsg_send(mon->preauth, &answer);
     privmsg_free(&answer); /* and closes plain, which is 0 and 1 now */
     return sent < 0 ? NEXT_GONE : NEXT_GO_ON;
@@ -276,6 +278,7 @@ static int become_keeper(struct monitor *mon)
 
     child_dismiss(mon->preauth_pid);
     close(mon->preauth);
+    tlsready_leave();
     expect_no_stls(mon);
     monitor_sasl_list(mon->settings, &mon->peer, &mon->relay, mon->stamp[0] != '\0', &list);
     start.sasl = list.data;
@@ -298,6 +301,7 @@ static bool begin_with_tls(struct monitor *mon)
         return false;
     }
     close(plain);
+    tlsready_leave();
     return true;
 }
 

@@ -13,16 +13,17 @@
 #include "common/mem.h"
 #include "process/monitor.h"
 #include "process/startup.h"
+#include "process/tlsready.h"
 #include "wire/netio.h"
 #include "wire/privmsg.h"
 
 /* ---- in the new process */
 
-/* It keeps nothing of the listener's but log, its end and its door (-1: none). */
+/* It keeps nothing of the listener's but log, its end, its door (-1: none), and where it may ask for a TLS relay. */
 static void begin(const struct pool *p, const struct settings *settings, int end, int door)
 {
-    int keep[5] = { end, door };
-    size_t count = door >= 0 ? 2 : 1;
+    int keep[6] = { end, door, tlsready_end() };
+    size_t count = 3;
 
     count += log_descriptors(keep + count);
     startup_signals();

@@ -33,8 +33,7 @@
 #include "process/supervised.h"
 #include "process/systemd.h"
 #include "process/ticketkeys.h"
-#include "process/tlsrelay.h"
-#include "process/tlsrole.h"
+#include "process/tlsready.h"
 #include "process/tlstrial.h"
 #include "process/turns.h"
 #include "process/visitors.h"
@@ -93,6 +92,20 @@ static void handle_signals(struct standalone *st)
     sigprocmask(SIG_BLOCK, &ours, &st->awake);
 }
 
+/* ---- what is made ahead */
+
+static void ready_tls(struct standalone *st)
+{
+    tlsready_make(&(struct tlsready_start){ st->settings, st->start->argv0, &st->pool.descriptors }, netio_now());
+}
+
+/* Who waits for a client, or has the TLS library ready, knows the settings and keys of its time. */
+static void make_anew(struct standalone *st)
+{
+    pool_empty(&st->pool);
+    ready_tls(st);
+}
+
 /* ---- clients */
 
 /* True in the child, with its exit status. */
@@ -101,9 +114,8 @@ static bool start_session(struct standalone *st, const struct supervised_client 
     pid_t pid;
     int end;
 
-    /* Who waits knows the keys of its time. */
     if (ticketkeys_renew())
-        pool_empty(&st->pool);
+        make_anew(st);
     pid = pool_serve(&st->pool, st->settings, client, &end, status_r);
     if (pid > 0) {
         visitors_add(&st->visitors, pid, end, source);
@@ -196,6 +208,10 @@ static void hear(struct standalone *st, struct visitor *who)
     case SUPERVISED_PEER:
         take_true_peer(st, who, message + 1);
         break;
+    case SUPERVISED_TLS_SILENT:
+        if (tlsready_silent((pid_t)atol(message + 1)))
+            pool_empty(&st->pool); /* they would ask it, too */
+        break;
     case SUPERVISED_LOGGED_IN:
         who->state = VISITOR_SESSION;
         stop_listening_to(who);
@@ -203,6 +219,18 @@ static void hear(struct standalone *st, struct visitor *who)
     default:
         stop_listening_to(who);
     }
+}
+
+/* One that has no client. */
+static void reap_other(struct standalone *st, pid_t pid, int status)
+{
+    int64_t now = netio_now();
+
+    if (tlsready_gone(pid, status, now))
+        pool_empty(&st->pool);
+    else if (pool_forget(&st->pool, pid, now) && !(WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM))
+        log_write(LOG_WARNING, "a process that waited for a client has ended (%s %d); another one will take its place",
+                  WIFSIGNALED(status) ? "signal" : "exit status", WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
 }
 
 static void reap(struct standalone *st)
@@ -214,10 +242,7 @@ static void reap(struct standalone *st)
         struct visitor *who = visitors_of_pid(&st->visitors, pid);
 
         if (!who) {
-            if (pool_forget(&st->pool, pid, netio_now()) && !(WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM))
-                log_write(LOG_WARNING, "a process that waited for a client has ended (%s %d); another one will take its place",
-                          WIFSIGNALED(status) ? "signal" : "exit status",
-                          WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+            reap_other(st, pid, status);
             continue;
         }
         if (WIFSIGNALED(status) && !who->ending)
@@ -269,22 +294,13 @@ static size_t fill_polls(struct standalone *st, struct pollfd *p, pid_t *pids)
     return n;
 }
 
-/* Where each client needs TLS the library is loaded and set up here, once. Where not, sessions without TLS would only pay
-   for it, at each fork. */
-static void ready_tls(const struct settings *settings)
-{
-    if (tlsrelay_expected(settings))
-        tlsrole_preload();
-}
-
 /* Certificates are loaded anew for each client anyway; new keys for TLS tickets are as good as a restart. */
 static void obey_reload(struct standalone *st)
 {
     if (reload_do(&st->reload, &st->settings)) {
         privsep_remember();
         ticketkeys_renew();
-        ready_tls(st->settings);
-        pool_empty(&st->pool);
+        make_anew(st);
         turns_begin(&st->turns);
     }
 }
@@ -312,13 +328,15 @@ static bool is_hungry(const struct standalone *st, int64_t now)
 /* NULL: until somebody wants something. */
 static const struct timespec *patience(const struct standalone *st, int64_t now, struct timespec *time)
 {
-    int64_t ns;
+    int64_t ns = -1, tls = st->ends == 0 ? tlsready_pause(now) : -1;
 
     if (is_hungry(st, now))
         ns = st->grow_at > now ? st->grow_at - now : 0;
     else if (now < st->pause_until || now < st->pool.pause_until)
         ns = SECOND;
-    else
+    if (tls >= 0 && (ns < 0 || tls < ns))
+        ns = tls;
+    if (ns < 0)
         return NULL;
     *time = (struct timespec){ .tv_sec = ns / SECOND, .tv_nsec = ns % SECOND };
     return time;
@@ -367,6 +385,8 @@ static int run(struct standalone *st)
         if (wait_once(st, &status))
             return status;
         obey_signals(st);
+        if (st->ends == 0 && tlsready_pause(netio_now()) == 0)
+            make_anew(st);
         (void)turns_grant(&st->turns, &st->visitors, st->settings);
     }
     background_remove_pid_file(st->settings);
@@ -441,7 +461,7 @@ int standalone_run(struct settings *settings, const struct standalone_start *sta
     privsep_remember();
     turns_begin(&st.turns);
     ticketkeys_renew();
-    ready_tls(settings);
+    ready_tls(&st);
     handle_signals(&st);
     announce(&st);
     background_ready(ready);

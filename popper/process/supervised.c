@@ -3,6 +3,7 @@
  */
 #include "process/supervised.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -11,6 +12,7 @@
 #include "wire/privmsg.h"
 
 #define CLIENT 1 /* the only type of message */
+#define NUMBER_MAX 24
 
 static int supervisor = -1;
 
@@ -107,13 +109,26 @@ void supervised_failed(void)
     say_word(SUPERVISED_FAILED);
 }
 
+static void say_text(enum supervised_word word, const char *text)
+{
+    char message[SUPERVISED_MESSAGE_MAX] = { (char)word };
+    size_t length = strnlen(text, sizeof message - 2);
+
+    memcpy(message + 1, text, length);
+    say(message, 1 + length);
+}
+
 void supervised_peer(const char *ip)
 {
-    char message[SUPERVISED_MESSAGE_MAX] = { SUPERVISED_PEER };
-    size_t length = strnlen(ip, sizeof message - 2);
+    say_text(SUPERVISED_PEER, ip);
+}
 
-    memcpy(message + 1, ip, length);
-    say(message, 1 + length);
+void supervised_tls_silent(pid_t pid)
+{
+    char text[NUMBER_MAX];
+
+    snprintf(text, sizeof text, "%ld", (long)pid);
+    say_text(SUPERVISED_TLS_SILENT, text);
 }
 
 void supervised_logged_in(void)

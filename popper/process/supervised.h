@@ -1,6 +1,6 @@
 /*
  * supervised: what the monitor of one session and the standalone process that made it say to each other, over a
- * SOCK_SEQPACKET pair: one byte a message, and an address after SUPERVISED_PEER. Without standalone mode all of it does
+ * SOCK_SEQPACKET pair: one byte a message, and a text after some. Without standalone mode all of it does
  * nothing. No client's byte travels here but the address that a listed proxy named, in our own words.
  *
  * A monitor that was made before its client is told of him first, over the same pair, by a privmsg; so is the process
@@ -10,6 +10,7 @@
 #define PROCESS_SUPERVISED_H
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 #include "wire/peer.h"
 
@@ -19,7 +20,8 @@ enum supervised_word {
     SUPERVISED_CHECKED = 'D', /* the check is done */
     SUPERVISED_FAILED = 'F',  /* a login failed */
     SUPERVISED_LOGGED_IN = 'L', /* and the check, if there was one, is done */
-    SUPERVISED_PEER = 'P'     /* who the client really is: address in text */
+    SUPERVISED_PEER = 'P',    /* who the client really is: address in text */
+    SUPERVISED_TLS_SILENT = 'T' /* the process that has the TLS library ready did not answer: its pid in text */
 };
 
 #define SUPERVISED_WAIT_MS 20000
@@ -51,6 +53,7 @@ void supervised_check_end(void);
 
 void supervised_failed(void);
 void supervised_peer(const char *ip);
+void supervised_tls_silent(pid_t pid);
 
 /* After the login there is nothing left to say: also closes the end. */
 void supervised_logged_in(void);

@@ -150,32 +150,60 @@ bool tlsrelay_expected(const struct settings *settings)
            (settings->tls_support == TLS_SUPPORT_STLS && settings->clear_text_password == CLEAR_TEXT_TLS);
 }
 
-static int start(struct tlsrelay *r, const struct settings *settings, const struct peer *peer, bool stls, int *plain_r,
-                 struct strbuf *why)
+static pid_t fork_here(struct tlsrelay *r, struct tlsrole *role)
 {
-    struct tlsrole role = { .settings = settings, .peer = peer, .stls = stls };
+    pid_t pid = fork();
+
+    (void)r;
+    if (pid == 0)
+        tlsrole_main(role);
+    return pid;
+}
+
+static pid_t fork_there(struct tlsrelay *r, struct tlsrole *role)
+{
+    return tlsready_ask(role, &r->there);
+}
+
+/* Each way has streams of its own: whoever did not answer may still have them. 0, or -1 with errno. */
+static int make(struct tlsrelay *r, struct tlsrole *role, pid_t (*way)(struct tlsrelay *r, struct tlsrole *role), int *plain_r)
+{
     int ends[2] = { -1, -1 }, plain[2], error;
 
-    *r = (struct tlsrelay)TLSRELAY_NONE;
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, plain) < 0)
-        return strbuf_fail(why, "no TLS for %s: socketpair: %s", peer->ip, strerror(errno));
-    r->pid = privmsg_pair(ends) < 0 ? -1 : fork();
-    if (r->pid == 0) {
-        role.plain = plain[1];
-        role.monitor = ends[1];
-        tlsrole_main(&role);
+        return -1;
+    role->plain = plain[1];
+    if (privmsg_pair(ends) == 0) {
+        role->monitor = ends[1];
+        r->pid = way(r, role);
     }
     error = errno;
     r->end = ends[0];
     close(plain[1]);
     close(ends[1]);
-    if (r->pid > 0) {
-        *plain_r = plain[0];
+    *plain_r = plain[0];
+    if (r->pid > 0)
         return 0;
-    }
     lose(r);
     close(plain[0]);
-    return strbuf_fail(why, "no TLS for %s: no process: %s", peer->ip, strerror(error));
+    errno = error;
+    return -1;
+}
+
+static int start(struct tlsrelay *r, const struct settings *settings, const struct peer *peer, bool stls, int *plain_r,
+                 struct strbuf *why)
+{
+    struct tlsrole role = { .settings = settings, .peer = peer, .stls = stls };
+
+    *r = (struct tlsrelay)TLSRELAY_NONE;
+    if (tlsready_end() >= 0 && make(r, &role, fork_there, plain_r) == 0) {
+        if (!stls)
+            (void)!send(*plain_r, "", 1, MSG_NOSIGNAL); /* it waits for the word of somebody */
+        return 0;
+    }
+    if (make(r, &role, fork_here, plain_r) == 0)
+        return 0;
+    return strbuf_fail(why, "no TLS for %s: no process: %s", peer->ip, strerror(errno));
 }
 
 int tlsrelay_begin(struct tlsrelay *r, const struct settings *settings, const struct peer *peer, int *plain_r,
@@ -230,6 +258,18 @@ int tlsrelay_settle(struct tlsrelay *r, int timeout_ms)
     return settled == REQUEST_SETTLED_YES || settled == REQUEST_SETTLED_NOT_YET ? (int)settled : REQUEST_SETTLED_NEVER;
 }
 
+/* ---- its end */
+
+static bool ends_within(const struct tlsrelay *r, int ms)
+{
+    return r->there.life >= 0 ? tlsready_ends_within(&r->there, ms) : child_ends_within(r->pid, ms);
+}
+
+static int status_of(struct tlsrelay *r)
+{
+    return r->there.life >= 0 ? tlsready_status(&r->there) : child_gone(r->pid);
+}
+
 static void say_how_it_ended(struct tlsrelay *r, int status, const struct peer *peer)
 {
     struct strbuf text = STRBUF_INIT(STRBUF_WHY_MAX);
@@ -247,7 +287,10 @@ static void say_how_it_ended(struct tlsrelay *r, int status, const struct peer *
 
 void tlsrelay_dismiss(struct tlsrelay *r, const struct peer *peer, int plain)
 {
-    child_dismiss(r->pid);
+    if (r->there.life >= 0)
+        tlsready_kill(&r->there);
+    else
+        child_dismiss(r->pid);
     r->dismissed = true;
     if (plain >= 0)
         close(plain);
@@ -261,9 +304,9 @@ bool tlsrelay_buried(struct tlsrelay *r, const struct peer *peer, int ms)
 {
     if (r->pid <= 0)
         return true;
-    if (!child_ends_within(r->pid, ms))
+    if (!ends_within(r, ms))
         return false;
-    say_how_it_ended(r, child_gone(r->pid), peer);
+    say_how_it_ended(r, status_of(r), peer);
     r->pid = 0;
     return true;
 }
@@ -281,30 +324,18 @@ void tlsrelay_abandon(struct tlsrelay *r, const struct peer *peer, int client)
 /* ---- the end of one that was needed */
 
 /* It cannot be killed by the keeper, who has another uid: one that lingers is left to init. */
-static bool reap(pid_t pid, int64_t limit, int *status_r)
-{
-    for (;;) {
-        pid_t got = waitpid(pid, status_r, WNOHANG);
-
-        if (got == pid)
-            return true;
-        if ((got < 0 && errno != EINTR) || netio_now() >= limit)
-            return false;
-        usleep(1000);
-    }
-}
-
 void tlsrelay_finish(struct tlsrelay *r, const struct settings *settings, const struct peer *peer)
 {
     int64_t limit = netio_now() + settings->timeout * SECOND + FINISH_GRACE_MS * (SECOND / 1000);
-    int status;
+    int64_t left;
 
     while (r->end >= 0 && netio_now() < limit)
         hear_one(r, (int)((limit - netio_now()) / (SECOND / 1000)));
     lose(r);
     if (r->pid > 0) {
-        if (reap(r->pid, limit, &status))
-            say_how_it_ended(r, status, peer);
+        left = (limit - netio_now()) / (SECOND / 1000);
+        if (ends_within(r, left > 0 ? (int)left : 0))
+            say_how_it_ended(r, status_of(r), peer);
         else
             log_write(LOG_ERR, "the process %ld that does TLS for %s does not end", (long)r->pid, peer->ip);
     }

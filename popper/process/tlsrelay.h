@@ -11,6 +11,7 @@
 #include <sys/types.h>
 
 #include "common/strbuf.h"
+#include "process/tlsready.h"
 #include "settings/options.h"
 #include "wire/peer.h"
 
@@ -20,6 +21,7 @@
    checked. */
 struct tlsrelay {
     pid_t pid;
+    struct tlsready_child there; /* how its end is seen, when it is not our child */
     int end;              /* ours */
     unsigned messages;
     bool failed;          /* it could not work, or was killed */
@@ -30,12 +32,12 @@ struct tlsrelay {
     unsigned char end_point[TLSRELAY_BINDING_MAX]; /* channel binding tls-server-end-point (RFC 5929) */
     size_t end_point_length;
 };
-#define TLSRELAY_NONE { .end = -1 }
+#define TLSRELAY_NONE { .there = TLSREADY_NO_CHILD, .end = -1 }
 
 /* Whether nearly each client will need one: TLS comes first, or no password is taken outside it. */
 bool tlsrelay_expected(const struct settings *settings);
 
-/* Forks the relay for the client on descriptors 0 and 1 (which stay open here, too: the caller puts *plain_r in
+/* Makes the relay (by process/tlsready where that can be asked, else by fork) for the client on descriptors 0 and 1 (which stay open here, too: the caller puts *plain_r in
    their place, and whoever serves the client uses that). The handshake begins at once, and what is wrong is logged by
    tlsrelay_wait. 0; or -1 and why. */
 int tlsrelay_start(struct tlsrelay *r, const struct settings *settings, const struct peer *peer, int *plain_r,

@@ -31,7 +31,7 @@ def configuration_on_hup(site):
     site.set(prefork=2)
     with site.standalone() as (server, port):
         starts("greeting", greeting(port), b"+OK")
-        wait_until("two wait for clients", lambda: len([p for p in children(server.pid) if not gone(p)]) == 2)
+        wait_until("two wait for clients, and one for who needs TLS", lambda: len([p for p in children(server.pid) if not gone(p)]) == 3)
         waiting = children(server.pid)
         with Holder(server.pid, depth=2) as holder:
             server.send_signal(signal.SIGHUP)
