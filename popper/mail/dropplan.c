@@ -32,21 +32,26 @@ void dropplan_free(struct dropplan *p)
 }
 
 /* What is missing at the end of a file so that a message may follow: "" when an empty line (and NULs after it, see
-   mboxscan) stands there. */
+   mboxscan) stands there. NULs and a line end are no empty line. */
 static int missing_end(int fd, uint64_t size, const char **missing_r)
 {
     char last[64];
-    size_t n = size < sizeof last ? (size_t)size : sizeof last;
+    size_t n = size < sizeof last ? (size_t)size : sizeof last, all = n;
+    bool nuls;
 
     if (filecalls_read(fd, last, n, (off_t)(size - n)) != (ssize_t)n)
         return -1;
     while (n > 0 && last[n - 1] == '\0')
         n--;
+    nuls = n < all;
     *missing_r = "\n\n";
     if (n == 0 || last[n - 1] != '\n')
         return 0;
     n -= n > 1 && last[n - 2] == '\r' ? 2 : 1;
-    *missing_r = n > 0 && last[n - 1] == '\n' ? "" : "\n";
+    if (n > 0 && last[n - 1] == '\n')
+        *missing_r = "";
+    else if (!nuls)
+        *missing_r = "\n";
     return 0;
 }
 
@@ -133,11 +138,14 @@ static void add_padding(struct dropplan *p)
 static void close_end(struct dropplan *p)
 {
     size_t n = strlen(p->missing);
+    struct message *last;
 
     if (n == 0)
         return;
     mboxplan_add_text(&p->plan, p->missing, n);
-    p->next.messages[p->next.count - 1].length += n;
+    last = &p->next.messages[p->next.count - 1];
+    last->length += n;
+    last->flags |= MSG_TOUCHED; /* the line ends may belong to its header, and make NULs before them part of its text */
     p->missing = "";
 }
 
@@ -185,7 +193,7 @@ static int settle_message(struct dropplan *p, size_t index, const struct msglist
     return strcmp(id, fresh_id) == 0 || (seen->flags & MSG_UID_STORED) == 0 ? 0 : -1;
 }
 
-int dropplan_settle(struct dropplan *p, int drop_fd, const struct mboxscan_rules *rules)
+int dropplan_settle(struct dropplan *p, int drop_fd, const struct mboxscan_rules *rules, uint32_t imap_validity)
 {
     struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
     struct msglist fresh;
@@ -197,7 +205,7 @@ int dropplan_settle(struct dropplan *p, int drop_fd, const struct mboxscan_rules
     if (first == p->next.count)
         return 0;
     msglist_init(&fresh);
-    if (mboxscan_file(drop_fd, p->next.messages[first].offset, p->plan.length, MSGSRC_DROP, rules, NULL, &fresh, &why)
+    if (mboxscan_file(drop_fd, p->next.messages[first].offset, p->plan.length, MSGSRC_DROP, rules, &imap_validity, &fresh, &why)
             != MBOXSCAN_OK
         || fresh.count != p->next.count - first)
         result = -1;

@@ -15,7 +15,7 @@
 
 struct dropplan {
     struct mboxplan plan;
-    struct msglist next;     /* MSGSRC_DROP with the new offsets; MSG_TOUCHED: header rewritten, sizes to be learnt */
+    struct msglist next;     /* MSGSRC_DROP with the new offsets; MSG_TOUCHED: header or end are new, sizes to be learnt */
     const char *missing;     /* line ends that must stand between the message added last and another: often "" */
     struct strbuf first;     /* a field that the first message must carry, if it was not the first one of M; often empty */
     bool of_imap;            /* ids rest on what the first message of M carries */
@@ -30,10 +30,10 @@ struct dropplan {
 void dropplan_init(struct dropplan *p);
 void dropplan_free(struct dropplan *p);
 
-/* Whether it is NULs at the start of M (mboxscan.h), and no message. */
+/* Whether it is NULs at the start of M or of a leftover (mboxscan.h), and no message. */
 static inline bool dropplan_is_padding(const struct message *m)
 {
-    return m->from_len == 0 && m->source == MSGSRC_DROP;
+    return m->from_len == 0 && m->source != MSGSRC_BULLETIN;
 }
 
 /* Whether update-status-headers has something to write into m: an id that does not stand in it, or a retrieval that
@@ -48,6 +48,6 @@ int dropplan_add(struct dropplan *p, int fd, uint64_t size, const struct msglist
 
 /* After the plan was carried out on drop_fd: the touched messages' sizes and flags are read again. 0; -1 when they
    are not what they should be: then next is of no use. */
-int dropplan_settle(struct dropplan *p, int drop_fd, const struct mboxscan_rules *rules);
+int dropplan_settle(struct dropplan *p, int drop_fd, const struct mboxscan_rules *rules, uint32_t imap_validity);
 
 #endif

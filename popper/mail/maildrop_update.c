@@ -263,7 +263,7 @@ static void tell_index(struct maildrop *d, const struct found *f, struct droppla
     if (d->index < 0)
         return;
     if (filecalls->fstat(d->drop, &st) != 0 || (uint64_t)st.st_size != p->plan.length
-        || dropplan_settle(p, d->drop, &d->rules) != 0)
+        || dropplan_settle(p, d->drop, &d->rules, d->imap_validity) != 0)
         return;
     dropmark_take(&mark, d->drop, &st);
     mark.doubts = f->anew ? 0 : maildrop_doubt_count(d);

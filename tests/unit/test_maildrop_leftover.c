@@ -113,8 +113,76 @@ START_TEST(a_leftover_that_is_no_mail_is_left_alone)
 }
 END_TEST
 
+#define NULS_10 "\0\0\0\0\0\0\0\0\0\0"
+#define NULS_70 NULS_10 NULS_10 NULS_10 NULS_10 NULS_10 NULS_10 NULS_10
+#define START "From x@y Sat Nov 22 10:00:00 2025\nSubject: s\n"
+#define END(text) { text, sizeof text - 1 }
+
+/* How a file may end before which no message was to follow. */
+static const struct {
+    const char *text;
+    size_t n;
+} ends[] = {
+    END(START "\ntext\n\n"), END(START "\ntext\n"), END(START "\ntext"), END(START "\n"), END(START), END("From x@y Sat Nov 22 10:00:00 2025\nSubject: s"),
+    END("From x@y Sat Nov 22 10:00:00 2025"), END("From x@y Sat Nov 22 10:00:00 2025\r\nSubject: s\r\n"), END(START "\ntext\n\n" NULS_10),
+    END(START "\ntext\n" NULS_10), END(START "\ntext" NULS_10), END(START "\ntext\n" NULS_70), END(START "\ntext\n\n" NULS_70), END(START NULS_10), END(START "\n" NULS_70),
+    END(START "\ntext\n\n" NULS_10 "\n"), END(START "\ntext\r\n" NULS_10), END(START "\ntext\r\n\r\n" NULS_10),
+};
+
+/* It must be told from what follows it, and the index must say what a scan would. */
+START_TEST(any_end_may_be_followed)
+{
+    uint64_t octets[2], offset, header;
+
+    older_by = 10;
+    settings->update_status_headers = false;
+    put_drop(PARTS(mail(1, "b")));
+    localhost_write(&h, LOCALHOST_TEMPDROP, ends[_i].text, ends[_i].n);
+    login();
+    ck_assert_uint_eq(visible(), 2);
+    quit();
+    login();
+    ck_assert_int_eq(h.locked, 0); /* the index told */
+    ck_assert_uint_eq(visible(), 2);
+    for (uint64_t n = 1; n < 3; n++) {
+        octets[n - 1] = at(n)->octets;
+        ck_assert_uint_eq(retrieve(n), MAILDROP_OK);
+    }
+    offset = at(2)->offset;
+    header = msglist_header_len(at(1));
+    logout();
+    with_index = false;
+    login();
+    ck_assert_uint_eq(visible(), 2);
+    ck_assert_uint_eq(at(1)->octets, octets[0]);
+    ck_assert_uint_eq(at(2)->octets, octets[1]);
+    ck_assert_uint_eq(at(2)->offset, offset);
+    ck_assert_uint_eq(msglist_header_len(at(1)), header);
+    assert_body(2, "b\r\n");
+}
+END_TEST
+
+/* NULs at the start of the leftover alone are no mailbox. */
+START_TEST(padding_of_a_leftover)
+{
+    char text[2048] = "";
+
+    strcpy(text + 5, mail(0, "a"));
+    put_drop(PARTS(mail(1, "b")));
+    localhost_write(&h, LOCALHOST_TEMPDROP, text, 5 + strlen(text + 5));
+    login();
+    ck_assert_uint_eq(visible(), 2);
+    delete(1);
+    delete(2);
+    quit();
+    assert_file(LOCALHOST_DROP, PARTS(""));
+}
+END_TEST
+
 static void add(TCase *tc)
 {
+    tcase_add_loop_test(tc, any_end_may_be_followed, 0, sizeof ends / sizeof *ends);
+    tcase_add_test(tc, padding_of_a_leftover);
     tcase_add_test(tc, a_leftover_is_listed_first_and_merged_by_update);
     tcase_add_test(tc, what_stands_in_both_appears_once);
     tcase_add_test(tc, one_message_of_the_maildrop_stands_for_one_of_the_leftover);
