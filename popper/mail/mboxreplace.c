@@ -104,7 +104,14 @@ enum mboxupdate_result mboxreplace_apply(int drop_fd, uint64_t size, const struc
     r.new_fd = host->open(host->context, MAILFILE_TEMPDROP, MAILOPEN_NEW, why);
     if (r.new_fd < 0)
         return MBOXUPDATE_FAILED;
-    if (prepare(&r) != MBOXUPDATE_DONE || host->set_aside(host->context, MAILFILE_DROP, why) != 0) {
+    if (prepare(&r) != MBOXUPDATE_DONE) {
+        /* The host has it open, too; what it takes of a full disk the journal needs. */
+        if (filecalls->ftruncate(r.new_fd, 0) != 0)
+            log_write(LOG_DEBUG, "%s: the new file keeps its room: %s", host->shown, strerror(errno));
+        close(r.new_fd);
+        return MBOXUPDATE_FAILED;
+    }
+    if (host->set_aside(host->context, MAILFILE_DROP, why) != 0) {
         close(r.new_fd);
         return MBOXUPDATE_FAILED;
     }

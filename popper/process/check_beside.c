@@ -107,6 +107,9 @@ static void check_remains(const struct place *drop)
         else if (is_beside(entry->d_name, drop->name, ".next"))
             check_say(CHECK_WARNING, "%s beside %s was left by an update by rename that broke off; it is no mail and may be "
                       "removed", entry->d_name, drop->shown);
+        else if (is_beside(entry->d_name, drop->name, ".lock.new") || is_beside(entry->d_name, drop->name, ".lock.old"))
+            check_say(CHECK_WARNING, "%s beside %s was left by a dot lock that was being made or broken when the process was killed; "
+                      "it is no mail and may be removed when it stays", entry->d_name, drop->shown);
     }
     if (dir)
         closedir(dir);

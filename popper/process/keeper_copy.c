@@ -29,7 +29,9 @@ void keeper_copy_end(struct keeper_copy *c)
 {
     if (c->to < 0)
         return;
-    if (ftruncate(c->to, 0) != 0 || fchmod(c->to, 0) != 0)
+    if (ftruncate(c->to, 0) != 0)
+        log_write(LOG_DEBUG, "a copy that was given up keeps its room: %s", strerror(errno));
+    if (fchmod(c->to, 0) != 0)
         log_write(LOG_DEBUG, "a copy that was given up: %s", strerror(errno));
     forget(c);
 }

@@ -701,6 +701,12 @@ def leftovers(site):
     site.fill("alice", b"x", site.spool / ".alice.next")
     complaints = site.finds("warning", r"\.alice\.orphan\.1700000000 beside .* did not fit the maildrop|\.alice\.next beside .* may be removed", "alice")
     equal("lines", len(complaints), 2)
+    (site.spool / ".alice.orphan.1700000000").unlink()
+    (site.spool / ".alice.next").unlink()
+    (site.spool / ".alice.lock.new").touch()
+    (site.spool / ".alice.lock.old.0123456789abcdef").touch()
+    complaints = site.finds("warning", r"\.alice\.lock\.(new|old\.0123456789abcdef) beside .* by a dot lock .* no mail", "alice")
+    equal("lines about dot locks", len(complaints), 2)
 
 
 def rights_over_journal(site):

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -484,6 +485,26 @@ START_TEST(a_copy_is_not_made_of_a_maildrop_that_changes)
     close(from);
     close(seen);
     strbuf_free(&why);
+}
+END_TEST
+
+/* The session waits for the word that the copy is given up, whatever became of its bytes. */
+START_TEST(a_copy_that_cannot_be_emptied_is_given_up)
+{
+    struct keeper_copy copy = KEEPER_COPY_INIT;
+    struct stat st;
+    int seen;
+
+    copy.to = memfd_create("copy", MFD_ALLOW_SEALING);
+    seen = dup(copy.to);
+    ck_assert_int_eq(ftruncate(seen, 100), 0);
+    ck_assert_int_eq(fcntl(seen, F_ADD_SEALS, F_SEAL_SHRINK), 0);
+    keeper_copy_end(&copy);
+    ck_assert(!keeper_copy_goes_on(&copy));
+    ck_assert_int_eq(fstat(seen, &st), 0);
+    ck_assert_uint_eq(st.st_mode & 07777, 0);
+    ck_assert_int_eq(st.st_size, 100);
+    close(seen);
 }
 END_TEST
 
@@ -988,6 +1009,7 @@ int main(void)
     tcase_add_test(tc, a_conversion_does_not_hold_the_locks);
     tcase_add_test(tc, a_letter_does_not_wait_for_the_copy_nor_for_itself);
     tcase_add_loop_test(tc, a_letter_is_sent_without_pidfd, 0, (int)(sizeof letters / sizeof *letters));
+    tcase_add_test(tc, a_copy_that_cannot_be_emptied_is_given_up);
     tcase_add_loop_test(tc, a_copy_is_not_made_of_a_maildrop_that_changes, 0, (int)(sizeof during / sizeof *during) + 1);
     tcase_add_test(tc, a_missing_maildrop_can_be_made);
     tcase_add_loop_test(tc, the_file_that_has_the_name_is_locked, 0, (int)(sizeof others / sizeof *others));

@@ -69,6 +69,49 @@ START_TEST(a_dot_lock_that_is_broken_while_the_update_is_planned)
 }
 END_TEST
 
+static int (*really_open)(void *context, enum mailfile which, enum mailopen how, struct strbuf *reason);
+static int new_drop;
+static off_t taken; /* of the disk by the new maildrop, when the journal is begun */
+
+static int open_and_look(void *context, enum mailfile which, enum mailopen how, struct strbuf *reason)
+{
+    int fd = really_open(context, which, how, reason);
+    struct stat st;
+
+    if (which == MAILFILE_TEMPDROP && how == MAILOPEN_NEW)
+        new_drop = dup(fd); /* as the keeper does */
+    if (which == MAILFILE_JOURNAL && how == MAILOPEN_NEW && fstat(new_drop, &st) == 0)
+        taken = st.st_size;
+    return fd;
+}
+
+static ssize_t copy_on_a_full_disk(int from, off_t from_at, int to, off_t to_at, size_t n)
+{
+    errno = ENOSPC;
+    return to_at >= 100 ? -1 : filecalls_os.copy_range(from, from_at, to, to_at, n < 100 ? n : 100);
+}
+
+/* What a new file has taken of a full disk is what the journal needs. */
+START_TEST(a_maildrop_that_cannot_be_replaced_leaves_room_for_the_journal)
+{
+    settings->fast_update = settings->server_mode = true;
+    settings->update_status_headers = false;
+    put_drop(PARTS(mail(0, "a"), mail(1, "b"), mail(2, "c")));
+    login();
+    delete(1);
+    really_open = h.host.open;
+    h.host.open = open_and_look;
+    counting.copy_range = copy_on_a_full_disk;
+    new_drop = -1;
+    taken = -1;
+    ck_assert_int_eq(update(), MAILDROP_TEMP); /* the journal has no room either, in this test */
+    ck_assert_ptr_nonnull(strstr(caught.data, "no fast-update"));
+    ck_assert_int_ge(new_drop, 0);
+    ck_assert_int_eq(taken, 0);
+    close(new_drop);
+}
+END_TEST
+
 START_TEST(the_index_is_right_after_an_update)
 {
     struct stat st;
@@ -544,6 +587,7 @@ static void add(TCase *tc)
 {
     tcase_add_test(tc, deletions);
     tcase_add_test(tc, a_dot_lock_that_is_broken_while_the_update_is_planned);
+    tcase_add_test(tc, a_maildrop_that_cannot_be_replaced_leaves_room_for_the_journal);
     tcase_add_test(tc, the_index_is_right_after_an_update);
     tcase_add_loop_test(tc, padding_goes_with_the_last_message, 0, 2);
     tcase_add_loop_test(tc, the_base_of_imap_ids_behind_padding, 0, 2);
