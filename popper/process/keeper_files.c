@@ -172,6 +172,8 @@ enum maildrop_status keeper_files_open(struct keeper_files *f, const struct sett
     enum maildrop_status status;
 
     find_files(f, settings, user);
+    if (places_collide(&f->places, user->name, why))
+        return MAILDROP_PERM;
     status = take_session_lock(f, why);
     return status == MAILDROP_OK ? open_mail(f, why) : status;
 }
@@ -180,6 +182,8 @@ enum maildrop_status keeper_files_look(struct keeper_files *f, const struct sett
                                        const struct auth_user *user, struct strbuf *why)
 {
     find_files(f, settings, user);
+    if (places_collide(&f->places, user->name, why))
+        return MAILDROP_PERM;
     if (settings->index && f->places.index.dir >= 0) {
         f->open.index = open_place(f, &f->places.index, O_RDWR, 0, 0022, why);
         if (f->open.index < 0 && errno != ENOENT)

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/file.h"
 #include "common/identity.h"
 #include "common/log.h"
 #include "common/mem.h"
@@ -191,6 +192,49 @@ void places_close(struct places *p)
         mem_free(p->opened[i].path);
     }
     p->opened_count = 0;
+}
+
+/* ---- names that must not be the same */
+
+static bool same_directory(const struct place *a, const struct place *b)
+{
+    struct stat of_a, of_b;
+
+    if (a->dir < 0 || b->dir < 0)
+        return false;
+    return a->dir == b->dir || (fstat(a->dir, &of_a) == 0 && fstat(b->dir, &of_b) == 0 && file_same(&of_a, &of_b));
+}
+
+static bool goes_with(const char *name, const char *drop)
+{
+    static const char *const patterns[] = { "%s", "%s.lock", ".%s.lock.new", ".%s.lock.old", ".%s.journal", ".%s.next" };
+    bool same = false;
+
+    for (size_t i = 0; i < sizeof patterns / sizeof *patterns && !same; i++) {
+        char *taken = fill_pattern(patterns[i], drop);
+
+        same = strcmp(name, taken) == 0;
+        mem_free(taken);
+    }
+    return same;
+}
+
+bool places_collide(const struct places *p, const char *user, struct strbuf *why)
+{
+    const struct place *drop = &p->file[MAILFILE_DROP];
+    const struct {
+        const struct place *place;
+        const char *option, *what;
+    } named[] = { { &p->file[MAILFILE_TEMPDROP], "temp-name", "temp drop" }, { &p->index, "cache-name", "index" } };
+
+    for (size_t i = 0; i < sizeof named / sizeof *named; i++) {
+        if (!goes_with(named[i].place->name, drop->name) || !same_directory(named[i].place, drop))
+            continue;
+        strbuf_fail(why, "%s makes %s the %s of %s, but that is the maildrop or goes with it; give it another name or directory", named[i].option,
+                    named[i].place->shown, named[i].what, user);
+        return true;
+    }
+    return false;
 }
 
 /* ---- hash directories */

@@ -44,6 +44,10 @@ struct places {
 void places_find(struct places *p, const struct settings *settings, const struct auth_user *user);
 void places_close(struct places *p);
 
+/* Whether temp-name or cache-name (with their directories) name the maildrop, or a file that belongs to it: its mail would be taken for another's, or
+   written over. why says which. */
+bool places_collide(const struct places *p, const char *user, struct strbuf *why);
+
 /* Holds the extra gid (identity.h), until identity_drop_gid, for a call that changes the place's directory. */
 void places_hold_gid(const struct place *place);
 

@@ -36,7 +36,7 @@ OPTION_STRING(bulldir, "bulldir", CLASS_ANY, FEATURE_BULLETINS, DEFAULT_BULLDIR,
 OPTION_STRING(cache_dir, "cache-dir", CLASS_USER, FEATURE_NONE, DEFAULT_CACHE_DIR, "directory",
     "Directory of the index files. Unless set, that of temp-dir. Users must be able to make files there: mode 1777, or 2775 and the group of the spool.", .check = check_path)
 OPTION_STRING(cache_name, "cache-name", CLASS_USER, FEATURE_NONE, DEFAULT_CACHE_NAME, "name",
-    "Name of the index file. %s stands for the user name.", .check = check_name_pattern)
+    "Name of the index file. %s stands for the user name. It begins with a dot, as no user's name does, or has a directory of its own.", .check = check_name_pattern)
 OPTION_BOOL(check_hash_dir, "check-hash-dir", CLASS_ANY, FEATURE_NONE, DEFAULT_CHECK_HASH_DIR,
     "Makes missing directories of hash-spool, with mode, owner and group of spool-dir.")
 OPTION_BOOL(check_old_spool_loc, "check-old-spool-loc", CLASS_ANY, FEATURE_NONE, DEFAULT_CHECK_OLD_SPOOL_LOC,
@@ -165,7 +165,7 @@ OPTION_INT(takeover_idle, "takeover-idle", CLASS_USER, FEATURE_NONE, 30, 0, 8640
 OPTION_STRING(temp_dir, "temp-dir", CLASS_USER, FEATURE_NONE, DEFAULT_TEMP_DIR, "directory",
     "Directory of the temporary drops. Unless set, spool-dir.", .check = check_path)
 OPTION_STRING(temp_name, "temp-name", CLASS_USER, FEATURE_NONE, DEFAULT_TEMP_NAME, "name",
-    "Name of the temporary drop. %s stands for the user name.", .check = check_name_pattern)
+    "Name of the temporary drop. %s stands for the user name. It begins with a dot, as no user's name does, or has a directory of its own.", .check = check_name_pattern)
 OPTION_INT(timeout, "timeout", CLASS_ANY, FEATURE_NONE, DEFAULT_TIMEOUT, 1, 86400,
     "Seconds without a byte from the client, or to it, after which the session ends. RFC 1939 asks for at least 600.",
     .letter = 'T', .argument = "seconds")
