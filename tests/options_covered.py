@@ -90,13 +90,14 @@ def runner_for(case):
 
 def shown(option, cases, popper):
     """(verdict, text) for an option of this build."""
-    passed, skipped = [], None
+    passed, skipped = [], []
     for name, case in cases:
         if not option.set_by(case):
             continue
         runner = runner_for(case)
-        skipped = play.reason_to_skip(case, runner, popper)[0]
-        if skipped:
+        reason = play.reason_to_skip(case, runner, popper)[0]
+        if reason:
+            skipped.append(reason)
             continue
         case.left_out = option
         verdict, text, _ = play.play_once(case, runner, popper)
@@ -107,9 +108,9 @@ def shown(option, cases, popper):
     for path in sorted(TESTS.glob("unit/*.c")) + sorted(TESTS.glob("system/*.[pc]*")):
         if re.search(rf"option: {re.escape(option.name)}(?![\w-])", path.read_text(encoding="utf-8")):
             return "ok", f"{path.parent.name}/{path.name}"
-    if passed:
-        return "not ok", "is set, but without it passes, too: " + "; ".join(passed)
-    return ("skip", skipped) if skipped else ("not ok", "no test shows an effect")
+    if skipped:
+        return "skip", skipped[0]
+    return "not ok", f"is set, but without it passes, too: {'; '.join(passed)}" if passed else "no test shows an effect"
 
 
 def judge(option, cases, popper):

@@ -6,6 +6,7 @@ that is a failure. What no preparation gives (a file system of this kernel, a ui
 import contextlib
 import os
 import pathlib
+import pwd
 import re
 import shutil
 import subprocess
@@ -58,6 +59,14 @@ def find(name, package):
             if (root / directory / name).exists():
                 return str((root / directory / name).absolute())
     raise Missing(f"no {name} (package {package})")
+
+
+def need_name():
+    """Of the user who runs the tests: some clients want one."""
+    try:
+        pwd.getpwuid(os.getuid())
+    except KeyError:
+        need(False, "a uid without a name")
 
 
 # ---- assertions

@@ -5,13 +5,12 @@ the same messages, found again by unique id; nothing else is touched; what canno
 The oracle: what the other program left, message by message, minus those that the session deleted, byte for byte.
 """
 import os
-import pwd
 import re
 import shutil
 import subprocess
 import sys
 
-from cases import ROOT, equal, need, run_cases
+from cases import ROOT, equal, need, need_name, program, run_cases
 from spoolsite import Site
 import mbox
 
@@ -60,21 +59,16 @@ def mutt_reorders(site):
     equal("the new order", [number(m) for m in split(site.drop().read_bytes())], list(range(COUNT, 0, -1)))
 
 
-def has_name():
-    try:
-        return bool(pwd.getpwuid(os.getuid()).pw_name)
-    except KeyError:
-        return False
-
-
 def mail_deletes(site):
-    need(shutil.which("mail") and has_name(), "no mail, or a uid without a name")
+    program("mail")
+    need_name()
     got = as_user(site, ["mail", "-f", str(site.drop())], "delete 2 3 9\nquit\n", True)
     assert got.returncode == 0, f"mail: {got}"
 
 
 def mail_reads(site):
-    need(shutil.which("mail") and has_name(), "no mail, or a uid without a name")
+    program("mail")
+    need_name()
     times = site.drop().stat()
     got = as_user(site, ["mail", "-f", str(site.drop())], "type 1\ntype 4\nhold 1 4\nquit\n", True)
     assert got.returncode == 0, f"mail: {got}"

@@ -12,7 +12,7 @@ import shutil
 import sys
 import time
 
-from cases import FORM, SANITIZED, equal, need, run_cases
+from cases import FORM, ROOT, SANITIZED, equal, need, run_cases
 from spoolsite import Site
 import mbox
 
@@ -62,6 +62,7 @@ class Traced:
     """The system calls of one session with those commands: all, and those of the process that reads them."""
 
     def __init__(self, site, mode, run):
+        need(ROOT, "not root: who is not dumpable cannot be looked at")
         need(shutil.which("strace") and not SANITIZED, "no strace, or a build with sanitizers")
         out = site.dir / "calls"
         shutil.rmtree(out, ignore_errors=True)

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 
-from cases import ROOT, equal, gone, need, program, starts
+from cases import ROOT, equal, gone, need, need_name, program, starts
 from tlssite import POPPER, connects, no_handshake, run, main  # it says where the rest is
 import mbox  # noqa: E402
 from tlsclient import HOST, TlsEnd, make_certificate  # noqa: E402
@@ -153,6 +153,7 @@ def clear_text_password_tls(site):
 
 def expected_stls(site):
     """Where USER is for TLS only the relay loads before it is asked for; and goes, with no word in the log, when it never is."""
+    need(ROOT, "not root: what is not dumpable cannot be looked at")
     site.set(clear_text_password="tls").fill(1)
     s = site.open()
     s.hear()
@@ -410,6 +411,7 @@ def curl(site):
 
 def fetchmail(site):
     path = program("fetchmail")
+    need_name()
 
     def visit(port, begins_plain):
         got, rc = site.dir / "fetched", site.dir / "fetchmailrc"
