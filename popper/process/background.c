@@ -13,8 +13,11 @@
 
 #include "common/file.h"
 #include "common/log.h"
+#include "common/mem.h"
 
 #define PID_TEXT_MAX 32
+
+static char *written; /* the pid file; the settings may name another one by the time it goes */
 
 /* In the process that was started: ends it. */
 static _Noreturn void wait_until_ready(int from, pid_t child)
@@ -85,17 +88,18 @@ int background_write_pid_file(const struct settings *settings, struct strbuf *wh
     if (!well)
         strbuf_fail(why, "cannot write pid-file %s: %s", settings->pid_file, strerror(errno));
     close(fd);
+    written = mem_strdup(settings->pid_file);
     return well ? 0 : -1;
 }
 
-void background_remove_pid_file(const struct settings *settings)
+void background_remove_pid_file(void)
 {
     struct strbuf content = STRBUF_INIT(PID_TEXT_MAX), why = STRBUF_INIT(STRBUF_WHY_MAX);
-    int fd = settings->pid_file ? open_pid_file(settings->pid_file, O_RDONLY, &why) : -1;
+    int fd = written ? open_pid_file(written, O_RDONLY, &why) : -1;
 
-    if (fd >= 0 && file_slurp(fd, PID_TEXT_MAX, settings->pid_file, &content, &why) == 0 &&
-        strtol(content.data, NULL, 10) == (long)getpid() && unlink(settings->pid_file) < 0)
-        log_write(LOG_WARNING, "cannot remove pid-file %s: %s", settings->pid_file, strerror(errno));
+    if (fd >= 0 && file_slurp(fd, PID_TEXT_MAX, written, &content, &why) == 0 &&
+        strtol(content.data, NULL, 10) == (long)getpid() && unlink(written) < 0)
+        log_write(LOG_WARNING, "cannot remove pid-file %s: %s", written, strerror(errno));
     if (fd >= 0)
         close(fd);
     strbuf_free(&content);

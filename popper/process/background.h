@@ -16,7 +16,7 @@ void background_ready(int ready); /* -1: nothing to do */
 /* Writes the process id into pid-file, if set, mode 0644. 0, or -1 and why. */
 int background_write_pid_file(const struct settings *settings, struct strbuf *why);
 
-/* Removes it, if it still says our id. */
-void background_remove_pid_file(const struct settings *settings);
+/* Removes the one that was written, whatever pid-file is now, if it still says our id. */
+void background_remove_pid_file(void);
 
 #endif

@@ -294,10 +294,23 @@ static size_t fill_polls(struct standalone *st, struct pollfd *p, pid_t *pids)
     return n;
 }
 
+/* From those that we were started with: one descriptor for each client who has not logged in, two for each that is prepared for. */
+static void raise_limits(struct standalone *st)
+{
+    rlim_t wanted = (rlim_t)st->settings->max_preauth + SPARE_DESCRIPTORS + LISTENERS_MAX +
+                    POOL_MAX * POOL_DESCRIPTORS;
+    struct rlimit more = st->pool.descriptors;
+
+    if (more.rlim_cur < wanted)
+        more.rlim_cur = more.rlim_max < wanted ? more.rlim_max : wanted;
+    setrlimit(RLIMIT_NOFILE, &more);
+}
+
 /* Certificates are loaded anew for each client anyway; new keys for TLS tickets are as good as a restart. */
 static void obey_reload(struct standalone *st)
 {
     if (reload_do(&st->reload, &st->settings)) {
+        raise_limits(st);
         privsep_remember();
         ticketkeys_renew();
         make_anew(st);
@@ -389,7 +402,7 @@ static int run(struct standalone *st)
             make_anew(st);
         (void)turns_grant(&st->turns, &st->visitors, st->settings);
     }
-    background_remove_pid_file(st->settings);
+    background_remove_pid_file();
     log_write(LOG_NOTICE, "(v%s) ended", PACKAGE_VERSION);
     return 0;
 }
@@ -406,21 +419,6 @@ static int listen_everywhere(struct standalone *st, struct strbuf *why)
     if (given > 0 && action->address_count == 0)
         return 0;
     return listeners_open(&st->listeners, action->addresses, action->address_count, why);
-}
-
-/* One descriptor for each client who has not logged in, two for each that is prepared for. */
-static void raise_limits(struct standalone *st)
-{
-    rlim_t wanted = (rlim_t)st->settings->max_preauth + SPARE_DESCRIPTORS + LISTENERS_MAX +
-                    POOL_MAX * POOL_DESCRIPTORS;
-    struct rlimit more;
-
-    if (getrlimit(RLIMIT_NOFILE, &st->pool.descriptors) < 0)
-        return;
-    more = st->pool.descriptors;
-    if (more.rlim_cur < wanted)
-        more.rlim_cur = more.rlim_max < wanted ? more.rlim_max : wanted;
-    setrlimit(RLIMIT_NOFILE, &more);
 }
 
 static void announce(const struct standalone *st)
@@ -457,7 +455,8 @@ int standalone_run(struct settings *settings, const struct standalone_start *sta
     startup_detach();
     if (dup2(2, 0) < 0 || dup2(2, 1) < 0)
         return MEM_EXIT_STATUS;
-    raise_limits(&st);
+    if (getrlimit(RLIMIT_NOFILE, &st.pool.descriptors) == 0)
+        raise_limits(&st);
     privsep_remember();
     turns_begin(&st.turns);
     ticketkeys_renew();

@@ -6,6 +6,7 @@ import base64
 import contextlib
 import os
 import pathlib
+import resource
 import select
 import signal
 import socket
@@ -17,7 +18,7 @@ import warnings
 
 sys.path.insert(0, str(pathlib.Path(os.path.abspath(__file__)).parent))
 from cases import PATIENCE, TESTS, Missing, Skip, find, matches, wait_until  # noqa: E402
-from standing import GID, PASSWORD, POPPER, UID, Client, Server, begins, free_port, run_all, same  # noqa: E402
+from standing import GID, PASSWORD, POPPER, UID, Client, Server, begins, descendants, free_port, run_all, same  # noqa: E402
 import mbox  # noqa: E402
 import saslclient  # noqa: E402
 from world import features  # noqa: E402
@@ -112,6 +113,29 @@ def a_port_in_use():
         same("status and message", (1, f"popper: {address} in use\n"), (done.returncode, done.stderr))
 
 
+def room_for_all_who_may_come():
+    """Descriptors for max-preauth, also for one that comes with SIGHUP."""
+    def files(which):
+        return int(next(line for line in pathlib.Path(f"/proc/{server.process.pid}/limits").read_text().splitlines() if "open files" in line).split()[which])
+    with Server("set prefork = 0") as server:
+        server.configure("set max-preauth = 10")
+        server.start(preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (256, 4096)))
+        few = files(3)
+        server.configure("set max-preauth = 2000")
+        server.signal(signal.SIGHUP)
+        server.wait_for("the configuration was read again")
+        wait_until("more of them", lambda: files(3) > 2000)
+        server.configure("set max-preauth = 10")
+        server.signal(signal.SIGHUP)
+        wait_until("fewer again", lambda: files(3) == few)
+        # Sessions have what popper was started with.
+        client = server.client()
+        client.login()
+        pid = next(iter(descendants(server.process.pid)))
+        limit = pathlib.Path(f"/proc/{pid}/limits").read_text()
+        matches("limit of the keeper", r"Max open files +256 +4096 ", limit)
+
+
 def background_and_pid_file():
     # option: daemon
     # option: pid-file
@@ -130,6 +154,8 @@ def background_and_pid_file():
                 raise AssertionError(f"session {fields[3]} and terminal {fields[4]} of process {pid}")
             same("its directory", "/", os.readlink(f"/proc/{pid}/cwd"))
             same("mode", 0o644, pid_file.stat().st_mode & 0o777)
+            # It stays the one that was written, whatever the configuration names now.
+            server.configure("set daemon", f"set pid-file = {pid_file}.other")
             # The configuration was named from another directory.
             os.kill(pid, signal.SIGHUP)
             server.wait_for("the configuration was read again")
@@ -472,7 +498,7 @@ def systemd_socket_per_connection_as_descriptor():
     socket_activation(["--accept"])
 
 
-CASES = [several_addresses, the_newer_protocol, the_default_port, a_whole_session, a_port_in_use, background_and_pid_file, reload_on_hup, term_drains_then_ends,
+CASES = [several_addresses, the_newer_protocol, the_default_port, a_whole_session, a_port_in_use, room_for_all_who_may_come, background_and_pid_file, reload_on_hup, term_drains_then_ends,
          sessions_of_one_address, sessions_in_all, a_flood_does_not_lock_out, slow_clients_end, checks_wait_for_their_turn, a_check_for_each_processor, a_flood_of_passwords_does_not_lock_out,
          exchanges_wait_for_their_turn_at_each_step,
          failures_take_longer_and_longer, notifications, systemd_listening_socket, systemd_socket_per_connection_as_stdin,
