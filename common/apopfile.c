@@ -15,12 +15,13 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/file.h"
 #include "common/mem.h"
 
 #define NO_OWNER ((uid_t)-1)
 #define LOCK_STEP_MS 20
-#define REOPENS 5 /* how often the file may be replaced while we take its lock */
+#define REOPENS 5 /* also where there is no time to wait */
 
 /* ---- finding it */
 
@@ -182,7 +183,7 @@ static enum apopdb_result open_found(struct apopfile *f, bool change, struct str
     if (f->fd >= 0)
         return APOPDB_OK;
     if (errno == ENOENT)
-        return APOPDB_MISSING;
+        return APOPDB_MISSING; /* or another one is there now */
     return errno == ELOOP || errno == EPERM || errno == EACCES || errno == EISDIR ? APOPDB_UNSAFE : APOPDB_BROKEN;
 }
 
@@ -194,24 +195,28 @@ static bool still_there(const struct apopfile *f)
     return lstat(f->path, &now) == 0 && file_same(&now, &f->st);
 }
 
+/* The file may be replaced while we open it and take its lock, as often as somebody adds users: that is no reason to give up in less than wait_ms. */
 static enum apopdb_result open_locked(struct apopfile *f, const char *path, bool change, int wait_ms,
                                       struct strbuf *why)
 {
+    int64_t limit = clock_now() + wait_ms * INT64_C(1000000);
     enum apopdb_result result;
-    int i;
 
-    for (i = 0; i < REOPENS; i++) {
+    for (int i = 0; i < REOPENS || wait_ms > 0; i++) {
         result = apopfile_locate(path, &f->path, &f->is_pair, &f->st, why);
-        if (result == APOPDB_OK)
-            result = open_found(f, change, why);
+        if (result != APOPDB_OK)
+            return result;
+        result = open_found(f, change, why);
         if (result == APOPDB_OK)
             result = apopfile_lock(f->fd, change ? LOCK_EX : LOCK_SH, &wait_ms, f->path, why);
-        if (result != APOPDB_OK || still_there(f))
+        if (result != APOPDB_MISSING && (result != APOPDB_OK || still_there(f)))
             return result;
-        close(f->fd);
+        if (f->fd >= 0)
+            close(f->fd);
         f->fd = -1;
         mem_free(f->path);
         f->path = NULL;
+        wait_ms = (int)((limit - clock_now()) / 1000000);
     }
     strbuf_fail(why, "the database of secrets %s is replaced by other processes again and again", path);
     return APOPDB_BUSY;

@@ -132,7 +132,7 @@ static int check_rules(const struct stat *st, const struct file_rules *rules, co
                     (unsigned)(st->st_mode & 07777 & ~rules->forbidden), shown);
         return refuse(EPERM);
     }
-    if (st->st_nlink == 0) {
+    if (st->st_nlink == 0 && !rules->many_links) {
         strbuf_fail(why, "%s was removed while it was being opened", shown);
         return refuse(ENOENT);
     }

@@ -30,7 +30,7 @@ struct file_rules {
     bool any_owner;
     bool root_may_own;    /* uid 0 also counts as owner */
     mode_t forbidden;     /* mode bits that must not be set, such as 0022 */
-    bool many_links;      /* more than one link is all right */
+    bool many_links;      /* any number of links is all right, also none: a file that is replaced in this moment is read as it was */
 };
 
 /* Opens the regular file `name` in the directory dirfd (AT_FDCWD: name is a path) with flags (O_NOFOLLOW, O_CLOEXEC,

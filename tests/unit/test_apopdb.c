@@ -3,9 +3,11 @@
 
 #include "tests/unit/unit.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <gdbm.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,6 +46,27 @@ static void teardown(void)
     strbuf_free(&why);
     snprintf(command, sizeof command, "chmod 700 %s && rm -rf %s", dir, dir);
     ck_assert_int_eq(system(command), 0);
+}
+
+/* The C library's, after which somebody may put a new file in the place of the one that was opened. */
+static char put_there[120];
+
+int openat(int at, const char *name, int flags, ...)
+{
+    int (*real)(int, const char *, int, ...) = (int (*)(int, const char *, int, ...))dlsym(RTLD_NEXT, "openat");
+    va_list ap;
+    mode_t mode;
+    int fd;
+
+    va_start(ap, flags);
+    mode = flags & O_CREAT ? va_arg(ap, mode_t) : 0;
+    va_end(ap);
+    fd = real(at, name, flags, mode);
+    if (put_there[0] && strcmp(name, path) == 0) {
+        ck_assert_int_eq(rename(put_there, path), 0);
+        put_there[0] = '\0';
+    }
+    return fd;
 }
 
 /* ---- making databases without the room under test */
@@ -498,6 +521,66 @@ START_TEST(who_waited_changes_the_new_file)
     ck_assert_int_eq(status, 0);
     assert_secret("carol", "c");
     assert_secret("dave", "d");
+}
+END_TEST
+
+/* Puts a new file in the place of the old one, again and again, and lets nobody have the lock in between. */
+static _Noreturn void change_and_change(int ready)
+{
+    char next[120];
+    int fd = open(path, O_RDONLY), next_fd;
+
+    snprintf(next, sizeof next, "%s/next", dir);
+    if (flock(fd, LOCK_EX) < 0 || write(ready, "", 1) != 1)
+        _exit(1);
+    for (int i = 0; i < 8; i++) {
+        make_fixture(next);
+        next_fd = open(next, O_RDONLY);
+        if (flock(next_fd, LOCK_EX) < 0)
+            _exit(1);
+        usleep(60000);
+        if (rename(next, path) < 0)
+            _exit(1);
+        close(fd);
+        fd = next_fd;
+    }
+    _exit(0);
+}
+
+/* As a script does that adds many users: logins wait their time, and no less. */
+START_TEST(many_changes_lock_nobody_out)
+{
+    struct apopdb *db;
+    int ends[2], status;
+    char byte;
+    pid_t pid;
+
+    make_fixture(path);
+    ck_assert_int_eq(pipe(ends), 0);
+    pid = fork();
+    if (pid == 0)
+        change_and_change(ends[1]);
+    ck_assert_int_eq(read(ends[0], &byte, 1), 1);
+    ck_assert_msg(apopdb_open(path, NO_OWNER, false, 20000, &db, &why) == APOPDB_OK, "%s", why.data);
+    apopdb_close(&db);
+    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+    ck_assert_int_eq(status, 0);
+    close(ends[0]);
+    close(ends[1]);
+}
+END_TEST
+
+START_TEST(replaced_while_it_is_opened)
+{
+    struct apopdb *db;
+
+    make_fixture(path);
+    snprintf(put_there, sizeof put_there, "%s/next", dir);
+    make_fixture(put_there);
+    db = opened(false);
+    ck_assert_str_eq(put_there, "");
+    apopdb_close(&db);
+    assert_secret("alice", "tanstaaf");
 }
 END_TEST
 
@@ -1051,6 +1134,8 @@ int main(void)
     tcase_add_test(tc, readers_share_writers_do_not);
     tcase_add_test(tc, gdbms_own_lock_counts);
     tcase_add_test(tc, who_waited_changes_the_new_file);
+    tcase_add_test(tc, many_changes_lock_nobody_out);
+    tcase_add_test(tc, replaced_while_it_is_opened);
     tcase_add_test(tc, changes_are_what_qpopper_reads);
     tcase_add_test(tc, change_replaces_the_file);
     tcase_add_test(tc, owner_stays_when_root_changes);

@@ -7,8 +7,10 @@
 #include <crypt.h>
 #include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <pwd.h>
 #include <shadow.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,6 +51,27 @@ uid_t geteuid(void)
     if (as_root)
         return 0;
     return real_euid() == 0 ? 65534 : real_euid();
+}
+
+/* The C library's, after which somebody may put a new file in the place of the one that was opened. */
+static const char *put_there, *put_where;
+
+int openat(int at, const char *name, int flags, ...)
+{
+    int (*real)(int, const char *, int, ...) = (int (*)(int, const char *, int, ...))dlsym(RTLD_NEXT, "openat");
+    va_list ap;
+    mode_t mode;
+    int fd;
+
+    va_start(ap, flags);
+    mode = flags & O_CREAT ? va_arg(ap, mode_t) : 0;
+    va_end(ap);
+    fd = real(at, name, flags, mode);
+    if (put_there && strcmp(name, put_where) == 0) {
+        ck_assert_int_eq(rename(put_there, put_where), 0);
+        put_there = NULL;
+    }
+    return fd;
 }
 
 char *crypt_r(const char *phrase, const char *setting, struct crypt_data *data)
@@ -705,6 +728,22 @@ START_TEST(the_dummy_is_of_the_usual_kind)
 }
 END_TEST
 
+/* By rename, as careful programs do it: who has opened the old one reads that. */
+START_TEST(a_file_that_is_replaced_meanwhile)
+{
+    struct auth_user user;
+
+    use_files(1);
+    write_passwd(first, "alice:good:2001:2002::/home/a:\n");
+    write_passwd(second, "alice:good:2001:2002::/home/a:\nbob:good:2003:2004::/home/b:\n");
+    put_where = first;
+    put_there = second;
+    check("alice", "sesame", AUTH_GRANTED, "", &user);
+    ck_assert_ptr_null(put_there);
+    check("bob", "sesame", AUTH_GRANTED, "", &user);
+}
+END_TEST
+
 /* Hashes of SHA take their time from the length of the password: that of nobody counts, too, or a long one tells who is there. */
 START_TEST(the_dummy_takes_as_long_for_a_long_password)
 {
@@ -828,6 +867,7 @@ int main(void)
     tcase_add_test(tc, unreadable_lists);
     tcase_add_test(tc, long_passwords);
     tcase_add_test(tc, the_dummy_is_of_the_usual_kind);
+    tcase_add_test(tc, a_file_that_is_replaced_meanwhile);
     tcase_add_test(tc, the_dummy_takes_as_long_for_a_long_password);
     tcase_add_test(tc, an_account_is_judged_without_a_password);
     tcase_add_test(tc, a_broken_store_is_said_to_whoever_is_refused_in_whatever_way);
