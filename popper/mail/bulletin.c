@@ -101,16 +101,6 @@ static size_t line_length(const char *line, size_t n)
     return end ? (size_t)(end - line) + 1 : n;
 }
 
-/* Without its line end. */
-static size_t bare_length(const char *line, size_t n)
-{
-    if (n > 0 && line[n - 1] == '\n')
-        n--;
-    if (n > 0 && line[n - 1] == '\r')
-        n--;
-    return n;
-}
-
 static void add_field(struct rendering *r, const char *name, const char *value)
 {
     strbuf_adds(r->out, name);
@@ -147,7 +137,7 @@ static size_t render_header(struct rendering *r, const char *text, size_t n)
     while (at < n) {
         size_t length = line_length(text + at, n - at);
 
-        if (bare_length(text + at, length) == 0)
+        if (headerfield_bare(text + at, length) == 0)
             break;
         render_header_line(r, text + at, length);
         at += length;
@@ -167,7 +157,7 @@ static void render_body(struct rendering *r, const char *text, size_t n)
         if (after_empty && length >= 5 && memcmp(line, "From ", 5) == 0)
             strbuf_addc(r->out, '>');
         strbuf_add(r->out, line, length);
-        after_empty = bare_length(line, length) == 0;
+        after_empty = headerfield_bare(line, length) == 0;
     }
 }
 
@@ -190,7 +180,7 @@ static void end_message(struct rendering *r)
 bool bulletin_render(const char *text, size_t n, const char *to, const char *id, struct strbuf *out)
 {
     struct rendering r = { .out = out, .line_end = "\n", .to = to };
-    size_t at = line_length(text, n), from = bare_length(text, at);
+    size_t at = line_length(text, n), from = headerfield_bare(text, at);
 
     strbuf_reset(out);
     if (!mboxscan_is_from(text, from) || at >= MBOXSCAN_FROM_MAX)

@@ -39,4 +39,14 @@ static inline bool headerfield_continues(const char *line, size_t n)
     return n > 0 && (line[0] == ' ' || line[0] == '\t');
 }
 
+/* Bytes of the line's n without its LF or CRLF. */
+static inline size_t headerfield_bare(const char *line, size_t n)
+{
+    if (n > 0 && line[n - 1] == '\n')
+        n--;
+    if (n > 0 && line[n - 1] == '\r')
+        n--;
+    return n;
+}
+
 #endif

@@ -153,7 +153,7 @@ bool mangle_charset_of_html(const char *bytes, size_t n, char *name, size_t size
             length++;
         memcpy(name, p, length);
         name[length] = '\0';
-        return length > 0;
+        return length > 0 && strncasecmp(name, "utf-16", 6) != 0 && strncasecmp(name, "utf-32", 6) != 0 && strcasecmp(name, "unicode") != 0;
     }
     return false;
 }
@@ -197,13 +197,19 @@ void mangle_encoder_close(struct mangle_encoder *encoder)
     encoder->cd = encoder->similar = (iconv_t)-1;
 }
 
+/* Not by the sign: char has none on ARM and POWER. */
+static bool is_ascii(char c)
+{
+    return c != '\0' && ((unsigned char)c & 0x80) == 0;
+}
+
 /* Through the converter because of its state. Whether it has something for that. */
 static bool add_ascii(struct mangle_encoder *encoder, char c, char **to, size_t *left)
 {
     char *at = &c;
     size_t n = 1;
 
-    return c > 0 && iconv(encoder->cd, &at, &n, to, left) != (size_t)-1;
+    return is_ascii(c) && iconv(encoder->cd, &at, &n, to, left) != (size_t)-1;
 }
 
 /* ASCII that looks like it: the letter without its accent, or what iconv makes of it, which may be a question mark. */
@@ -212,7 +218,7 @@ static void similar_ascii(const struct mangle_encoder *encoder, const char *char
     char *decomposed = g_utf8_normalize(character, (gssize)n, G_NORMALIZE_DEFAULT), *in = (char *)character;
     size_t left = size - 1;
 
-    if (decomposed && decomposed[0] > 0) {
+    if (decomposed && is_ascii(decomposed[0])) {
         text[0] = decomposed[0];
         text[1] = '\0';
     } else {

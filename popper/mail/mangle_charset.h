@@ -20,7 +20,8 @@ void mangle_charset_load(void);
 /* Appends n bytes of text in that charset (any name, NULL: not known) to out as UTF-8, as far as out has room. */
 void mangle_charset_decode(const char *charset, const char *bytes, size_t n, struct strbuf *out);
 
-/* The charset that HTML itself names in a <meta> at its beginning, in name; false when it names none. */
+/* The charset that HTML itself names in a <meta> at its beginning, in name; false when it names none, or one in which that
+   <meta> could not be read as what it is. */
 bool mangle_charset_of_html(const char *bytes, size_t n, char *name, size_t size);
 
 /* For text on its way out. A charset that mail cannot be written in (UTF-16) is not known. */
