@@ -27,7 +27,7 @@
 #include "protocol/stats.h"
 #include "wire/netio.h"
 
-#define OUTPUT_BYTES 65536
+#define OUTPUT_BYTES (124 * 1024) /* malloc(3) would map more by itself */
 #define LAST_WORD_SECONDS 1 /* for a client that is told why its session ends */
 #define BUSY_TEXT "TEMPDROP lock busy!  Is another session active? (%d)"
 
@@ -226,7 +226,6 @@ static int serve(struct session *s)
         return refuse_maildrop(s, status, why.data);
     opened = netio_now();
     end = cmd_mail_serve(s->io, start->settings, start->peer, start->host, start->user, s->drop, &asks, &update_ns);
-    maildrop_close(&s->drop);
     if (end == COMMAND_END_TAKEOVER || (end == COMMAND_END_IO && (stop || s->taken_over)))
         say_interrupted(s);
     stats_timing(start->settings, start->user, start->peer, is_normal(end), start->auth_ns, opened - began, update_ns);
@@ -257,8 +256,9 @@ _Noreturn void session_main(const struct session_start *start)
     else
         status = serve(&s);
     netio_close(&s.io);
-    /* The client need not wait for the end of this process. */
+    /* The client need not wait for the end of this process, nor for a large copy to be freed, nor for the index. */
     shutdown(1, SHUT_WR);
+    maildrop_close(&s.drop);
     done(start, status);
 }
 

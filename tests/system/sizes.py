@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 """sizes.py: what a session costs does not depend on how large the maildrop is. A repeat check of an unchanged maildrop: at most 60 system calls in the
 session process besides output, no file written, made or removed by any process, nothing read of the maildrop. A grown one: the new part is read, and samples. A message
-of more than 2 GB (a sparse file): sizes and offsets are right, memory does not grow, a client that vanishes in the middle leaves everything. Prints TAP.
+of more than 2 GB (a sparse file): sizes and offsets are right, memory does not grow, a client that vanishes in the middle leaves everything. What is done after the last reply does
+not keep the client. Prints TAP.
 
 POPPER_TESTS=long (`make sizes-long`): 100,000 messages, a maildrop of 1 GB and all of the large message, too.
 """
@@ -144,6 +145,28 @@ def grown_check(count, mode):
         site.remove()
 
 
+def let_go(mode):
+    """A client that waits for the end of the connection waits neither for the index, which a first visit writes, nor for the copy to be freed."""
+    site = Site()
+    try:
+        fill(site, 3)
+        age(site.drop())
+
+        def fetch(session):
+            equal("messages", session.count(), 3)
+            session.body("RETR 1")
+            session.quit()
+
+        calls = Traced(site, mode, fetch).session
+        ends = [n for n, call in enumerate(calls) if call.startswith("shutdown(1")]
+        equal("ends of the connection", len(ends), 1)
+        copy = [n for n, call in enumerate(calls) if re.match(r"close\(.*\(deleted\)\)", call)]
+        index = [n for n, call in enumerate(calls) if call.startswith("pwrite64(")]
+        assert index and bool(copy) == (not mode) and min(copy + index) > ends[0], f"end {ends}, copy {copy}, index {index}:\n" + "\n".join(calls)
+    finally:
+        site.remove()
+
+
 def processes():
     found = {}
     for path in pathlib.Path("/proc").glob("[0-9]*/status"):
@@ -267,6 +290,7 @@ def variant_check(tail, moves):
 MODES = (("normal mode", []), ("server mode", ["-S"]))
 CASES = [(f"{case.__name__.replace('_', ' ')}: {count} messages, {name}", case, count, mode)
          for case in (repeat_check, grown_check) for count in ([3, 5000] + [100000] * LONG) for name, mode in MODES]
+CASES += [(f"what a client does not wait for, {name}", let_go, mode) for name, mode in MODES]
 CASES += [(f"update with {'the move-down variant' if above else 'all in the journal'}: {above} bytes above 8 MiB stay", variant_check, (8 << 20) + above, above)
           for above in (0, 1)]
 CASES += [(f"one message of more than 2 GB, {name}", large_message, (1 << 31) + 12345678, mode, False) for name, mode in MODES if mode or LONG]
