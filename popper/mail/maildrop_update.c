@@ -289,6 +289,8 @@ struct attempt {
 static enum maildrop_status try_update(struct maildrop *d, struct attempt *attempt, struct strbuf *why)
 {
     struct mboxupdate_along along = { .leftover_consumed = d->leftover >= 0,
+                                      .leftover_fd = d->leftover,
+                                      .leftover_size = d->leftover_size,
                                       .set_popbull = attempt->bulletins && d->bulletins.changed,
                                       .popbull = d->bulletins.last,
                                       .may_empty_spare = d->index >= 0,

@@ -16,6 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/file.h"
 #include "mail/filecalls.h"
 #include "mail/journal_finish.h"
 #include "mail/journal_record.h"
@@ -151,10 +152,10 @@ static int make_room(struct update *u, int journal_fd)
 
 /* ---- before the COMMIT */
 
-/* The temp drop whose mail is in T, so that recovery consumes that one and no other. */
+/* The temp drop whose mail is in T, so that recovery consumes that one and no other. A server that is not dead after all may have written to it. */
 static int note_leftover(const struct update *u, struct journal_commit *commit)
 {
-    struct stat st;
+    struct stat named, read;
     int fd, result;
 
     if (!u->along->leftover_consumed)
@@ -162,10 +163,14 @@ static int note_leftover(const struct update *u, struct journal_commit *commit)
     fd = u->host->open(u->host->context, MAILFILE_TEMPDROP, MAILOPEN_EXISTING, u->why);
     if (fd < 0)
         return errno == ENOENT ? 0 : -1;
-    result = filecalls->fstat(fd, &st);
+    result = filecalls->fstat(fd, &named) != 0 || filecalls->fstat(u->along->leftover_fd, &read) != 0 ? -1 : 0;
     close(fd);
-    commit->leftover_inode = (uint64_t)st.st_ino;
-    commit->leftover_size = (uint64_t)st.st_size;
+    if (result == 0 && (!file_same(&named, &read) || (uint64_t)named.st_size != u->along->leftover_size)) {
+        errno = EBUSY;
+        return -1;
+    }
+    commit->leftover_inode = (uint64_t)named.st_ino;
+    commit->leftover_size = (uint64_t)named.st_size;
     return result;
 }
 
@@ -217,9 +222,13 @@ static int commit(struct update *u)
     bool doubt;
     int result;
 
-    if (note_leftover(u, &record) != 0)
+    if (note_leftover(u, &record) != 0) {
+        if (errno == EBUSY)
+            return strbuf_fail(u->why, "the old temp drop beside %s has changed since it was read; log in again",
+                               journal_shown(u->host));
         return strbuf_fail(u->why, "cannot look at the old temp drop beside %s: %s", journal_shown(u->host),
                            strerror(errno));
+    }
     result = journal_seal(&u->journal, u->drop_fd, &record, &u->layout.plan, tightness[u->tight].samples, &doubt,
                           u->why);
     if (result != 0 && doubt)

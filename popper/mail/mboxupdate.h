@@ -24,7 +24,9 @@ enum mboxupdate_result {
 
 struct mboxupdate_along {
     bool leftover_consumed; /* the leftover temp drop's content is in the plan: TEMPDROP is emptied and removed after
-                               the commit, also by recovery */
+                               the commit, also by recovery, if it is the file that was read: */
+    int leftover_fd;        /* that file */
+    uint64_t leftover_size; /* as it was then */
     bool set_popbull;       /* POPBULL gets `popbull` as its new value, likewise */
     uint64_t popbull;
     bool may_empty_spare; /* spare_fd may be emptied when the disk is full, to make room for the journal: the index */

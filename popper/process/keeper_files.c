@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -117,8 +118,22 @@ static bool is_hollow(const struct place *place, int fd, const struct stat *st)
     return true;
 }
 
-/* A non-empty temp drop is mail that a crashed server left. */
-static enum maildrop_status open_leftover(struct keeper_files *f, const struct place *place, struct strbuf *why)
+static bool carries_lock(const struct keeper_files *f, const struct place *place)
+{
+    return f->lock_is_tempdrop && place == &f->places.file[MAILFILE_TEMPDROP];
+}
+
+/* An older Qpopper that still runs holds an flock on its temp drop. On what carries our own lock that may be our own (NFS). */
+static bool is_in_use(const struct keeper_files *f, const struct place *place, int fd, struct strbuf *why)
+{
+    if (carries_lock(f, place) || flock(fd, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK)
+        return false;
+    strbuf_fail(why, "%s is locked (flock): a session of another server, perhaps an older Qpopper, is not over yet", place->shown);
+    return true;
+}
+
+/* A non-empty temp drop is mail that a crashed server left. claim: that server must be gone, and others are kept off. */
+static enum maildrop_status open_leftover(struct keeper_files *f, const struct place *place, bool claim, struct strbuf *why)
 {
     struct stat st;
     int fd;
@@ -128,6 +143,10 @@ static enum maildrop_status open_leftover(struct keeper_files *f, const struct p
     fd = open_place(f, place, O_RDONLY, 0, S_IRWXO, why);
     if (fd < 0)
         return errno == ENOENT ? MAILDROP_OK : status_of(errno);
+    if (claim && is_in_use(f, place, fd, why)) {
+        close(fd);
+        return MAILDROP_BUSY;
+    }
     if (fstat(fd, &st) == 0 && st.st_size > 0 && !is_hollow(place, fd, &st)) {
         f->open.leftover = fd;
         f->leftover = place;
@@ -153,14 +172,14 @@ static void find_files(struct keeper_files *f, const struct settings *settings, 
     f->open.shown = f->places.file[MAILFILE_DROP].shown;
 }
 
-static enum maildrop_status open_mail(struct keeper_files *f, struct strbuf *why)
+static enum maildrop_status open_mail(struct keeper_files *f, bool claim, struct strbuf *why)
 {
     enum maildrop_status status = open_drop(f, why);
 
     if (status == MAILDROP_OK)
-        status = open_leftover(f, &f->places.file[MAILFILE_TEMPDROP], why);
+        status = open_leftover(f, &f->places.file[MAILFILE_TEMPDROP], claim, why);
     if (status == MAILDROP_OK)
-        status = open_leftover(f, &f->places.old_tempdrop, why);
+        status = open_leftover(f, &f->places.old_tempdrop, claim, why);
     if (status == MAILDROP_OK)
         f->open.journal = keeper_files_journal_exists(f);
     return status;
@@ -175,7 +194,7 @@ enum maildrop_status keeper_files_open(struct keeper_files *f, const struct sett
     if (places_collide(&f->places, user->name, why))
         return MAILDROP_PERM;
     status = take_session_lock(f, why);
-    return status == MAILDROP_OK ? open_mail(f, why) : status;
+    return status == MAILDROP_OK ? open_mail(f, true, why) : status;
 }
 
 enum maildrop_status keeper_files_look(struct keeper_files *f, const struct settings *settings,
@@ -189,7 +208,7 @@ enum maildrop_status keeper_files_look(struct keeper_files *f, const struct sett
         if (f->open.index < 0 && errno != ENOENT)
             log_write(LOG_WARNING, "no index: %s", why->data);
     }
-    return open_mail(f, why);
+    return open_mail(f, false, why);
 }
 
 bool keeper_files_same_drop(const struct keeper_files *f)
@@ -229,11 +248,6 @@ static const struct place *place_of(const struct keeper_files *f, enum mailfile 
     if (which == MAILFILE_TEMPDROP && f->leftover)
         return f->leftover;
     return &f->places.file[which];
-}
-
-static bool carries_lock(const struct keeper_files *f, const struct place *place)
-{
-    return f->lock_is_tempdrop && place == &f->places.file[MAILFILE_TEMPDROP];
 }
 
 static int refuse_request(int error, struct strbuf *why, const char *text)

@@ -215,6 +215,8 @@ enum mboxupdate_result scenario_update(const struct scenario *scenario, struct s
     struct mboxupdate_along along = { .may_empty_spare = scenario->spare > 0,
                                       .spare_fd = sim_fd(sim, SIM_INDEX),
                                       .leftover_consumed = scenario->leftover != NULL,
+                                      .leftover_fd = scenario->leftover ? sim_fd(sim, SIM_TEMPDROP) : -1,
+                                      .leftover_size = scenario->leftover ? sim_file(sim, SIM_TEMPDROP)->now.size : 0,
                                       .set_popbull = scenario->bulletins > 0,
                                       .replaced = scenario->moved,
                                       .popbull = SCENARIO_POPBULL_AFTER };

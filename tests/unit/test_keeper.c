@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -176,6 +177,32 @@ START_TEST(nothing_is_there)
     assert_log("drop 0 index 1 leftover 0 journal 0 status 0");
     ck_assert(!exists("alice"));
     ck_assert(!exists(".alice.pop"));
+}
+END_TEST
+
+static void try_flock(const struct session_start *start, const struct mailhost *host)
+{
+    int fd = open(in_dir(".alice.pop"), O_RDONLY);
+
+    (void)host;
+    log_write(LOG_INFO, "status %d locked %d", (int)start->status, flock(fd, LOCK_EX | LOCK_NB) < 0);
+}
+
+/* An older Qpopper holds an flock on its temp drop as long as its session lasts: that is no leftover yet. _i: with mail in it. */
+START_TEST(a_temp_drop_in_use_is_no_leftover)
+{
+    int fd;
+
+    put("alice", "From");
+    put(".alice.pop", _i ? "From left over" : "");
+    fd = open(in_dir(".alice.pop"), O_RDWR);
+    ck_assert_int_eq(flock(fd, LOCK_EX), 0);
+    act = try_flock;
+    keep();
+    assert_log("status 1 ");
+    close(fd);
+    keep();
+    assert_log(_i ? "status 0 locked 1" : "status 0 locked 0");
 }
 END_TEST
 
@@ -1000,6 +1027,7 @@ int main(void)
     tcase_add_checked_fixture(tc, make_site, remove_site);
     tcase_add_test(tc, what_there_is_is_opened);
     tcase_add_test(tc, nothing_is_there);
+    tcase_add_loop_test(tc, a_temp_drop_in_use_is_no_leftover, 0, 2);
     tcase_add_test(tc, an_empty_temp_drop_is_no_leftover);
     tcase_add_loop_test(tc, a_temp_drop_of_holes_is_not_read, 0, (int)(sizeof hollow / sizeof *hollow));
     tcase_add_test(tc, keep_temp_drop_leaves_an_empty_one);

@@ -99,6 +99,33 @@ START_TEST(a_leftover_without_a_maildrop_makes_one)
 }
 END_TEST
 
+/* By what an older server writes that is not dead at all, or puts in its place: that is no mail that we have. _i: how. */
+START_TEST(a_leftover_that_changes_is_not_consumed)
+{
+    const char *more = mail(5, "more");
+
+    put_drop(PARTS(mail(1, "b")));
+    put_leftover(PARTS(mail(0, "a")));
+    login();
+    delete(2);
+    if (_i == 0) {
+        localhost_append(&h, LOCALHOST_TEMPDROP, more, strlen(more));
+    } else {
+        localhost_write(&h, "other", mail(0, "x"), strlen(mail(0, "x")));
+        ck_assert_int_eq(renameat(h.dirfd, "other", h.dirfd, LOCALHOST_TEMPDROP), 0);
+    }
+    ck_assert_int_eq(update(), MAILDROP_TEMP);
+    ck_assert_msg(strstr(why.data, "the old temp drop") != NULL, "%s", why.data);
+    logout();
+    assert_file(LOCALHOST_DROP, PARTS(mail(1, "b")));
+    if (_i == 0)
+        assert_file(LOCALHOST_TEMPDROP, PARTS(mail(0, "a"), mail(5, "more")));
+    else
+        assert_file(LOCALHOST_TEMPDROP, PARTS(mail(0, "x")));
+    ck_assert_ptr_null(localhost_read(&h, LOCALHOST_JOURNAL, NULL));
+}
+END_TEST
+
 START_TEST(a_leftover_that_is_no_mail_is_left_alone)
 {
     put_drop(PARTS(mail(0, "a")));
@@ -187,6 +214,7 @@ static void add(TCase *tc)
     tcase_add_test(tc, what_stands_in_both_appears_once);
     tcase_add_test(tc, one_message_of_the_maildrop_stands_for_one_of_the_leftover);
     tcase_add_test(tc, a_leftover_without_a_maildrop_makes_one);
+    tcase_add_loop_test(tc, a_leftover_that_changes_is_not_consumed, 0, 2);
     tcase_add_test(tc, a_leftover_that_is_no_mail_is_left_alone);
 }
 
