@@ -57,7 +57,7 @@ static int missing_end(int fd, uint64_t size, const char **missing_r)
 
 bool dropplan_needs_header(const struct message *m)
 {
-    if (m->flags & MSG_HIDDEN)
+    if ((m->flags & MSG_HIDDEN) || msglist_header_len(m) > WRITEBACK_MAX)
         return false;
     return (m->flags & MSG_UID_STORED) == 0 || (m->flags & (MSG_RETRIEVED | MSG_SEEN)) == MSG_RETRIEVED;
 }

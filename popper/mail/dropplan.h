@@ -37,7 +37,7 @@ static inline bool dropplan_is_padding(const struct message *m)
 }
 
 /* Whether update-status-headers has something to write into m: an id that does not stand in it, or a retrieval that
-   its Status does not tell of. */
+   its Status does not tell of. Not where it cannot (writeback.h). */
 bool dropplan_needs_header(const struct message *m);
 
 /* Adds the messages first..end of list that are not MSG_DELETED. fd and size: the file that their offsets speak of.

@@ -1,6 +1,7 @@
 /* maildrop_update: what UPDATE leaves, whatever other programs did meanwhile; update-status-headers. */
 #include "config.h"
 
+#include "common/mem.h"
 #include "mail/uidl.h"
 #include "tests/unit/maildropsession.h"
 
@@ -571,6 +572,31 @@ START_TEST(ids_of_an_imap_server_survive_a_forged_base)
 }
 END_TEST
 
+/* What can never be written is no work that each session would begin anew (I5). */
+START_TEST(a_header_that_is_too_long_to_be_rewritten_is_no_work)
+{
+    size_t n = 300000;
+    char *text = mem_new(n + 200, 1);
+
+    strcpy(text, "From x@y Sat Nov 22 10:00:00 2025\nSubject: ");
+    memset(text + strlen(text), 'x', n);
+    strcat(text, "\n\nbody\n\n");
+    localhost_write(&h, LOCALHOST_DROP, text, strlen(text));
+    settings->update_status_headers = true;
+    older_by = 10;
+    login();
+    ck_assert_uint_eq(retrieve(1), MAILDROP_OK);
+    quit();
+    login();
+    ck_assert_int_eq(h.locked, 0);
+    bytes_written = 0;
+    quit();
+    ck_assert_int_eq(h.locked, 0);
+    ck_assert_uint_eq(bytes_written, 0);
+    mem_free(text);
+}
+END_TEST
+
 START_TEST(headers_are_not_touched_without_the_option)
 {
     settings->update_status_headers = false;
@@ -607,6 +633,7 @@ static void add(TCase *tc)
     tcase_add_test(tc, status_headers_are_written_back);
     tcase_add_test(tc, ids_of_an_imap_server_survive_the_first_message);
     tcase_add_loop_test(tc, ids_of_an_imap_server_survive_a_forged_base, 0, 2);
+    tcase_add_test(tc, a_header_that_is_too_long_to_be_rewritten_is_no_work);
     tcase_add_test(tc, headers_are_not_touched_without_the_option);
 }
 
