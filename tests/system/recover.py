@@ -244,6 +244,30 @@ def boot_unit():
         site.remove()
 
 
+def units_start_in_order():
+    """All samples enabled, with the socket: at boot systemd must not have to leave one out, and the search comes before who serves mail."""
+    need(shutil.which("systemd-analyze"), "no systemd-analyze")
+    samples = os.path.join(os.environ.get("srcdir", "."), "samples")
+    site = Site()
+    try:
+        texts = {}
+        for name in ("popper.socket", "popper.service", "popper@.service", "popper-recover.service"):
+            with open(os.path.join(samples, name), encoding="ascii") as file:
+                texts[name] = file.read().replace("/usr/local/lib/popper ", "/bin/true ")
+            (site.dir / name).write_text(texts[name])
+        for target, name in (("sockets", "popper.socket"), ("multi-user", "popper-recover.service")):
+            (site.dir / f"{target}.target.wants").mkdir()
+            (site.dir / f"{target}.target.wants" / name).symlink_to(f"../{name}")
+        got = subprocess.run(["systemd-analyze", "verify", "--man=no", "multi-user.target"], capture_output=True, text=True, check=False,
+                             env={**os.environ, "SYSTEMD_UNIT_PATH": f"{site.dir}:"})
+        equal("cycles", [line for line in got.stderr.splitlines() if "cycle" in line], [])
+        # A template cannot be named by whom it waits for.
+        assert re.search(r"(?m)^Before=popper\.service ", texts["popper-recover.service"]), "popper.service does not wait"
+        assert re.search(r"(?m)^After=.*popper-recover\.service", texts["popper@.service"]), "popper@.service does not wait"
+    finally:
+        site.remove()
+
+
 def cron_line():
     """The command of the sample as cron would run it, with our paths, and with a logger that shows what it was given."""
     with open(os.path.join(os.environ.get("srcdir", "."), "samples", "popper-recover.cron"), encoding="ascii") as file:
@@ -316,6 +340,7 @@ CASES = [
     ("one maildrop that takes too long", time_is_up),
     ("an ordinary user settles his own", not_root_but_others),
     ("the sample of a boot unit", boot_unit),
+    ("the samples of all units start in order", units_start_in_order),
     ("the sample of a line for cron", cron_line),
     ("as an ordinary user", as_ordinary_user),
 ]
