@@ -1,6 +1,6 @@
 #!/bin/sh
-# quickstart.sh: `./quickstart serve` serves before it says so, on the port of POPPER_PORT, and says what to do when that is taken. What it would
-# install and build is there already. Run in the build directory. Prints TAP.
+# quickstart.sh: `./quickstart serve` serves before it says so, on the port of POPPER_PORT, and says what to do when that is taken; and
+# what it unpacks is whole. What it would install and build is there already. Run in the build directory. Prints TAP.
 . "${srcdir:-.}/tests/tap.sh"
 tree=$(cd "${srcdir:-.}" && pwd)
 # Its functions without what it does.
@@ -40,4 +40,20 @@ wait "$served"
 python3 -c "$greeting" "$port" >"$work/said" 2>&1
 [ $? -eq 1 ] && [ -z "$(find "$work" -name 'popper-demo.*')" ]
 say $? 'when it ends nothing is left'
+
+# A machine where packages are text files, and the first unpacking is interrupted.
+mkdir "$work/bin" "$work/site"
+# shellcheck disable=SC2016 # expanded when it runs
+printf '#!/bin/sh\nfor p; do case $p in -*|download|update) ;; *) for v in 1 2; do echo "$p" >"${p}_$v.deb"; done ;; esac; done\n' >"$work/bin/apt-get"
+# shellcheck disable=SC2016
+printf '#!/bin/sh\nmkdir -p "$3" && echo half >"$3/file" && [ $# -eq 3 ] && [ -e %s/again ] && cat "$2" >"$3/file"\n' "$work" >"$work/bin/dpkg-deb"
+printf '#!/bin/sh\n' >"$work/bin/dpkg-query"
+chmod +x "$work"/bin/*
+unpack() { (cd "$work/site" && PATH="$work/bin:$PATH" sh -euc ". $work/functions; cd $work/site; unpack_packages one two" "$tree/quickstart") >"$work/said" 2>&1; }
+unpack && [ ! -e "$work/site/.work/unpacked/one" ] && grep -q 'Could not get the package one' "$work/said"
+say $? 'a package that could not be unpacked whole does not count'
+: >"$work/again"
+unpack && [ "$(cat "$work/site/.work/unpacked/one/file" "$work/site/.work/unpacked/two/file")" = "one
+two" ]
+say $? 'the next run has it'
 finish

@@ -143,11 +143,41 @@ def from_courier():
         site.remove()
 
 
+def from_odd_maildirs():
+    """What mail filters, moves between programs and users' hands leave in a Maildir."""
+    site = Site()
+    try:
+        maildir = site.dir / "Maildir"
+        for sub in ("new", "cur/folder", "tmp"):
+            (maildir / sub).mkdir(parents=True)
+        os.mkfifo(maildir / "new" / "1700000009.fifo")
+        letters = {"cur/1700000000.a:2,S": b"From foo@bar Mon Jan  1 10:00:00 2024\nSubject: a\nX-UIDL:\n  old\n\ntext\n",
+                   "cur/1700000001.b:2,": b"\ntext without header\n\nFrom here\n", "new/1700000002.c": b"",
+                   "cur/20231115120000.d": b"Subject: d\n\nd\n", "new/99999999999999999999.e": b"Subject: e\n\ne",
+                   f"cur/1700000005.{'f' * 60}:2,": b"Subject: f\n\nf"}
+        for name, letter in letters.items():
+            (maildir / name).write_bytes(letter)
+            os.utime(maildir / name, (1700000003 if ".d" in name else 1700000004, ) * 2)
+        made = subprocess.run([sys.executable, SAMPLES / "maildir2mbox", "--dovecot", maildir], capture_output=True, check=True, timeout=30)
+        equal("complaints", [line.split(b": ")[1] for line in made.stderr.splitlines()], [os.fsencode(maildir / list(letters)[-1])])
+        site.fill("alice", made.stdout)
+        session = site.open()
+        equal("ids", session.body("UIDL")[:5], [b"1 1700000000.a", b"2 1700000001.b", b"3 1700000002.c", b"4 20231115120000.d", b"5 99999999999999999999.e"])
+        equal("a From_ line and a folded id in it", [line for line in session.body("RETR 1") if not line.startswith(b"Status")],
+              [b"Subject: a", b"X-UIDL: 1700000000.a", b"", b"text"])
+        equal("no header", session.body("RETR 2"), [b"X-UIDL: 1700000001.b", b"", b"text without header", b"", b">From here"])
+        assert session.body("RETR 6")[0] == b"Subject: f"
+        session.quit()
+    finally:
+        site.remove()
+
+
 CASES = [
     ("inetd.conf line", lambda: serves("popper.inetd", "nowait.1000", [find("inetd", "openbsd-inetd"), "-i", "CONF"])),
     ("xinetd file", lambda: serves("popper.xinetd", "service pop3", [find("xinetd", "xinetd"), "-dontfork", "-filelog", "/dev/null", "-f", "CONF", "-pidfile", "/run/x"])),
     ("rsyslog snippet", rsyslog),
     ("logrotate file", logrotate),
+    ("maildir2mbox with odd Maildirs", from_odd_maildirs),
     ("maildir2mbox: the ids of Courier", from_courier),
 ]
 
