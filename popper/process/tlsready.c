@@ -17,6 +17,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -116,7 +117,6 @@ static _Noreturn void become_relay(const struct maker *z, int channel)
     int client;
 
     startup_signals();
-    setrlimit(RLIMIT_NOFILE, z->start->descriptors);
     if (get(channel, 0, WORD_CLIENT, &nothing, &peer, sizeof peer, &client) < 0 ||
         get(channel, 0, WORD_PLAIN, &nothing, NULL, 0, &role.plain) < 0 ||
         get(channel, 0, WORD_MONITOR, &nothing, NULL, 0, &role.monitor) < 0 || dup2(client, 0) < 0 || dup2(client, 1) < 0)

@@ -12,7 +12,6 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <sys/resource.h>
 #include <sys/types.h>
 
 #include "settings/options.h"
@@ -23,8 +22,7 @@ struct tlsrole;
 
 struct tlsready_start {
     const struct settings *settings;
-    const char *argv0;                /* for the log */
-    const struct rlimit *descriptors; /* that relays get */
+    const char *argv0; /* for the log */
 };
 
 /* Makes one, where the settings want TLS, and lets go of the one before. Without one (no process to be had: logged; no pidfd in
