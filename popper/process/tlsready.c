@@ -33,7 +33,7 @@
 #include "wire/netio.h"
 #include "wire/privmsg.h"
 
-#define ANSWER_MS 3000 /* for a fork, the forks of others before it, and the library's start */
+#define ANSWER_MS 5000 /* for a fork, the forks of others before it, and the library's start */
 #define SECOND INT64_C(1000000000)
 #define PAUSE SECOND /* from the end of one to the next; twice as long after each that did not live long */
 #define PAUSE_MAX (300 * SECOND)
