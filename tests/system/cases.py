@@ -19,6 +19,8 @@ sys.path.insert(0, str(TESTS / "wire"))
 UNPACKED = [pathlib.Path(".work/unpacked"), TESTS.parent / ".work/unpacked"]
 POPPER = pathlib.Path(os.environ.get("POPPER", "popper/popper")).absolute()
 SANITIZED = b"__asan_init" in POPPER.read_bytes()
+CONFIG = POPPER.parent.parent / "config.h"
+SANDBOXED = not SANITIZED and (not CONFIG.exists() or "#define WITH_SANDBOX 1" in CONFIG.read_text())
 ROOT = os.getuid() == 0
 CI = os.environ.get("CI") == "true"
 FORM = os.environ.get("POPPER_TESTS", "")
@@ -59,6 +61,10 @@ def find(name, package):
             if (root / directory / name).exists():
                 return str((root / directory / name).absolute())
     raise Missing(f"no {name} (package {package})")
+
+
+def need_tls():
+    need((POPPER.parent / "popper-tls.so").exists(), "TLS is not built")
 
 
 def need_name():

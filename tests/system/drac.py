@@ -16,13 +16,12 @@ import tempfile
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from cases import NO_SHORT_FORM, find, matches, skip_all, wait_until  # noqa: E402
+from cases import NO_SHORT_FORM, SANDBOXED, find, matches, skip_all, wait_until  # noqa: E402
 from inetd import POPPER  # noqa: E402
 from standing import Client, Server, descendants, run_all, same  # noqa: E402
 from world import features  # noqa: E402
 
 INSIDE = "POPPER_DRAC_TEST"
-SANDBOXED = b"__asan_init" not in POPPER.read_bytes() and "#define WITH_SANDBOX 1" in pathlib.Path("config.h").read_text()
 DRACD = pathlib.Path("tests/system/dracd").absolute()
 
 
@@ -247,8 +246,15 @@ def who_talks_is_nobody():
 
 def nobody_is_busy():
     """More processes of the privsep user than a user may have, as on a host whose limits are low and whose clients are many."""
-    limit = 8
-    others = [subprocess.Popen(["sleep", "300"], user=65534, group=65534, extra_groups=[]) for _ in range(limit + 4)]
+    limit = 200  # other tests run processes of the same users at the same time
+    script = f"""import os, threading, time
+os.setresuid(65534, 65534, 65534)
+for _ in range({limit + 4}):
+    threading.Thread(target=time.sleep, args=(300,), daemon=True).start()
+print("all", flush=True)
+time.sleep(300)"""
+    others = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE)
+    same("threads of the user", b"all\n", others.stdout.readline())
     try:
         with Rpcbind(), Dracd() as dracd, site() as server:
             server.start(preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NPROC, (limit, limit)))
@@ -256,9 +262,9 @@ def nobody_is_busy():
             server.wait_for("the DRAC server on 127.0.0.1 was told that alice has logged in from 127.0.0.28")
             same("the server was told", "add 127.0.0.28", dracd.told())
     finally:
-        for process in others:
-            process.kill()
-            process.wait()
+        others.kill()
+        others.wait()
+        others.stdout.close()
 
 
 def unset_for_one_user():

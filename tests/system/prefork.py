@@ -10,14 +10,12 @@ import sys
 import time
 
 sys.path.insert(0, str(pathlib.Path(os.path.abspath(__file__)).parent))
-from cases import PATIENCE, Missing, is_alive, wait_until  # noqa: E402
+from cases import PATIENCE, SANDBOXED, Missing, is_alive, wait_until  # noqa: E402
 from standing import POPPER, Client, Server, begins, descendants, run_all, same  # noqa: E402
 from world import features  # noqa: E402
 
 ROOT = os.getuid() == 0
 SANITIZED = b"__asan_init" in POPPER.read_bytes()
-CONFIG = POPPER.parent.parent / "config.h"
-SANDBOXED = not SANITIZED and (not CONFIG.exists() or "#define WITH_SANDBOX 1" in CONFIG.read_text())
 
 
 def waiting(server, pairs=4):

@@ -16,7 +16,7 @@ import threading
 import time
 
 sys.path.insert(0, str(pathlib.Path(os.path.abspath(__file__)).parent))
-from cases import PATIENCE, ROOT, TESTS, Missing, find, matches, need, wait_until  # noqa: E402
+from cases import PATIENCE, ROOT, SANDBOXED, TESTS, Missing, find, matches, need, need_tls, wait_until  # noqa: E402
 from standing import POPPER, Client, Server, begins, descendants, free_port, run_all, same  # noqa: E402
 import mbox  # noqa: E402
 
@@ -84,7 +84,7 @@ def the_reader_has_no_rights():
         client = Client(server.port, greet=False)
         processes = wait_until("two processes", lambda: d if len(d := descendants(server.process.pid)) == 2 else None)
         pid, reader = next((p, f) for p, f in processes.items() if f["PPid"] != str(server.process.pid))
-        wait_until("its sandbox", lambda: descendants(server.process.pid)[pid]["Seccomp"] == "2")
+        wait_until("its sandbox", lambda: descendants(server.process.pid)[pid]["NoNewPrivs" if not SANDBOXED else "Seccomp"] == ("2" if SANDBOXED else "1"))
         reader = descendants(server.process.pid)[pid]
         same("capabilities", 0, int(reader["CapEff"], 16) | (int(reader["CapPrm"], 16) if os.getuid() == 0 else 0))
         same("new privileges", "1", reader["NoNewPrivs"])
@@ -157,8 +157,7 @@ def who_may_send_a_password():
     # option: clear-text-password
     openssl = find("openssl", "openssl")
     with Server("set proxy-networks = 127.0.0.1", "set tls-support = stls", "set max-sessions-per-address = 100") as server:
-        if not (POPPER.parent / "popper-tls.so").exists():
-            raise Missing("TLS is not built")
+        need_tls()
         key, cert = server.dir / "key.pem", server.dir / "cert.pem"
         subprocess.run([openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", str(key), "-out",
                         str(cert), "-days", "30", "-subj", "/CN=localhost"], check=True, capture_output=True, timeout=PATIENCE)
@@ -194,6 +193,7 @@ def who_may_send_a_password():
 
 
 def header_then_tls():
+    need_tls()
     openssl = find("openssl", "openssl")
     with Server("set proxy-networks = 127.0.0.1", "set tls-support = alternate-port") as server:
         key, cert = server.dir / "key.pem", server.dir / "cert.pem"

@@ -16,15 +16,13 @@ import time
 
 import kdcsite
 import mbox
-from cases import POPPER, ROOT, SANITIZED, children, equal, memory, need, run_cases, status, telling, wait_until
+from cases import POPPER, ROOT, SANDBOXED, SANITIZED, children, equal, memory, need, run_cases, status, telling, wait_until
 import spoolsite
 from spoolsite import HASH, MAIL_GID
 from world import features, hash_of
 
 UID = 64001 if ROOT else os.getuid()
 GID = 64001 if ROOT else os.getgid()
-CONFIG = POPPER.parent.parent / "config.h"
-SANDBOXED = not SANITIZED and (not CONFIG.exists() or "#define WITH_SANDBOX 1" in CONFIG.read_text())
 
 
 class Site(spoolsite.Site):

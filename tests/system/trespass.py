@@ -20,7 +20,7 @@ import sys
 import tempfile
 import time
 
-from cases import FORM, ROOT, SANITIZED, equal, need, run_cases
+from cases import FORM, ROOT, SANDBOXED, equal, need, need_tls, run_cases
 from spoolsite import MAIL_GID, POPPER, Site
 import kdcsite
 import mbox
@@ -31,8 +31,6 @@ from tlsclient import HOST, make_certificate
 from world import features
 
 BUILT = pathlib.Path(os.environ.get("POPPER", "popper/popper")).absolute()
-CONFIG = BUILT.parent.parent / "config.h"
-SANDBOXED = not SANITIZED and (not CONFIG.exists() or "#define WITH_SANDBOX 1" in CONFIG.read_text())
 OPEN, GROUP = (0o1777, 0), (0o2775, MAIL_GID)
 BEFORE = b"".join(mbox.message(n) for n in range(1, 5))
 AFTER = b"".join(mbox.message(n) for n in (1, 3, 4))
@@ -168,7 +166,7 @@ SANDBOXES = {
 
 def options_of(site_options):
     if any("tls" in option for option in site_options):
-        need((BUILT.parent / "popper-tls.so").exists(), "TLS is not built")
+        need_tls()
         need(shutil.which("openssl"), "no openssl")
         if not hasattr(inside_tls, "certificate"):
             inside_tls.certificate, inside_tls.key = make_certificate(traitor.directory.name)
