@@ -205,17 +205,19 @@ struct listing {
     struct mboxscan_rules rules;
     struct msglist *list;
     struct bulletins *b;
+    bool in_trouble; /* what hinders one has nothing to do with it, and may pass: it and all after it wait */
     struct strbuf why;
 };
 
 /* Reads it whole. NULL with why. The caller frees. */
-static char *read_text(const struct bulletin *item, size_t *n_r, int64_t *time_r, struct strbuf *why)
+static char *read_text(struct listing *l, const struct bulletin *item, size_t *n_r, int64_t *time_r, struct strbuf *why)
 {
     struct stat st;
     ssize_t got;
     char *text;
 
     if (filecalls->fstat(item->fd, &st) != 0) {
+        l->in_trouble = true;
         strbuf_fail(why, "%s", strerror(errno));
         return NULL;
     }
@@ -226,6 +228,7 @@ static char *read_text(const struct bulletin *item, size_t *n_r, int64_t *time_r
     text = mem_resize(NULL, (size_t)st.st_size + 1, 1);
     got = filecalls_read(item->fd, text, (size_t)st.st_size, 0);
     if (got < 0) {
+        l->in_trouble = true;
         strbuf_fail(why, "%s", strerror(errno));
         mem_free(text);
         return NULL;
@@ -249,8 +252,10 @@ static int add_message(struct listing *l, const struct strbuf *text, struct strb
     uint64_t end = l->b->size + text->len;
     size_t before = l->list->count;
 
-    if (filecalls_write(l->offer->text, text->data, text->len, (off_t)l->b->size) != 0)
+    if (filecalls_write(l->offer->text, text->data, text->len, (off_t)l->b->size) != 0) {
+        l->in_trouble = true;
         return strbuf_fail(why, "no room for it in memory: %s", strerror(errno));
+    }
     if (mboxscan_file(l->offer->text, l->b->size, end, MSGSRC_BULLETIN, &l->rules, NULL, l->list, why) == MBOXSCAN_OK
         && l->list->count == before + 1) {
         l->b->size = end;
@@ -269,7 +274,7 @@ static int show(struct listing *l, const struct bulletin *item, struct strbuf *w
     int result = 0;
     int64_t time;
     size_t n;
-    char *text = read_text(item, &n, &time, why);
+    char *text = read_text(l, item, &n, &time, why);
 
     if (!text)
         return -1;
@@ -309,7 +314,7 @@ void bulletin_list(const struct bulletin_offer *offer, const struct mboxscan_rul
     b->last = offer->last;
     b->changed = !offer->noted;
     l.rules.uw_kluge = false;
-    for (size_t i = 0; i < offer->count; i++)
+    for (size_t i = 0; i < offer->count && !l.in_trouble; i++)
         list_item(&l, &offer->items[i]);
     strbuf_free(&l.why);
 }

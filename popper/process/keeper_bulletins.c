@@ -248,13 +248,15 @@ static bool is_member(const struct finding *f, gid_t gid)
 enum audience {
     AUDIENCE_USER,   /* he is one of those whom it is for */
     AUDIENCE_OTHERS,
-    AUDIENCE_UNKNOWN /* nobody, until the administrator mends it */
+    AUDIENCE_UNKNOWN, /* nobody, until the administrator mends it */
+    AUDIENCE_NOT_NOW  /* the groups cannot be looked up at the moment */
 };
 
 static enum audience audience_of(const struct finding *f, const char *name)
 {
     char group[GROUP_MAX] = "";
     gid_t gid = 0;
+    int found = 0;
 
     if (!f->f->settings->group_bulletins)
         return AUDIENCE_USER;
@@ -264,10 +266,15 @@ static enum audience audience_of(const struct finding *f, const char *name)
         if (group[0] == '\0' || strcmp(group, "ALL") == 0)
             return AUDIENCE_USER;
         errno = 0;
-        if (find_group(group, &gid) == 1)
+        found = find_group(group, &gid);
+        if (found == 1)
             return is_member(f, gid) ? AUDIENCE_USER : AUDIENCE_OTHERS;
     } else {
         errno = ENAMETOOLONG;
+    }
+    if (found < 0) {
+        log_write(LOG_WARNING, "bulletin %s/%s and those after it wait: the group %s cannot be looked up: %s", f->bulldir, name, group, strerror(errno));
+        return AUDIENCE_NOT_NOW;
     }
     log_write(LOG_NOTICE, "bulletin %s/%s is shown to nobody: its name says that it is for a group that %s%s; ALL is "
               "everybody", f->bulldir, name, errno ? "cannot be looked up: " : "does not exist",
@@ -286,37 +293,55 @@ static void add_item(struct finding *f, const struct name *name, int fd, const c
     f->opened += fd >= 0;
 }
 
-static void open_bulletin(struct finding *f, const struct name *name, const char *shown)
+/* Not the fault of the bulletin: the next session may have it. */
+static bool may_pass(int error)
+{
+    return error == EMFILE || error == ENFILE || error == ENOMEM || error == EIO || error == ESTALE || error == EINTR;
+}
+
+/* Whether those after it may be offered: who has them has had all before. */
+static bool open_bulletin(struct finding *f, const struct name *name, const char *shown)
 {
     static const struct file_rules rules = { .any_owner = true, .many_links = true };
     struct stat st;
     int fd = file_open(f->dir, name->name, shown, O_RDONLY, 0, &rules, &st, &f->why);
+    int error = errno;
 
     if (fd >= 0)
         add_item(f, name, fd, shown);
     else
         log_write(LOG_WARNING, "bulletin %s is not shown to %s: %s", shown, user_of(f), f->why.data);
+    return fd >= 0 || !may_pass(error);
 }
 
-static void offer_name(struct finding *f, const struct name *name)
+/* Likewise. */
+static bool offer_name(struct finding *f, const struct name *name)
 {
     enum audience audience = audience_of(f, name->name);
     struct strbuf shown = STRBUF_INIT(4096);
+    bool goes_on = audience != AUDIENCE_NOT_NOW;
 
     strbuf_addf(&shown, "%s/%s", f->bulldir, name->name);
     if (audience == AUDIENCE_USER)
-        open_bulletin(f, name, shown.data);
+        goes_on = open_bulletin(f, name, shown.data);
     else if (audience == AUDIENCE_OTHERS)
         add_item(f, name, -1, shown.data);
     strbuf_free(&shown);
+    return goes_on;
 }
 
-/* The rest is for the next session: in order, so that none is passed over. */
+/* The rest is for the next session: in order, and no number without all that have it, so that none is passed over. */
 static void offer_new(struct finding *f)
 {
-    for (size_t i = 0; i < f->names.count && f->opened < BULLETIN_OFFER_MAX; i++)
-        if (f->names.of[i].number > f->offer->last)
-            offer_name(f, &f->names.of[i]);
+    const struct names *names = &f->names;
+    bool goes_on = true;
+
+    for (size_t i = 0; i < names->count && goes_on; i++) {
+        if (f->opened >= BULLETIN_OFFER_MAX && names->of[i].number != names->of[i - 1].number)
+            break;
+        if (names->of[i].number > f->offer->last)
+            goes_on = offer_name(f, &names->of[i]);
+    }
 }
 
 /* Where the session puts together what it shows. 0, or -1 and why. */

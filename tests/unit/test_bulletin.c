@@ -337,6 +337,22 @@ START_TEST(a_bad_one)
 }
 END_TEST
 
+START_TEST(trouble_that_passes_costs_no_bulletin)
+{
+    put_drop(MAIL);
+    offered(5, NEWS, 0);
+    offered(6, NEWS, 0);
+    offered(7, NEWS, 0);
+    close(items[1].fd);
+    items[1].fd = 100000; /* as when its file system is away */
+    ck_assert_uint_eq(login(), 2);
+    quit(MAILDROP_OK);
+    assert_file(LOCALHOST_DROP, MAIL NEWS_5);
+    assert_file(".popbull", "5\n");
+    items[1].fd = -1;
+}
+END_TEST
+
 START_TEST(padding_that_hides_a_second_message)
 {
     static const char text[] = FROM "A: 1\n\ntext\n\n\0\0" FROM "B: 1\n\n";
@@ -474,6 +490,7 @@ int main(void)
     tcase_add_test(sessions, mail_that_comes_meanwhile_stands_before);
     tcase_add_test(sessions, two_of_one_number_and_time);
     tcase_add_loop_test(sessions, a_bad_one, 0, sizeof bads / sizeof *bads);
+    tcase_add_test(sessions, trouble_that_passes_costs_no_bulletin);
     tcase_add_test(sessions, padding_that_hides_a_second_message);
     tcase_add_test(sessions, a_new_user_is_noted_without_locks);
     tcase_add_test(sessions, without_room_they_wait_and_deleting_works);

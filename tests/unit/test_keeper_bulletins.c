@@ -3,6 +3,7 @@
 
 #include "tests/unit/unit.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <grp.h>
 #include <stdio.h>
@@ -21,6 +22,15 @@ static struct auth_user user;
 static struct keeper_files files;
 static struct keeper_bulletins bulletins;
 static struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
+
+/* The one that is called: the host's, which sometimes does not know. */
+int getgrnam_r(const char *name, struct group *group, char *memory, size_t room, struct group **found)
+{
+    int (*real)(const char *, struct group *, char *, size_t, struct group **) = dlsym(RTLD_NEXT, "getgrnam_r");
+
+    *found = NULL;
+    return strcmp(name, "away") == 0 ? EAGAIN : real(name, group, memory, room, found);
+}
 
 static void put(const char *name, const char *text)
 {
@@ -107,6 +117,37 @@ START_TEST(before_recovery_there_are_none)
 }
 END_TEST
 
+START_TEST(groups_that_cannot_be_looked_up_now)
+{
+    const struct bulletin_offer *offer;
+
+    settings->group_bulletins = true;
+    put("bulls/10.ALL.x", "ten");
+    put("bulls/11.away.x", "eleven");
+    put("bulls/12.ALL.x", "twelve");
+    offer = find();
+    ck_assert_uint_eq(offer->count, 1);
+    ck_assert_uint_eq(offer->items[0].number, 10);
+    ck_assert_msg(strstr(caught.data, "bulls/11.away.x and those after it wait: the group away cannot be looked up: ") != NULL, "%s", caught.data);
+}
+END_TEST
+
+START_TEST(a_number_is_not_cut_in_two)
+{
+    const struct bulletin_offer *offer;
+    char name[20];
+
+    for (int i = 5; i < BULLETIN_OFFER_MAX + 10; i++) {
+        snprintf(name, sizeof name, "bulls/%d", i);
+        put(name, "text");
+    }
+    put("bulls/104.b", "another");
+    offer = find();
+    ck_assert_uint_eq(offer->items[offer->count - 1].number, BULLETIN_OFFER_MAX + 4);
+    ck_assert_str_eq(strrchr(offer->items[offer->count - 1].shown, '/'), "/104.b");
+}
+END_TEST
+
 START_TEST(all_groups_of_a_system_user_count)
 {
     struct group *mail = getgrnam("mail");
@@ -170,6 +211,8 @@ int main(void)
     tcase_add_test(tc, what_is_offered);
     tcase_add_test(tc, nothing_new_is_nothing);
     tcase_add_test(tc, before_recovery_there_are_none);
+    tcase_add_test(tc, groups_that_cannot_be_looked_up_now);
+    tcase_add_test(tc, a_number_is_not_cut_in_two);
     tcase_add_test(tc, all_groups_of_a_system_user_count);
     tcase_add_test(tc, another_place_for_popbull);
     tcase_add_test(tc, without_that_place_there_are_none);
