@@ -60,12 +60,12 @@ static void add_journal(struct search *s, const char *dir, const char *file)
 
 static void search_directory(struct search *s, const char *path, int levels);
 
-/* A hash directory has a name of one letter. What is none is not looked into. */
+/* A hash directory has a name of one letter, and the second one of user a.b is "a/.". What is none is not looked into. */
 static void search_below(struct search *s, const char *path, const char *name, int levels)
 {
     struct strbuf below = STRBUF_INIT(PATH_BYTES);
 
-    if (name[0] != '.' && name[1] == '\0') {
+    if (name[1] == '\0' && (name[0] != '.' || levels == 0)) {
         strbuf_addf(&below, "%s/%s", path, name);
         search_directory(s, below.data, levels);
     }
