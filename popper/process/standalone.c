@@ -44,6 +44,7 @@
 #define SECOND INT64_C(1000000000)
 #define PAUSE_NS SECOND      /* without accepting, when the host has no more descriptors or processes */
 #define SPARE_DESCRIPTORS 64
+#define REASON_MAX 100
 #define GREETING_NS (SECOND / 1000) /* a new client has the processors for himself so long, unless few wait for others */
 
 struct standalone {
@@ -111,6 +112,7 @@ static void make_anew(struct standalone *st)
 /* True in the child, with its exit status. */
 static bool start_session(struct standalone *st, const struct supervised_client *client, const char *source, int *status_r)
 {
+    char reason[REASON_MAX];
     pid_t pid;
     int end;
 
@@ -121,7 +123,8 @@ static bool start_session(struct standalone *st, const struct supervised_client 
         visitors_add(&st->visitors, pid, end, source);
         st->grow_at = 2 * st->pool.count < (size_t)st->settings->prefork ? 0 : netio_now() + GREETING_NS;
     } else if (pid < 0) {
-        admission_refuse(&st->refusals, st->settings, client->fd, client->peer.ip, "refused: fork failed");
+        snprintf(reason, sizeof reason, "refused: there is no process for it: %s", strerror(errno));
+        admission_refuse(&st->refusals, st->settings, client->fd, client->peer.ip, reason);
         st->pause_until = netio_now() + PAUSE_NS;
     }
     return pid == 0;

@@ -136,6 +136,17 @@ def room_for_all_who_may_come():
         matches("limit of the keeper", r"Max open files +256 +4096 ", limit)
 
 
+def no_descriptors_left():
+    """The record names what is missing, and when there are some again all is as before."""
+    with Server("set prefork = 0", "set max-sessions-per-address = 1000", "set max-preauth = 1000") as server:
+        server.start(preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (24, 24)))
+        clients = [Client(server.port, greet=False) for _ in range(40)]
+        server.wait_for("client 127.0.0.1: refused: there is no process for it: Too many open files")
+        for client in clients:
+            client.close()
+        wait_until("another client is greeted", lambda: Client(server.port).greeting.startswith("+OK"))
+
+
 def background_and_pid_file():
     # option: daemon
     # option: pid-file
@@ -498,7 +509,7 @@ def systemd_socket_per_connection_as_descriptor():
     socket_activation(["--accept"])
 
 
-CASES = [several_addresses, the_newer_protocol, the_default_port, a_whole_session, a_port_in_use, room_for_all_who_may_come, background_and_pid_file, reload_on_hup, term_drains_then_ends,
+CASES = [several_addresses, the_newer_protocol, the_default_port, a_whole_session, a_port_in_use, room_for_all_who_may_come, no_descriptors_left, background_and_pid_file, reload_on_hup, term_drains_then_ends,
          sessions_of_one_address, sessions_in_all, a_flood_does_not_lock_out, slow_clients_end, checks_wait_for_their_turn, a_check_for_each_processor, a_flood_of_passwords_does_not_lock_out,
          exchanges_wait_for_their_turn_at_each_step,
          failures_take_longer_and_longer, notifications, systemd_listening_socket, systemd_socket_per_connection_as_stdin,
