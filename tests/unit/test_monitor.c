@@ -1,6 +1,7 @@
 /* monitor: what a hostile preauth may ask. preauth, keeper and auth (fake_auth) are the tests' own. */
 #include "tests/unit/unit.h"
 
+#include <config.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -414,6 +415,20 @@ static void fakes_a_login_record(int monitor)
     log_write(LOG_NOTICE, "x\n(v5) POP login by user \"root\" at (a) 1.2.3.4");
 }
 
+static void fakes_a_failed_login(int monitor)
+{
+    request_log_through(monitor);
+    log_write(LOG_NOTICE, "  [AUTH] Failed attempted login to root from host (a) 1.2.3.4");
+    pause();
+}
+
+static void fakes_a_login(int monitor)
+{
+    request_log_through(monitor);
+    log_write(LOG_NOTICE, "(v%s) POP login by user \"root\" at (a) 1.2.3.4", PACKAGE_VERSION);
+    pause();
+}
+
 static void is_killed(int monitor)
 {
     (void)monitor;
@@ -496,6 +511,8 @@ static const struct {
         "err the process that meets clients first asked for LOG with a descriptor" },
     { "a flood of records", floods_the_log, 0, false, "info spam\n" },
     { "a faked record", fakes_a_login_record, 0, false, "notice x\\x0a(v5) POP login" },
+    { "a faked failed login", fakes_a_failed_login, 75, false, "err the process that meets clients first sent a broken LOG" },
+    { "a faked login", fakes_a_login, 75, false, "err the process that meets clients first sent a broken LOG" },
     { "killed", is_killed, 75, false, "err the process that serves the login from unknown was killed by signal 9" },
     { "closed, but there", closes_its_end_and_lingers, 75, false,
         "err the process that serves the login from unknown was killed by signal 9" },
