@@ -9,6 +9,8 @@ for f in man/popper.8 man/popper.conf.5 samples/popper.conf; do
     diff "$tree/$f" "$work/new/$f" >"$work/said" 2>&1
     say $? "$f agrees with the option table (otherwise: make update-docs)"
 done
+! tail -n +4 "$tree/samples/popper.conf" | grep '^#.\{98\}' >"$work/said"
+say $? "samples/popper.conf has no line that is too long below its head"
 for f in "$tree"/man/*.[1-8]; do
     if command -v mandoc >/dev/null; then
         # Whether the pages that it refers to are installed is no fault of the page.

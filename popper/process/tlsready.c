@@ -114,9 +114,11 @@ static _Noreturn void become_relay(const struct maker *z, int channel)
     struct peer peer;
     struct tlsrole role = { .settings = z->start->settings, .peer = &peer, .stls = true };
     uint64_t nothing;
-    int client;
+    int keep[4] = { channel }, client;
+    size_t count = 1 + log_descriptors(keep + 1);
 
     startup_signals();
+    file_close_others(3, keep, count); /* the channels of all others may have left no room */
     if (get(channel, 0, WORD_CLIENT, &nothing, &peer, sizeof peer, &client) < 0 ||
         get(channel, 0, WORD_PLAIN, &nothing, NULL, 0, &role.plain) < 0 ||
         get(channel, 0, WORD_MONITOR, &nothing, NULL, 0, &role.monitor) < 0 || dup2(client, 0) < 0 || dup2(client, 1) < 0)

@@ -7,6 +7,7 @@ import hashlib
 import os
 import pathlib
 import re
+import resource
 import shutil
 import signal
 import ssl
@@ -531,8 +532,26 @@ def where_there_is_no_tls():
         begins("login", "+OK alice has 1 ", server.client().login())
 
 
+def more_than_descriptors():
+    """The room for channels ends: who has no relay there any more makes his own; and whose channel was the last one, his relay has room for what it takes out."""
+    need_root()
+    with Site() as server:
+        ready = server.begin()
+        wait_until("the library is loaded", lambda: relays_come_from(ready))
+        first = max(int(n) for n in os.listdir(f"/proc/{ready}/fd")) + 1
+        hard = resource.prlimit(ready, resource.RLIMIT_NOFILE)[1]
+        clients = []
+        for room in range(first, first + 7):
+            resource.prlimit(ready, resource.RLIMIT_NOFILE, (room, hard))
+            clients += [server.tls() for _ in range(3)]
+            begins("the last one", "+OK", clients[-1].ask("USER alice"))
+        made = len(relays(ready))
+        assert 3 <= made < len(clients), f"{made} relays"
+
+
+
 CASES = [what_it_holds, nobody_looks_into_it, who_can_ask_it, its_relays, how_they_end, by_the_sandbox, one_that_nobody_needs, at_the_alternate_port, killed, hung,
-         a_late_answer, those_that_wait, new_settings, new_ticket_keys, its_end, where_there_is_no_tls]
+         a_late_answer, those_that_wait, new_settings, new_ticket_keys, its_end, where_there_is_no_tls, more_than_descriptors]
 
 if __name__ == "__main__":
     sys.exit(run_all(CASES))

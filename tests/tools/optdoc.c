@@ -182,13 +182,14 @@ static void option_row(const struct option_row *row)
 /* One comment paragraph, broken between words. */
 static void sample_comment(const char *text)
 {
-    size_t column = SAMPLE_WIDTH;
+    size_t column = 1;
 
+    printf("#");
     while (*text != '\0') {
         size_t n = strcspn(text, " ");
 
         if (column + 1 + n > SAMPLE_WIDTH) {
-            printf("%s#", column == SAMPLE_WIDTH ? "" : "\n");
+            printf("\n#");
             column = 1;
         }
         printf(" %.*s", (int)n, text);
