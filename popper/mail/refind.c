@@ -12,23 +12,35 @@
 #include "common/mem.h"
 #include "mail/uidl.h"
 
-static int compare_ids(const char *a, const char *b)
-{
-    size_t na = uidl_base_length(a), nb = uidl_base_length(b);
-    int order = memcmp(a, b, na < nb ? na : nb);
+/* What is compared of an id. */
+struct key {
+    const char *id;
+    size_t n;
+};
 
-    return order != 0 ? order : (na > nb) - (na < nb);
+static struct key key_of(const struct msglist *list, const struct message *m)
+{
+    const char *id = msglist_uid(list, m);
+
+    return (struct key){ id, m->flags & MSG_UID_STORED ? strlen(id) : uidl_base_length(id) };
 }
 
-static const char *id_at(const struct msglist *list, size_t index)
+static int compare_keys(struct key a, struct key b)
 {
-    return msglist_uid(list, &list->messages[index]);
+    int order = memcmp(a.id, b.id, a.n < b.n ? a.n : b.n);
+
+    return order != 0 ? order : (a.n > b.n) - (a.n < b.n);
+}
+
+static struct key key_at(const struct msglist *list, size_t index)
+{
+    return key_of(list, &list->messages[index]);
 }
 
 static int compare_indexes(const void *a, const void *b, void *list)
 {
     const size_t *x = a, *y = b;
-    int order = compare_ids(id_at(list, *x), id_at(list, *y));
+    int order = compare_keys(key_at(list, *x), key_at(list, *y));
 
     return order != 0 ? order : (*x > *y) - (*x < *y);
 }
@@ -56,24 +68,25 @@ static size_t group_length(const struct refind *r, size_t at)
 {
     size_t end = at + 1;
 
-    while (end < r->count && compare_ids(id_at(r->list, r->order[at]), id_at(r->list, r->order[end])) == 0)
+    while (end < r->count && compare_keys(key_at(r->list, r->order[at]), key_at(r->list, r->order[end])) == 0)
         end++;
     return end - at;
 }
 
-const size_t *refind_all(const struct refind *r, const char *id, size_t *count_r)
+const size_t *refind_all(const struct refind *r, const struct msglist *list, const struct message *m, size_t *count_r)
 {
+    const struct key key = key_of(list, m);
     size_t low = 0, high = r->count;
 
     while (low < high) {
         size_t middle = low + (high - low) / 2;
 
-        if (compare_ids(id_at(r->list, r->order[middle]), id) < 0)
+        if (compare_keys(key_at(r->list, r->order[middle]), key) < 0)
             low = middle + 1;
         else
             high = middle;
     }
-    *count_r = low < r->count && compare_ids(id_at(r->list, r->order[low]), id) == 0 ? group_length(r, low) : 0;
+    *count_r = low < r->count && compare_keys(key_at(r->list, r->order[low]), key) == 0 ? group_length(r, low) : 0;
     return r->order + low;
 }
 
@@ -158,12 +171,22 @@ void refind_deleted(const struct msglist *then, struct msglist *now, size_t *fou
         if (deleted == 0)
             continue;
         wanted += deleted;
-        group = refind_all(&new, id_at(then, old.order[at]), &count);
+        group = refind_all(&new, then, &then->messages[old.order[at]], &count);
         *found_r += match_group(then, old.order + at, n, now, group, count);
     }
     *missed_r = wanted - *found_r;
     refind_free(&old);
     refind_free(&new);
+}
+
+/* An ordinal that one of them has, of which the message says nothing, makes no difference. */
+static bool same_id(const struct message *a, const char *a_id, const struct message *b, const char *b_id)
+{
+    size_t n = uidl_base_length(a_id);
+
+    if (a->flags & b->flags & MSG_UID_STORED)
+        return strcmp(a_id, b_id) == 0;
+    return n == uidl_base_length(b_id) && memcmp(a_id, b_id, n) == 0;
 }
 
 /* The octets of an edited message contain its id. */
@@ -176,7 +199,7 @@ static bool same_message(const struct message *a, const char *a_id, const struct
 {
     return a->offset == b->offset && a->length == b->length && a->header_len == b->header_len
            && a->from_len == b->from_len && (a->flags | MSG_UID_STORED) == (b->flags | MSG_UID_STORED)
-           && a->source == b->source && compare_ids(a_id, b_id) == 0
+           && a->source == b->source && same_id(a, a_id, b, b_id)
            && octets_less_id(a, a_id) == octets_less_id(b, b_id);
 }
 
@@ -185,7 +208,7 @@ bool refind_same(const struct msglist *a, const struct msglist *b)
     if (a->count != b->count)
         return false;
     for (size_t i = 0; i < a->count; i++)
-        if (!same_message(&a->messages[i], id_at(a, i), &b->messages[i], id_at(b, i)))
+        if (!same_message(&a->messages[i], msglist_uid(a, &a->messages[i]), &b->messages[i], msglist_uid(b, &b->messages[i])))
             return false;
     return true;
 }

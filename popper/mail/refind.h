@@ -1,8 +1,9 @@
 /*
  * refind: finds the messages of one list again in another list of the same maildrop, by unique id, and never guesses.
  *
- * Ids are compared without the ordinal that tells equal ones apart (uidl.h), since ordinals speak of positions. This
- * room reads no file.
+ * Ids are compared without the ordinal that tells equal ones apart (uidl.h), since ordinals speak of positions; but as
+ * a whole where they stand in the message: those of other servers may end in a number that looks like one. This room
+ * reads no file.
  */
 #ifndef MAIL_REFIND_H
 #define MAIL_REFIND_H
@@ -22,8 +23,8 @@ struct refind {
 void refind_init(struct refind *r, const struct msglist *list);
 void refind_free(struct refind *r);
 
-/* The indexes of those with this id, in order: *count_r of them, borrowed. */
-const size_t *refind_all(const struct refind *r, const char *id, size_t *count_r);
+/* The indexes of those with the id of message m of `list`, in order: *count_r of them, borrowed. */
+const size_t *refind_all(const struct refind *r, const struct msglist *list, const struct message *m, size_t *count_r);
 
 /* Sets MSG_DELETED on the messages of `now` that are the ones marked MSG_DELETED in `then`; MSGSRC_DROP messages only.
    A message whose id occurs once in each list is the same, whatever was done to its Status header. Of several with

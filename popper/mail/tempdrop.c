@@ -83,7 +83,7 @@ static bool stands_in_drop(int fd, const struct msglist *left, const struct mess
                            const struct refind *drop, bool *taken)
 {
     size_t count;
-    const size_t *same_id = refind_all(drop, msglist_uid(left, m), &count);
+    const size_t *same_id = refind_all(drop, left, m, &count);
 
     for (size_t i = 0; i < count; i++) {
         if (taken[same_id[i]] || !same_message(fd, m, drop_fd, &drop->list->messages[same_id[i]]))

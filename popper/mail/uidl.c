@@ -324,6 +324,9 @@ static void give_ordinal(struct table *t, struct msglist *list, size_t i)
     uint32_t ordinal;
     size_t n = strlen(msglist_uid(list, m)), base = base_length(msglist_uid(list, m), n, &ordinal);
 
+    /* The number at the end of a stored one may be another server's, and the next number another message's. */
+    if (m->flags & MSG_UID_STORED)
+        base = n < BASE_MAX ? n : BASE_MAX;
     do {
         ordinal = table_get(t, list, m->uid_at, base)->next++;
         snprintf(id, sizeof id, "%.*s.%u", (int)base, msglist_uid(list, m), ordinal);

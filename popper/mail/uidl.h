@@ -71,10 +71,10 @@ bool uidl_is_of_imap(enum uidl_format format);
 /* 1..70 bytes of 0x21..0x7E. */
 bool uidl_valid(const char *id, size_t n);
 
-/* Gives each later message of a group with equal ids its own: ID.2, ID.3, ... Messages below `settled` keep what they
-   have (they come from the index); an ordinal above all that are there is taken, so that an id that such a message once
-   had is not given to another. Octets of MSG_EDITED messages are corrected, since they contain the id. Time grows with
-   the number of messages only. */
+/* Gives each later message of a group with equal ids its own: ID.2, ID.3, ... (behind all of a stored id, which may end
+   in another server's number). Messages below `settled` keep what they have (they come from the index); an ordinal
+   above all that are there is taken, so that an id that such a message once had is not given to another. Octets of
+   MSG_EDITED messages are corrected, since they contain the id. Time grows with the number of messages only. */
 void uidl_resolve_duplicates(struct msglist *list, size_t settled);
 
 /* How many bytes of an id are common to all of its group: what is left without an ordinal at its end. */

@@ -170,8 +170,10 @@ static const struct {
     { "the first was deleted", "a.2 a", 1, "a.2 a.3" },
     { "all but the last were deleted", "a.7 a b a", 1, "a.7 a.8 b a.9" },
     { "stored ones stay", "*x.9 *x.8 *x *x.10", 0, "x.9 x.8 x x.10" },
-    { "stored and equal", "*x *x *x.2", 0, "x x.2 x.3" },
-    { "stored with ordinal and equal", "*x.5 *x.5", 0, "x.5 x.6" },
+    { "stored and equal", "*x *x *x.2", 0, "x x.2 x.2.2" },
+    { "stored with ordinal and equal", "*x.5 *x.5", 0, "x.5 x.5.2" },
+    { "those of another server may end in a number", "*v.17 *v.17 *v.18 *v.19 *v.17", 0, "v.17 v.17.2 v.18 v.19 v.17.3" },
+    { "and the first was deleted", "v.17.2 *v.18 *v.17 *v.17", 2, "v.17.2 v.18 v.17 v.17.3" },
     { "a leading zero is no ordinal", "*x.05 *x.05 *x", 0, "x.05 x.05.2 x" },
     { "nor is 1 or 0 or nothing before it", "*x.1 *x.1 *x.0 *x.0 *.7 *.7", 0, "x.1 x.1.2 x.0 x.0.2 .7 .7.2" },
     { "highest ordinal", "*x.999999999 *x *x *x", 0, "x.999999999 x x.1000000000 x.1000000001" },
@@ -233,7 +235,7 @@ END_TEST
 /* A grown list gets the same ids as a scan of everything. */
 START_TEST(growing_gives_the_same)
 {
-    static const char all[] = "a b a *c.3 c c a *d *d d b";
+    static const char all[] = "a b a *c.3 c c a *d *d d b *v.7 *v.7 *v.8 *v.8 *v.9 *v.7";
     struct msglist whole, grown, rest;
 
     fill(&whole, all);
