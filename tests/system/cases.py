@@ -11,6 +11,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 import traceback
 
@@ -201,6 +202,22 @@ def run_cases(cases):
     cases = [c for c in cases if all(word.replace("_", " ") in c[0] for word in sys.argv[1:])]
     print(f"1..{len(cases)}", flush=True)
     return 0 if all([run_case(number, *case) for number, case in enumerate(cases, 1)]) else 1
+
+
+def again_in_namespaces(mark, files, also="true"):
+    """Runs this script again, with mark in its environment, where the network and these files ({name: text}) of /etc are its own, after the command `also`.
+    Its exit status; None: that cannot be done here."""
+    with tempfile.TemporaryDirectory(prefix="popper-namespaces.") as directory:
+        os.chmod(directory, 0o755)
+        for name, text in files.items():
+            pathlib.Path(directory, name).write_text(text)
+        mounts = " && ".join(f"mount --bind {directory}/{name} /etc/{name}" for name in files)
+        enter = ["unshare", "-n", "-m", "sh", "-c", f'ip link set lo up && {also} && {mounts} && exec "$@"', "sh"]
+        try:
+            subprocess.run([*enter, "true"], capture_output=True, check=True)
+        except (OSError, subprocess.CalledProcessError):
+            return None
+        return subprocess.run([*enter, sys.executable, "-B", os.path.abspath(sys.argv[0]), *sys.argv[1:]], env={**os.environ, mark: "1"}, check=False).returncode
 
 
 def skip_all(reason, allowed=False):

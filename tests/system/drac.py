@@ -8,15 +8,13 @@ option: drac-host
 import os
 import pathlib
 import resource
-import shutil
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from cases import NO_SHORT_FORM, SANDBOXED, find, matches, skip_all, wait_until  # noqa: E402
+from cases import NO_SHORT_FORM, SANDBOXED, again_in_namespaces, find, matches, skip_all, wait_until  # noqa: E402
 from inetd import POPPER  # noqa: E402
 from standing import Client, Server, descendants, run_all, same  # noqa: E402
 from world import features  # noqa: E402
@@ -285,24 +283,9 @@ CASES = [a_login_is_told, a_name_is_looked_up, a_failed_login_is_not_told, behin
          who_talks_is_nobody, nobody_is_busy, unset_for_one_user]
 
 
-def enter_namespaces():
-    """Runs this script again where network, /run and names are its own. None: that cannot be done here."""
-    directory = tempfile.mkdtemp(prefix="popper-drac.")
-    os.chmod(directory, 0o755)
-    # Debian's rpcbind becomes _rpc, whom its package makes.
-    users = pathlib.Path("/etc/passwd").read_text() + "_rpc:x:64199:65534::/run/rpcbind:/usr/sbin/nologin\n"
-    names = {"passwd": users, "hosts": "127.0.0.1 localhost\n127.0.0.1 relay.example.test\n", "nsswitch.conf": "passwd: files\nhosts: files\nservices: files\nrpc: files\n"}
-    for name, text in names.items():
-        (pathlib.Path(directory) / name).write_text(text)
-    mounts = " && ".join(f"mount --bind {directory}/{n} /etc/{n}" for n in names)
-    script = f"ip link set lo up && mount -t tmpfs -o mode=755 run /run && mkdir /run/rpcbind && {mounts} && exec \"$@\""
-    try:
-        if subprocess.run(["unshare", "-n", "-m", "sh", "-c", script, "sh", "true"], capture_output=True, check=False).returncode:
-            return None
-        return subprocess.run(["unshare", "-n", "-m", "sh", "-c", script, "sh", sys.executable, "-B", os.path.abspath(__file__), *sys.argv[1:]],
-                              env={**os.environ, INSIDE: "1"}, check=False).returncode
-    finally:
-        shutil.rmtree(directory)
+# Debian's rpcbind becomes _rpc, whom its package makes.
+FILES = {"passwd": pathlib.Path("/etc/passwd").read_text() + "_rpc:x:64199:65534::/run/rpcbind:/usr/sbin/nologin\n",
+         "hosts": "127.0.0.1 localhost\n127.0.0.1 relay.example.test\n", "nsswitch.conf": "passwd: files\nhosts: files\nservices: files\nrpc: files\n"}
 
 
 def main():
@@ -310,7 +293,7 @@ def main():
         return run_all(CASES)
     if os.environ.get("POPPER_TESTS") == "short" or "DRAC" not in features(POPPER):
         return skip_all(f"{NO_SHORT_FORM}, and a build without DRAC has nothing to test", allowed=True)
-    status = enter_namespaces() if os.getuid() == 0 else None
+    status = again_in_namespaces(INSIDE, FILES, "mount -t tmpfs -o mode=755 run /run && mkdir /run/rpcbind") if os.getuid() == 0 else None
     return skip_all("needs root and namespaces of its own") if status is None else status
 
 

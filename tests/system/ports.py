@@ -211,16 +211,7 @@ def nothing_is_lost_or_doubled():
                 client = TlsClient(services.ports[name], services.certificate) if name == "pop3s" else Client(services.ports[name])
                 reply = client.login()
                 if reply.startswith("+OK"):
-                    texts = []
-                    for n in range(1, int(client.ask("STAT").split()[1]) + 1):
-                        begins("RETR", "+OK", client.ask(f"RETR {n}"))
-                        text = []
-                        while (line := client.line()) != ".":
-                            text.append(line[1:] if line.startswith(".") else line)
-                        texts.append("\n".join(text))
-                        client.ask(f"DELE {n}")
-                    if client.ask("QUIT").startswith("+OK"):
-                        got.extend(texts)
+                    got.extend(client.take_all())
                 elif "[IN-USE]" not in reply:
                     errors.append(f"{name}: {reply}")
                     return

@@ -269,16 +269,7 @@ def fetch_some(port, rounds, got):
             client.close()  # the other one has the maildrop
             time.sleep(0.05)
             continue
-        texts = []
-        for n in range(1, int(client.ask("STAT").split()[1]) + 1):
-            begins("RETR", "+OK", client.ask(f"RETR {n}"))
-            text = []
-            while (line := client.line()) != ".":
-                text.append(line[1:] if line.startswith(".") else line)
-            texts.append("\n".join(text))
-            client.ask(f"DELE {n}")
-        if client.ask("QUIT").startswith("+OK"):
-            got += texts
+        got += client.take_all()
         client.close()
 
 

@@ -6,14 +6,12 @@ import os
 import pathlib
 import socket
 import struct
-import subprocess
 import sys
-import tempfile
 import threading
 import time
 
 sys.path.insert(0, str(pathlib.Path(os.path.abspath(__file__)).parent))
-from cases import matches, skip_all, wait_until  # noqa: E402
+from cases import again_in_namespaces, matches, skip_all, wait_until  # noqa: E402
 from standing import Server, begins, descendants, run_all, same  # noqa: E402
 
 INSIDE = "POPPER_RESOLVER_NAMESPACES"
@@ -160,30 +158,12 @@ def nothing_is_asked():
 
 CASES = [names_that_are_believed, names_that_are_not, no_name, a_silent_name_server, who_asks_is_nobody, nothing_is_asked]
 
-
-def enter_namespaces():
-    """Runs this script again where the network and the mounts are its own. None: that cannot be done here."""
-    directory = tempfile.mkdtemp(prefix="popper-resolver.")
-    os.chmod(directory, 0o755)
-    for name, text in (("resolv.conf", "nameserver 127.0.0.1\noptions timeout:5 attempts:1\n"), ("nsswitch.conf", "passwd: files\nhosts: dns\n"),
-                       ("hosts", "")):
-        (pathlib.Path(directory) / name).write_text(text)
-    mounts = " && ".join(f"mount --bind {directory}/{n} /etc/{n}" for n in ("resolv.conf", "nsswitch.conf", "hosts"))
-    script = f"ip link set lo up && {mounts} && exec \"$@\""
-    try:
-        if subprocess.run(["unshare", "-n", "-m", "sh", "-c", script, "sh", "true"], capture_output=True, check=False).returncode:
-            return None
-        return subprocess.run(["unshare", "-n", "-m", "sh", "-c", script, "sh", sys.executable, "-B", os.path.abspath(__file__), *sys.argv[1:]],
-                              env={**os.environ, INSIDE: "1"}, check=False).returncode
-    finally:
-        for name in ("resolv.conf", "nsswitch.conf", "hosts"):
-            os.unlink(f"{directory}/{name}")
-        os.rmdir(directory)
+FILES = {"resolv.conf": "nameserver 127.0.0.1\noptions timeout:5 attempts:1\n", "nsswitch.conf": "passwd: files\nhosts: dns\n", "hosts": ""}
 
 
 if __name__ == "__main__":
     if INSIDE in os.environ:
         name_server = NameServer()
         sys.exit(run_all(CASES))
-    status = enter_namespaces() if os.getuid() == 0 and os.environ.get("POPPER_TESTS") != "short" else None
+    status = again_in_namespaces(INSIDE, FILES) if os.getuid() == 0 and os.environ.get("POPPER_TESTS") != "short" else None
     sys.exit(skip_all("needs root and namespaces of its own") if status is None else status)

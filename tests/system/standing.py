@@ -67,6 +67,18 @@ class Client:
         self.ask(f"USER {user}")
         return self.ask(f"PASS {password}")
 
+    def take_all(self):
+        """Fetches and deletes all messages. The texts of those that are deleted for certain."""
+        texts = []
+        for n in range(1, int(self.ask("STAT").split()[1]) + 1):
+            begins("RETR", "+OK", self.ask(f"RETR {n}"))
+            text = []
+            while (line := self.line()) != ".":
+                text.append(line[1:] if line.startswith(".") else line)
+            texts.append("\n".join(text))
+            self.ask(f"DELE {n}")
+        return texts if self.ask("QUIT").startswith("+OK") else []
+
     def at_end(self):
         """The server has closed the connection."""
         try:
