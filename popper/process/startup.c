@@ -3,6 +3,7 @@
  */
 #include "process/startup.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -13,6 +14,7 @@
 #include <unistd.h>
 
 #include "common/file.h"
+#include "common/log.h"
 #include "common/mem.h"
 #include "process/systemd.h"
 
@@ -57,8 +59,13 @@ void startup_clean(void)
 
 void startup_detach(void)
 {
+    int null;
+
     close(2); /* 0 and 1 are there */
-    if (open("/dev/null", O_RDWR) != 2 || chdir("/") < 0)
+    null = open("/dev/null", O_RDWR);
+    if (null < 0)
+        log_write(LOG_ERR, "/dev/null cannot be opened: %s; make it again: mknod -m 666 /dev/null c 1 3", strerror(errno));
+    if (null != 2 || chdir("/") < 0)
         _exit(MEM_EXIT_STATUS);
 }
 

@@ -147,6 +147,19 @@ def no_descriptors_left():
         wait_until("another client is greeted", lambda: Client(server.port).greeting.startswith("+OK"))
 
 
+def without_dev_null():
+    """As somebody's script left it. It does not start, and says why."""
+    unshare = find("unshare", "util-linux")
+    if os.getuid() != 0:
+        raise Missing("needs root for a /dev of its own")
+    with Server() as server:
+        script = "mount -t tmpfs -o mode=755 dev /dev && exec \"$0\" \"$@\""
+        done = subprocess.run([unshare, "-m", "/bin/sh", "-c", script, str(POPPER), f"127.0.0.1:{free_port()}", "-f", str(server.conf)],
+                              stdin=subprocess.DEVNULL, capture_output=True, timeout=PATIENCE, check=False)
+        same("exit status", 75, done.returncode)
+        server.wait_for("/dev/null cannot be opened: No such file or directory; make it again: mknod -m 666 /dev/null c 1 3")
+
+
 def background_and_pid_file():
     # option: daemon
     # option: pid-file
@@ -509,7 +522,7 @@ def systemd_socket_per_connection_as_descriptor():
     socket_activation(["--accept"])
 
 
-CASES = [several_addresses, the_newer_protocol, the_default_port, a_whole_session, a_port_in_use, room_for_all_who_may_come, no_descriptors_left, background_and_pid_file, reload_on_hup, term_drains_then_ends,
+CASES = [several_addresses, the_newer_protocol, the_default_port, a_whole_session, a_port_in_use, room_for_all_who_may_come, no_descriptors_left, without_dev_null, background_and_pid_file, reload_on_hup, term_drains_then_ends,
          sessions_of_one_address, sessions_in_all, a_flood_does_not_lock_out, slow_clients_end, checks_wait_for_their_turn, a_check_for_each_processor, a_flood_of_passwords_does_not_lock_out,
          exchanges_wait_for_their_turn_at_each_step,
          failures_take_longer_and_longer, notifications, systemd_listening_socket, systemd_socket_per_connection_as_stdin,
