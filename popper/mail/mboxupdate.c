@@ -152,7 +152,8 @@ static int make_room(struct update *u, int journal_fd)
 
 /* ---- before the COMMIT */
 
-/* The temp drop whose mail is in T, so that recovery consumes that one and no other. A server that is not dead after all may have written to it. */
+/* The temp drop whose mail is in T, so that recovery consumes that one and no other. A server that is not dead after all may have written to it, or put its
+   mail back into M and removed it: it stood in M twice then. */
 static int note_leftover(const struct update *u, struct journal_commit *commit)
 {
     struct stat named, read;
@@ -161,8 +162,10 @@ static int note_leftover(const struct update *u, struct journal_commit *commit)
     if (!u->along->leftover_consumed)
         return 0;
     fd = u->host->open(u->host->context, MAILFILE_TEMPDROP, MAILOPEN_EXISTING, u->why);
-    if (fd < 0)
-        return errno == ENOENT ? 0 : -1;
+    if (fd < 0) {
+        errno = errno == ENOENT ? EBUSY : errno;
+        return -1;
+    }
     result = filecalls->fstat(fd, &named) != 0 || filecalls->fstat(u->along->leftover_fd, &read) != 0 ? -1 : 0;
     close(fd);
     if (result == 0 && (!file_same(&named, &read) || (uint64_t)named.st_size != u->along->leftover_size)) {
@@ -224,7 +227,7 @@ static int commit(struct update *u)
 
     if (note_leftover(u, &record) != 0) {
         if (errno == EBUSY)
-            return strbuf_fail(u->why, "the old temp drop beside %s has changed since it was read; log in again",
+            return strbuf_fail(u->why, "the old temp drop beside %s has changed or was removed since it was read; log in again",
                                journal_shown(u->host));
         return strbuf_fail(u->why, "cannot look at the old temp drop beside %s: %s", journal_shown(u->host),
                            strerror(errno));

@@ -132,6 +132,8 @@ void writeback_insert(struct strbuf *header, const char *field)
     size_t first = fields_at(header->data, header->len, line_length(header->data, header->len));
 
     strbuf_add(&whole, header->data, first);
+    if (first > 0 && header->data[first - 1] != '\n')
+        strbuf_addc(&whole, '\n'); /* a message that was delivered only in part */
     strbuf_adds(&whole, field);
     strbuf_add(&whole, header->data + first, header->len - first);
     strbuf_reset(header);

@@ -464,6 +464,10 @@ void keeper_files_leave(struct keeper_files *f)
     if (f->lock >= 0)
         leave_temp_drop(f);
     keeper_newfile_forget(f);
+    /* Before the session lock: who has that next is not to find it in use. */
+    if (f->open.leftover >= 0)
+        close(f->open.leftover);
+    f->open.leftover = -1;
 }
 
 void keeper_files_close(struct keeper_files *f)

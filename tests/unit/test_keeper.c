@@ -206,6 +206,22 @@ START_TEST(a_temp_drop_in_use_is_no_leftover)
 }
 END_TEST
 
+/* Who takes the session lock next must not find the leftover in use: not while the relay of this session is waited for, nor for an instant. */
+START_TEST(a_leftover_is_let_go_with_the_session)
+{
+    int fd;
+
+    put("alice", "From");
+    put(".alice.pop", "From left over");
+    act = look_at_files;
+    keep();
+    assert_log("leftover 1 journal 0 status 0");
+    fd = open(in_dir(".alice.pop"), O_RDWR);
+    ck_assert_int_eq(flock(fd, LOCK_EX | LOCK_NB), 0);
+    close(fd);
+}
+END_TEST
+
 START_TEST(an_empty_temp_drop_is_no_leftover)
 {
     put(".alice.pop", "");
@@ -1028,6 +1044,7 @@ int main(void)
     tcase_add_test(tc, what_there_is_is_opened);
     tcase_add_test(tc, nothing_is_there);
     tcase_add_loop_test(tc, a_temp_drop_in_use_is_no_leftover, 0, 2);
+    tcase_add_test(tc, a_leftover_is_let_go_with_the_session);
     tcase_add_test(tc, an_empty_temp_drop_is_no_leftover);
     tcase_add_loop_test(tc, a_temp_drop_of_holes_is_not_read, 0, (int)(sizeof hollow / sizeof *hollow));
     tcase_add_test(tc, keep_temp_drop_leaves_an_empty_one);

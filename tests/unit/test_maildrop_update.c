@@ -539,6 +539,27 @@ START_TEST(ids_of_an_imap_server_survive_the_first_message)
 }
 END_TEST
 
+/* What was delivered only in part has no line end behind which the field could stand. _i: the last line. */
+START_TEST(a_base_is_not_put_into_a_line_without_end)
+{
+    static const char *const ends[] = { "From x@y Sat Nov 22 10:01:00 2025", "From x@y Sat Nov 22 10:01:00 2025\n\tcontinues nothing" };
+    char want[200];
+
+    settings->uidl_format = UIDL_DOVECOT;
+    settings->update_status_headers = false;
+    with_index = false;
+    put_drop(PARTS("From x@y Sat Nov 22 10:00:00 2025\nX-IMAPbase: 17 9\nX-UID: 4\n\na\n\n", ends[_i]));
+    login();
+    ck_assert_uint_eq(visible(), 2);
+    delete(1);
+    quit();
+    snprintf(want, sizeof want, "%s\nX-IMAPbase: 17 9\n", ends[_i]);
+    assert_file(LOCALHOST_DROP, PARTS(want));
+    login();
+    ck_assert_uint_eq(visible(), 1);
+}
+END_TEST
+
 /* Anybody can send a message with X-IMAPbase in it. */
 START_TEST(ids_of_an_imap_server_survive_a_forged_base)
 {
@@ -632,6 +653,7 @@ static void add(TCase *tc)
     tcase_add_test(tc, a_maildrop_that_is_no_mbox_any_more_is_not_touched);
     tcase_add_test(tc, status_headers_are_written_back);
     tcase_add_test(tc, ids_of_an_imap_server_survive_the_first_message);
+    tcase_add_loop_test(tc, a_base_is_not_put_into_a_line_without_end, 0, 2);
     tcase_add_loop_test(tc, ids_of_an_imap_server_survive_a_forged_base, 0, 2);
     tcase_add_test(tc, a_header_that_is_too_long_to_be_rewritten_is_no_work);
     tcase_add_test(tc, headers_are_not_touched_without_the_option);
