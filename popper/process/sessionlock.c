@@ -18,6 +18,7 @@
 #include "common/log.h"
 
 #define ASK_TIMES 10
+#define WAIT_TIMES 2 /* nobody is asked: for one whose client has gone and that frees its copy or writes its index */
 #define ASK_EVERY_MS 200
 #define REPLACED_MAX 5 /* files that were replaced between opening and locking */
 
@@ -82,16 +83,16 @@ static int pin_holder(int fd, pid_t *pid_r)
     return -1;
 }
 
-/* Asks the holder until the lock can be had: 0, or -1 when it stays. */
-static int ask_holder_to_go(int fd)
+/* Asks the holder, or only waits, until the lock can be had: 0, or -1 when it stays. */
+static int outlast_holder(int fd, bool ask)
 {
     pid_t pid = 0;
-    int pinned = pin_holder(fd, &pid), i, result = -1;
+    int pinned = pin_holder(fd, &pid), times = ask ? ASK_TIMES : WAIT_TIMES, i, result = try_lock(fd);
 
-    for (i = 0; i < ASK_TIMES && result < 0; i++) {
+    for (i = 0; i < times && result < 0; i++) {
         struct pollfd gone = { .fd = pinned, .events = POLLIN };
 
-        if (pinned >= 0)
+        if (pinned >= 0 && ask)
             syscall(SYS_pidfd_send_signal, pinned, SIGURG, NULL, 0);
         poll(&gone, 1, ASK_EVERY_MS);
         result = try_lock(fd);
@@ -136,7 +137,7 @@ enum sessionlock_result sessionlock_take(const struct place *place, uid_t owner,
                 errno = error;
                 return SESSIONLOCK_NONE;
             }
-            if (!takeover || ask_holder_to_go(fd) < 0) {
+            if (outlast_holder(fd, takeover) < 0) {
                 pid_t pid = holder_of(fd); /* its records have the same one */
 
                 close(fd);

@@ -20,8 +20,8 @@ enum sessionlock_result {
 };
 
 /* Opens (or makes, 0600) the file at place for reading and writing and locks it. takeover: the holder is asked to go
-   for about two seconds; otherwise a held lock is BUSY at once. *fd_r: never close it, nor another descriptor of the
-   same file, while the lock matters. */
+   for about two seconds; otherwise one that is about to end is waited for, less than half a second. *fd_r: never close
+   it, nor another descriptor of the same file, while the lock matters. */
 enum sessionlock_result sessionlock_take(const struct place *place, uid_t owner, bool takeover, int *fd_r,
                                          struct strbuf *why);
 

@@ -175,7 +175,7 @@ def they_exclude_each_other():
             begins("DELE", "+OK", one.ask("DELE 1"))
             begins("QUIT", "+OK", one.ask("QUIT"))
             same("the end", True, one.at_end())
-            # The connection ends a moment before the lock, and with takeover-idle = 0 nobody waits for it.
+            # The connection ends a moment before the lock; with takeover-idle = 0 that is not waited for long.
             services.wait_for_lock()
             three = services.open(second)
             begins(f"login at {second} after {first}", "+OK alice has 1 visible message ", three.login())

@@ -362,6 +362,41 @@ START_TEST(a_polite_holder_gives_way)
 }
 END_TEST
 
+/* Whether a process sleeps: waits for something. */
+static bool sleeps(pid_t pid)
+{
+    char text[200] = "";
+    int fd, n;
+
+    snprintf(path, sizeof path, "/proc/%ld/stat", (long)pid);
+    fd = open(path, O_RDONLY);
+    n = (int)read(fd, text, sizeof text - 1);
+    close(fd);
+    return n > 0 && strstr(text, ") S ") != NULL;
+}
+
+/* The client's connection ends a moment before its session does: who logs in again at once is not refused, also where nobody is asked to go. */
+START_TEST(a_holder_that_ends_is_waited_for)
+{
+    struct place place = lock_place();
+    struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
+    pid_t holder = start_holder(false), test = getpid(), ender;
+    int fd, status;
+
+    ender = fork();
+    if (ender == 0) {
+        while (!sleeps(test))
+            ;
+        kill(holder, SIGKILL);
+        _exit(0);
+    }
+    ck_assert_int_eq(sessionlock_take(&place, getuid(), false, &fd, &why), SESSIONLOCK_OK);
+    waitpid(ender, NULL, 0);
+    waitpid(holder, &status, 0);
+    ck_assert_int_eq(status, SIGKILL);
+}
+END_TEST
+
 START_TEST(a_busy_holder_stays)
 {
     struct place place = lock_place();
@@ -405,6 +440,7 @@ int main(void)
     tcase_add_test(tc, a_user_makes_them_in_his_home_only);
     tcase_add_test(tc, a_held_lock_is_busy_and_dies_with_its_holder);
     tcase_add_test(tc, a_polite_holder_gives_way);
+    tcase_add_test(tc, a_holder_that_ends_is_waited_for);
     tcase_add_test(tc, a_busy_holder_stays);
     tcase_add_test(tc, a_lock_file_that_is_not_ours_is_not_used);
     suite_add_tcase(suite, tc);
