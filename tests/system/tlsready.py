@@ -18,14 +18,12 @@ import tempfile
 import time
 
 sys.path.insert(0, str(pathlib.Path(os.path.abspath(__file__)).parent))
-from cases import ROOT, SANITIZED, is_alive, matches, memory, need, program, wait_until  # noqa: E402
+from cases import ROOT, SANDBOXED, SANITIZED, is_alive, matches, memory, need, need_tls, program, wait_until  # noqa: E402
 from standing import GID, POPPER, UID, Server, begins, descendants, free_port, run_all, same  # noqa: E402
 from play import readable_by_others  # noqa: E402
 from tlsclient import HOST, make_certificate  # noqa: E402
 from world import features  # noqa: E402
 
-CONFIG = POPPER.parent.parent / "config.h"
-SANDBOXED = not SANITIZED and (not CONFIG.exists() or "#define WITH_SANDBOX 1" in CONFIG.read_text())
 SHARED = tempfile.TemporaryDirectory(prefix="popper-tlsready.")
 GONE = "the process that has the TLS library ready "
 
@@ -40,7 +38,7 @@ class Site(Server):
     """With TLS; nobody waits for a client unless the settings say so: then the only child of the server is the process that this is about."""
 
     def __init__(self, *settings):
-        need((POPPER.parent / "popper-tls.so").exists(), "TLS is not built")
+        need_tls()
         program("openssl")
         if not hasattr(Site, "cert"):
             Site.cert, Site.key = make_certificate(SHARED.name)
