@@ -3,6 +3,8 @@
 what becomes of sessions when it is killed, hangs, or its settings are old. Prints TAP.
 """
 import contextlib
+import ctypes
+import errno
 import hashlib
 import os
 import pathlib
@@ -547,9 +549,30 @@ def more_than_descriptors():
         assert 3 <= made < len(clients), f"{made} relays"
 
 
+def forbid_pidfd():
+    """As a kernel before Linux 5.3, or a container's filter: pidfd_open(2) fails with ENOSYS. The number is that of all processors."""
+    steps = ((0x20, 0, 0, 0), (0x15, 0, 1, 434), (0x06, 0, 0, 0x00050000 | errno.ENOSYS), (0x06, 0, 0, 0x7fff0000))
+    filters = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in steps))
+    program_of = struct.pack("HxxxxxxP", len(steps), ctypes.addressof(filters))
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(38, 1, 0, 0, 0) or libc.prctl(22, 2, ctypes.c_char_p(program_of), 0, 0):
+        os._exit(99)
+
+
+def where_there_is_no_pidfd():
+    """Nobody could be sure to kill the right one: sessions make their relays themselves."""
+    with Site() as server:
+        server.fill([1])
+        server.start(preexec_fn=forbid_pidfd)
+        same("processes", {}, descendants(server.process.pid))
+        client = server.tls()
+        begins("login", "+OK alice has 1 ", client.login())
+        leave(client)
+        wait_until("the end of the session", lambda: not server.below())
+
 
 CASES = [what_it_holds, nobody_looks_into_it, who_can_ask_it, its_relays, how_they_end, by_the_sandbox, one_that_nobody_needs, at_the_alternate_port, killed, hung,
-         a_late_answer, those_that_wait, new_settings, new_ticket_keys, its_end, where_there_is_no_tls, more_than_descriptors]
+         a_late_answer, those_that_wait, new_settings, new_ticket_keys, its_end, where_there_is_no_tls, where_there_is_no_pidfd, more_than_descriptors]
 
 if __name__ == "__main__":
     sys.exit(run_all(CASES))
