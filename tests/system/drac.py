@@ -243,17 +243,19 @@ def who_talks_is_nobody():
 
 
 def nobody_is_busy():
-    """More processes of the privsep user than a user may have, as on a host whose limits are low and whose clients are many."""
-    limit = 200  # other tests run processes of the same users at the same time
-    script = f"""import os, threading, time
-os.setresuid(65534, 65534, 65534)
-for _ in range({limit + 4}):
-    threading.Thread(target=time.sleep, args=(300,), daemon=True).start()
-print("all", flush=True)
-time.sleep(300)"""
-    others = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE)
-    same("threads of the user", b"all\n", others.stdout.readline())
+    """More processes of the privsep user than a user may have, as on a host whose limits are low and whose clients are many. (Threads count, too.)"""
+    limit = 200  # of those who log in there are fewer, also while other tests run
+    threads = f"""import os, threading, time
+os.setgroups([])
+os.setgid(65534)
+os.setuid(65534)
+for _ in range({limit + 10}):
+    threading.Thread(target=time.sleep, args=(600,), daemon=True).start()
+print('ready', flush=True)
+time.sleep(600)"""
+    others = subprocess.Popen([sys.executable, "-c", threads], stdout=subprocess.PIPE)
     try:
+        same("the others", b"ready\n", others.stdout.readline())
         with Rpcbind(), Dracd() as dracd, site() as server:
             server.start(preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NPROC, (limit, limit)))
             visit(server, "127.0.0.28")
@@ -261,8 +263,7 @@ time.sleep(300)"""
             same("the server was told", "add 127.0.0.28", dracd.told())
     finally:
         others.kill()
-        others.wait()
-        others.stdout.close()
+        others.communicate()
 
 
 def unset_for_one_user():
