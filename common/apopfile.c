@@ -134,16 +134,20 @@ static enum apopdb_result check_rules(const struct apopfile *f, uid_t owner, str
     return APOPDB_UNSAFE;
 }
 
+/* The second name of a pair goes and comes while it is replaced, which nobody who only looks can wait for: what is wrong then is so once. */
 enum apopdb_result apopfile_look(const char *path, struct strbuf *why)
 {
+    enum apopdb_result result = APOPDB_UNSAFE;
     char *found;
-    bool is_pair;
+    bool is_pair = true;
     struct stat st;
-    enum apopdb_result result = apopfile_locate(path, &found, &is_pair, &st, why);
 
-    if (result == APOPDB_OK)
-        result = check_kind(found, is_pair, &st, why);
-    mem_free(found);
+    for (int i = 0; i < REOPENS && result == APOPDB_UNSAFE && is_pair; i++) {
+        result = apopfile_locate(path, &found, &is_pair, &st, why);
+        if (result == APOPDB_OK)
+            result = check_kind(found, is_pair, &st, why);
+        mem_free(found);
+    }
     return result;
 }
 

@@ -69,6 +69,22 @@ int openat(int at, const char *name, int flags, ...)
     return fd;
 }
 
+/* Likewise, where somebody replaces a pair with two names in the middle of it. */
+static bool pair_is_replaced;
+
+int lstat(const char *name, struct stat *st)
+{
+    int (*real)(const char *, struct stat *) = (int (*)(const char *, struct stat *))dlsym(RTLD_NEXT, "lstat");
+
+    if (!pair_is_replaced || strcmp(name, dirfile) != 0)
+        return real(name, st);
+    pair_is_replaced = false;
+    ck_assert_int_eq(unlink(dirfile), 0);
+    ck_assert_int_eq(rename(put_there, pag), 0);
+    errno = ENOENT;
+    return -1;
+}
+
 /* ---- making databases without the room under test */
 
 static void put(GDBM_FILE db, const char *key, size_t key_length, const char *value, size_t value_length)
@@ -240,6 +256,18 @@ START_TEST(old_pair_is_one_file_with_two_names)
     ck_assert_uint_eq(inode(pag), inode(dirfile));
     ck_assert_ptr_nonnull(raw(dirfile, "carol", 6));
     ck_assert_int_eq(files_in_directory(), 2);
+}
+END_TEST
+
+START_TEST(looked_at_while_the_pair_is_replaced)
+{
+    make_fixture(pag);
+    ck_assert_int_eq(link(pag, dirfile), 0);
+    snprintf(put_there, sizeof put_there, "%s/next", dir);
+    make_fixture(put_there);
+    pair_is_replaced = true;
+    ck_assert_msg(apopdb_look(path, &why) == APOPDB_OK, "%s", why.data);
+    ck_assert(!pair_is_replaced);
 }
 END_TEST
 
@@ -1123,6 +1151,7 @@ int main(void)
     tcase_add_test(tc, reads_what_qpopper_wrote);
     tcase_add_test(tc, reads_the_pair_of_the_ndbm_face);
     tcase_add_test(tc, old_pair_is_one_file_with_two_names);
+    tcase_add_test(tc, looked_at_while_the_pair_is_replaced);
     tcase_add_test(tc, single_file_wins_over_the_pair);
     tcase_add_loop_test(tc, odd_values, 0, LEN(values));
     tcase_add_test(tc, longest_secret_and_beyond);
