@@ -74,6 +74,13 @@ static enum verdict judge_age(struct dotlock *l, const struct stat *st, struct s
     if (error)
         clock_gettime(CLOCK_REALTIME, &now);
     age = (long)(now.tv_sec - st->st_mtim.tv_sec);
+    if (age < -MAILLOCK_STALE) {
+        strbuf_fail(why,
+                    "%s.lock is held by another mail program, or was left by one: its time is %ld s in the future: was the clock set back? "
+                    "If nobody uses it (uid %ld), remove it",
+                    l->shown, -age, (long)st->st_uid);
+        return BUSY;
+    }
     if (age < MAILLOCK_STALE) {
         strbuf_fail(why,
                     "%s.lock is held by another mail program (made or refreshed %ld s ago by uid %ld; taken for stale "
