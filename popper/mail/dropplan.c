@@ -31,26 +31,46 @@ void dropplan_free(struct dropplan *p)
     strbuf_free(&p->header);
 }
 
-/* What is missing at the end of a file so that a message may follow: "" when an empty line (and NULs after it, see
-   mboxscan) stands there. NULs and a line end are no empty line. */
-static int missing_end(int fd, uint64_t size, const char **missing_r)
+/* The end of the text from..end, without the NULs after it. */
+static int end_before_nuls(int fd, uint64_t from, uint64_t end, uint64_t *end_r)
 {
-    char last[64];
-    size_t n = size < sizeof last ? (size_t)size : sizeof last, all = n;
-    bool nuls;
+    char block[4096];
+    size_t n = 0;
 
-    if (filecalls_read(fd, last, n, (off_t)(size - n)) != (ssize_t)n)
+    while (n == 0 && end > from) {
+        size_t want = end - from < sizeof block ? (size_t)(end - from) : sizeof block;
+
+        if (filecalls_read(fd, block, want, (off_t)(end - want)) != (ssize_t)want)
+            return -1;
+        n = want;
+        while (n > 0 && block[n - 1] == '\0')
+            n--;
+        end -= want - n;
+    }
+    *end_r = end;
+    return 0;
+}
+
+/* What is missing at the end of the file, with which m ends, so that a message may follow: "" when an empty line (and NULs after it, see mboxscan) stands
+   there. NULs and a line end are no empty line. */
+static int missing_end(int fd, const struct message *m, uint64_t size, const char **missing_r)
+{
+    char last[3];
+    uint64_t end;
+    size_t n;
+
+    if (end_before_nuls(fd, m->offset, size, &end) != 0)
         return -1;
-    while (n > 0 && last[n - 1] == '\0')
-        n--;
-    nuls = n < all;
+    n = end - m->offset < sizeof last ? (size_t)(end - m->offset) : sizeof last;
+    if (filecalls_read(fd, last, n, (off_t)(end - n)) != (ssize_t)n)
+        return -1;
     *missing_r = "\n\n";
     if (n == 0 || last[n - 1] != '\n')
         return 0;
     n -= n > 1 && last[n - 2] == '\r' ? 2 : 1;
     if (n > 0 && last[n - 1] == '\n')
         *missing_r = "";
-    else if (!nuls)
+    else if (end == size)
         *missing_r = "\n";
     return 0;
 }
@@ -62,8 +82,8 @@ bool dropplan_needs_header(const struct message *m)
     return (m->flags & MSG_UID_STORED) == 0 || (m->flags & (MSG_RETRIEVED | MSG_SEEN)) == MSG_RETRIEVED;
 }
 
-/* Whether m becomes the first message of M and must say what the one before it said. One with a base of its own, which did not count until now, gets one
-   that says that there is none. 1, 0, or -1 and why. */
+/* Whether m becomes the first message of M and must say what the one before it said. One with a base of its own, which did not count until now, or with a
+   header that is too long to look for one, gets one that says that there is none. 1, 0, or -1 and why. */
 static int inherits(struct dropplan *p, int fd, const struct message *m, struct strbuf *why)
 {
     struct strbuf own = STRBUF_INIT(WRITEBACK_MAX);
@@ -73,24 +93,27 @@ static int inherits(struct dropplan *p, int fd, const struct message *m, struct 
         return 0;
     if (p->first.len == 0 && m->source == MSGSRC_DROP)
         result = writeback_imapbase(fd, m, &own, why);
-    if (own.len > 0)
+    if (own.len > 0 || (p->first.len == 0 && m->source == MSGSRC_DROP && msglist_header_len(m) > WRITEBACK_MAX))
         strbuf_adds(&p->first, "X-IMAPbase: 0 0\n");
     strbuf_free(&own);
     return result == 0 ? p->first.len > 0 : -1;
 }
 
-/* What shall stand in place of the header, in p->header: 1; 0 when it stays; -1 and why. */
+/* What shall stand in place of the first *instead_r bytes of m, in p->header: 1; 0 when they stay; -1 and why. */
 static int new_header(struct dropplan *p, int fd, const struct message *m, const char *id, bool write_back,
-                      struct strbuf *why)
+                      uint64_t *instead_r, struct strbuf *why)
 {
     int insert = inherits(p, fd, m, why), rewritten = 0;
 
     if (insert < 0)
         return -1;
-    if (write_back && dropplan_needs_header(m))
+    *instead_r = msglist_header_len(m);
+    if (write_back && dropplan_needs_header(m)) {
         rewritten = writeback_header(fd, m, id, &p->header, why);
-    else if (insert)
-        rewritten = writeback_plain(fd, m, &p->header, why);
+    } else if (insert) {
+        rewritten = writeback_start(fd, m, &p->header, why);
+        *instead_r = p->header.len;
+    }
     if (rewritten == 1 && insert)
         writeback_insert(&p->header, p->first.data);
     return rewritten;
@@ -100,9 +123,9 @@ static int add_message(struct dropplan *p, int fd, const struct msglist *list, c
                        struct strbuf *why)
 {
     const char *id = msglist_uid(list, m);
-    int rewritten = new_header(p, fd, m, id, write_back, why);
+    uint64_t instead = 0;
+    int rewritten = new_header(p, fd, m, id, write_back, &instead, why);
     struct message next = *m;
-    uint64_t header = 0;
 
     if (rewritten < 0)
         return -1;
@@ -112,12 +135,13 @@ static int add_message(struct dropplan *p, int fd, const struct msglist *list, c
     next.flags &= (uint8_t)~MSG_TOUCHED;
     mboxplan_message(&p->plan);
     if (rewritten) {
-        header = msglist_header_len(m);
         mboxplan_add_text(&p->plan, p->header.data, p->header.len);
         next.flags |= MSG_TOUCHED;
-        next.length = m->length - header + p->header.len;
+        next.length = m->length - instead + p->header.len;
+    } else {
+        instead = 0;
     }
-    mboxplan_add_range(&p->plan, fd, m->offset + header, m->length - header);
+    mboxplan_add_range(&p->plan, fd, m->offset + instead, m->length - instead);
     msglist_add(&p->next, &next, id);
     p->begun = true;
     return 0;
@@ -168,7 +192,7 @@ int dropplan_add(struct dropplan *p, int fd, uint64_t size, const struct msglist
             add_padding(p);
         if (add_message(p, fd, list, m, write_back, why) != 0)
             return -1;
-        if (m->offset + m->length == size && missing_end(fd, size, &p->missing) != 0)
+        if (m->offset + m->length == size && missing_end(fd, m, size, &p->missing) != 0)
             return strbuf_fail(why, "cannot read the end of the last message: %s", strerror(errno));
     }
     return 0;

@@ -89,31 +89,52 @@ static void rewrite(struct rewriting *w, const char *text, size_t n, size_t from
     strbuf_add(w->out, text + at, n - at);
 }
 
-int writeback_plain(int fd, const struct message *m, struct strbuf *header, struct strbuf *why)
+/* The first n bytes of m. */
+static int read_start(int fd, const struct message *m, size_t n, struct strbuf *start, struct strbuf *why)
 {
-    uint64_t n = msglist_header_len(m);
-    char *text;
-    ssize_t got;
+    char *text = mem_resize(NULL, n, 1);
+    ssize_t got = filecalls_read(fd, text, n, (off_t)m->offset);
 
-    strbuf_reset(header);
-    if (n > WRITEBACK_MAX || m->from_len == 0 || m->from_len > n)
-        return 0;
-    text = mem_resize(NULL, n, 1);
-    got = filecalls_read(fd, text, n, (off_t)m->offset);
+    strbuf_reset(start);
     if (got == (ssize_t)n)
-        strbuf_add(header, text, n);
+        strbuf_add(start, text, n);
     mem_free(text);
     if (got == (ssize_t)n)
-        return header->cut ? 0 : 1;
+        return start->cut ? 0 : 1;
     return strbuf_fail(why, "cannot read a message's header: %s",
                        got < 0 ? strerror(errno) : "the file has become shorter");
+}
+
+static int read_header(int fd, const struct message *m, struct strbuf *header, struct strbuf *why)
+{
+    uint64_t n = msglist_header_len(m);
+
+    strbuf_reset(header);
+    return n > WRITEBACK_MAX || m->from_len == 0 || m->from_len > n ? 0 : read_start(fd, m, (size_t)n, header, why);
+}
+
+int writeback_start(int fd, const struct message *m, struct strbuf *start, struct strbuf *why)
+{
+    uint64_t header = msglist_header_len(m);
+    size_t n = header < WRITEBACK_MAX ? (size_t)header : WRITEBACK_MAX;
+    int result;
+
+    strbuf_reset(start);
+    if (m->from_len == 0 || m->from_len > n)
+        return 0;
+    result = read_start(fd, m, n, start, why);
+    if (result != 1)
+        return result;
+    start->len = fields_at(start->data, n, m->from_len);
+    start->data[start->len] = '\0';
+    return start->len < n || n == header;
 }
 
 int writeback_header(int fd, const struct message *m, const char *uid, struct strbuf *header, struct strbuf *why)
 {
     struct rewriting w = { .out = header, .line_end = "\n", .seen = (m->flags & (MSG_SEEN | MSG_RETRIEVED)) != 0 };
     struct strbuf text = STRBUF_INIT(WRITEBACK_MAX);
-    int result = writeback_plain(fd, m, &text, why);
+    int result = read_header(fd, m, &text, why);
 
     strbuf_reset(header);
     if (result == 1) {
@@ -144,7 +165,7 @@ void writeback_insert(struct strbuf *header, const char *field)
 int writeback_imapbase(int fd, const struct message *m, struct strbuf *field, struct strbuf *why)
 {
     struct strbuf header = STRBUF_INIT(WRITEBACK_MAX);
-    int result = writeback_plain(fd, m, &header, why);
+    int result = read_header(fd, m, &header, why);
     size_t length;
 
     strbuf_reset(field);

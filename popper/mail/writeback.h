@@ -18,10 +18,10 @@
    -1 with why when fd cannot be read. */
 int writeback_header(int fd, const struct message *m, const char *uid, struct strbuf *header, struct strbuf *why);
 
-/* The same, but the header as it stands. */
-int writeback_plain(int fd, const struct message *m, struct strbuf *header, struct strbuf *why);
+/* The same, but only the lines of m behind which a field may be put, as they stand, however long the header is. */
+int writeback_start(int fd, const struct message *m, struct strbuf *start, struct strbuf *why);
 
-/* Puts a field, with its line end, at the start of a header, where X-UIDL would be put. */
+/* Puts a field, with its line end, at the start of a header (or of what writeback_start gave), where X-UIDL would be put. */
 void writeback_insert(struct strbuf *header, const char *field);
 
 /* The X-IMAPbase field of m, on which the ids of uidl-format dovecot rest and which only the first message of a

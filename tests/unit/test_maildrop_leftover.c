@@ -158,6 +158,25 @@ static const struct {
     END(START "\ntext\n\n" NULS_10 "\n"), END(START "\ntext\r\n" NULS_10), END(START "\ntext\r\n\r\n" NULS_10),
 };
 
+/* Where nothing is missing nothing is added, however many NULs a crash left. */
+START_TEST(an_end_that_is_complete_stays)
+{
+    size_t nuls = (size_t)(_i == 0 ? 70 : 9000), n = strlen(mail(0, "a")), all;
+    char text[12000] = "", *is;
+
+    strcpy(text, mail(0, "a"));
+    put_drop(PARTS(mail(1, "b")));
+    localhost_write(&h, LOCALHOST_TEMPDROP, text, n + nuls);
+    login();
+    quit();
+    is = localhost_read(&h, LOCALHOST_DROP, &all);
+    ck_assert_uint_eq(all, n + nuls + strlen(mail(1, "b")));
+    ck_assert_mem_eq(is, text, n + nuls);
+    ck_assert_str_eq(is + n + nuls, mail(1, "b"));
+    free(is);
+}
+END_TEST
+
 /* It must be told from what follows it, and the index must say what a scan would. */
 START_TEST(any_end_may_be_followed)
 {
@@ -211,6 +230,7 @@ END_TEST
 static void add(TCase *tc)
 {
     tcase_add_loop_test(tc, any_end_may_be_followed, 0, sizeof ends / sizeof *ends);
+    tcase_add_loop_test(tc, an_end_that_is_complete_stays, 0, 2);
     tcase_add_test(tc, padding_of_a_leftover);
     tcase_add_test(tc, a_leftover_is_listed_first_and_merged_by_update);
     tcase_add_test(tc, what_stands_in_both_appears_once);

@@ -593,6 +593,33 @@ START_TEST(ids_of_an_imap_server_survive_a_forged_base)
 }
 END_TEST
 
+/* _i: it was said before by another message, or a forged one does not count. */
+START_TEST(ids_of_an_imap_server_survive_a_first_header_that_is_too_long)
+{
+    static const char *const first[] = { "X-IMAPbase: 17 9\nX-UID: 4", "Subject: s" };
+    size_t n = 300000;
+    char *text = mem_new(n + 1000, 1), before[UIDL_MAX + 1];
+
+    sprintf(text, "From x@y Sat Nov 22 10:00:00 2025\n%s\n\na\n\nFrom x@y Sat Nov 22 10:01:00 2025\n of nothing\nX-UID: 5\nSubject: ", first[_i]);
+    memset(text + strlen(text), 'x', n);
+    strcat(text, "\nX-IMAPbase: 5 5\n\nbody\n\n");
+    localhost_write(&h, LOCALHOST_DROP, text, strlen(text));
+    settings->uidl_format = UIDL_DOVECOT;
+    settings->update_status_headers = true;
+    with_index = false;
+    login();
+    strcpy(before, id(2));
+    if (_i == 0)
+        ck_assert_str_eq(before, "0000000500000011");
+    delete(1);
+    quit();
+    login();
+    ck_assert_str_eq(id(1), before);
+    assert_body(1, "body\r\n");
+    mem_free(text);
+}
+END_TEST
+
 /* What can never be written is no work that each session would begin anew (I5). */
 START_TEST(a_header_that_is_too_long_to_be_rewritten_is_no_work)
 {
@@ -655,6 +682,7 @@ static void add(TCase *tc)
     tcase_add_test(tc, ids_of_an_imap_server_survive_the_first_message);
     tcase_add_loop_test(tc, a_base_is_not_put_into_a_line_without_end, 0, 2);
     tcase_add_loop_test(tc, ids_of_an_imap_server_survive_a_forged_base, 0, 2);
+    tcase_add_loop_test(tc, ids_of_an_imap_server_survive_a_first_header_that_is_too_long, 0, 2);
     tcase_add_test(tc, a_header_that_is_too_long_to_be_rewritten_is_no_work);
     tcase_add_test(tc, headers_are_not_touched_without_the_option);
 }
