@@ -110,6 +110,7 @@ AS_IF([test "$enableval" = no], [AC_DEFINE([DEFAULT_LOG_LOGIN], [NULL], [default
 
 POPPER_SWITCH([standalone], [STANDALONE_BY_DEFAULT], [0], [serve on port 110 when no address is given, instead of what inetd started])
 POPPER_STRING([with], [privsep-user], [PRIVSEP_USER], [nobody], [], [USER], [user of the processes that parse network bytes (nobody)])
+AS_CASE([$popper_value], [''|root], [AC_MSG_ERROR([--with-privsep-user wants a user who is not root])])
 POPPER_STRING([with], [privsep-path], [PRIVSEP_PATH], [/var/empty], [], [DIR], [empty directory that they are locked into (/var/empty)])
 AS_IF([test -z "$popper_value"], [AC_MSG_ERROR([--with-privsep-path wants a directory])])
 # make install makes it.

@@ -154,7 +154,7 @@ say $? "configure refuses it without OpenSSL"
 
 for flag in --enable-hash-spool=3 --enable-spool-dir=x --enable-spool-dir --enable-shy=maybe --with-new-bulls=many \
     --enable-log-facility=foo --enable-temp-drop-name=pop '--enable-cache-name=%s"' \
-    --with-pam=Pop3 --with-pam=x/pop3; do
+    --with-pam=Pop3 --with-pam=x/pop3 --without-privsep-user --with-privsep-user=root; do
     ! configure "$flag" && grep -q "configure: error: --" "$work/said"
     say $? "configure refuses $flag"
 done
