@@ -14,6 +14,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <config.h>
+
 #include "common/file.h"
 #include "common/identity.h"
 #include "common/log.h"
@@ -54,8 +56,8 @@ int mangler_input(struct mangler *m, uint64_t size, struct strbuf *why)
 static _Noreturn void execute(const char *path, int end, enum sandbox_mode mode)
 {
     struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
-    char program[] = MANGLER_PROGRAM, sandbox[12], keeper[24];
-    char *words[] = { program, sandbox, keeper, NULL }, *environment[] = { NULL };
+    char program[] = MANGLER_PROGRAM, sandbox[12], keeper[24], version[] = PACKAGE_VERSION;
+    char *words[] = { program, sandbox, keeper, version, NULL }, *environment[] = { NULL };
 
     snprintf(sandbox, sizeof sandbox, "%d", (int)mode);
     snprintf(keeper, sizeof keeper, "%ld", (long)getppid());
@@ -140,6 +142,8 @@ static int bury(struct mangler *m, const char *user, int got, struct strbuf *why
         strbuf_fail(why, "it took longer than %d seconds", m->seconds);
     else if (got < 0)
         strbuf_fail(why, "the process that converts it gave a broken answer");
+    else if (WIFEXITED(status) && WEXITSTATUS(status) == MANGLER_OTHER_VERSION)
+        strbuf_fail(why, MANGLER_PROGRAM " is of another version than popper (" PACKAGE_VERSION "); install both again, and restart a popper that listens itself");
     else if (WIFSIGNALED(status))
         strbuf_fail(why, "the process that converts it was killed by signal %d", WTERMSIG(status));
     else

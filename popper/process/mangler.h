@@ -19,6 +19,7 @@
 #define MANGLER_FAILURES_MAX 10 /* of one session; then nothing is converted any more */
 #define MANGLER_TEXT_MAX 1200  /* bytes of what the client wants */
 #define MANGLER_RESULT_MAX (16u << 20)
+#define MANGLER_OTHER_VERSION 3 /* its exit status: what a later popper would ask may mean something else to it */
 
 /* Between it and the worker. */
 enum mangler_message {

@@ -21,6 +21,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <config.h>
+
 #include "common/file.h"
 #include "common/mem.h"
 #include "mail/mangle.h"
@@ -124,7 +126,9 @@ int main(int argc, char **argv)
     struct privmsg m;
 
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (argc != 3 || getppid() != atol(argv[2]) || !set_limits())
+    if (argc != 4 || strcmp(argv[3], PACKAGE_VERSION) != 0)
+        return MANGLER_OTHER_VERSION;
+    if (getppid() != atol(argv[2]) || !set_limits())
         return MEM_EXIT_STATUS;
     mangle_load();
     if (sandbox_enter(SANDBOX_MANGLER, mode, &why) < 0 && mode == SANDBOX_MODE_ENFORCE)

@@ -378,6 +378,29 @@ def program_is_missing():
         site.remove()
 
 
+def program_is_of_another_version():
+    """An upgrade while the old popper still listens."""
+    site = site_with("\none\n")
+    try:
+        copy = site.dir / "bin"
+        copy.mkdir(mode=0o755)
+        copy.chmod(0o755)
+        shutil.copy(POPPER, copy / "popper")
+        version = subprocess.run([POPPER, "-v"], capture_output=True, check=True).stdout.split()[2]
+        worker = pathlib.Path(POPPER).with_name("popper-mangle").read_bytes()
+        other = worker.replace(version + b"\0", version[:-1] + b"z\0")
+        assert other != worker, f"no {version} in it"
+        (copy / "popper-mangle").write_bytes(other)
+        (copy / "popper-mangle").chmod(0o755)
+        done = subprocess.run([copy / "popper", "-f", site.conf, "-t", site.trace], input=b"USER alice\r\nPASS secret\r\nRETR 1 XMANGLE\r\nRETR 1\r\nQUIT\r\n",
+                              capture_output=True, check=False, cwd="/")
+        replies = done.stdout.decode().splitlines()
+        assert any(line.startswith("-ERR [SYS/TEMP] Message 1 cannot be converted: popper-mangle is of another version than popper ") for line in replies), replies
+        assert "one" in replies and "is of another version" in site.log(), site.log()
+    finally:
+        site.remove()
+
+
 def many_messages():
     """One process for all of them."""
     site = site_with(*[f"Subject: {i}\n\ntext {i}\n" for i in range(COUNT)])
@@ -450,7 +473,7 @@ def mpop_without_mime():
 
 CASES = [(case.__name__.replace("_", " "), case) for case in
          (charsets, charsets_that_lie, charsets_asked_for, headers, plain_texts, html, shapes, broken_shapes, bounds, worker_is_powerless, worker_is_powerless_in_a_spool_of_group_mail, worker_is_killed,
-          worker_trespasses, worker_hangs, idle_worker_is_killed, program_is_missing, many_messages, curl_asks, mpop_without_mime)]
+          worker_trespasses, worker_hangs, idle_worker_is_killed, program_is_missing, program_is_of_another_version, many_messages, curl_asks, mpop_without_mime)]
 
 if __name__ == "__main__":
     sys.exit(run_cases(CASES))
