@@ -15,7 +15,7 @@ import threading
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from cases import FORM, ROOT, SANITIZED, children, equal, need, possible, run_cases  # noqa: E402
+from cases import FORM, ROOT, SANITIZED, children, equal, gone, need, possible, run_cases, wait_until  # noqa: E402
 from spoolsite import MAIL_GID, POPPER, Site  # noqa: E402
 from world import features  # noqa: E402
 
@@ -351,8 +351,9 @@ def idle_worker_is_killed():
     try:
         session = site.open()
         session.body("RETR 1 XMANGLE")
-        os.kill(worker_of(session), signal.SIGKILL)
-        time.sleep(0.1)
+        worker = worker_of(session)
+        os.kill(worker, signal.SIGKILL)
+        wait_until("it is dead", lambda: gone(worker))
         equal("next", session.body("RETR 1 XMANGLE")[-1], b"one")
         session.quit()
         assert "could not be converted" not in site.log(), site.log()

@@ -618,7 +618,7 @@ def leave_while_checked(site, session):
     before = children_of(s.server.pid)
     s.say("USER ann")
     s.socket.sendall(b"PASS secret\r\n")
-    time.sleep(0.3)
+    wait_until("the check has begun", lambda: set(children_of(s.server.pid)) - set(before))
     for pid in before:  # who met the client: nobody waits for the verdict any more
         os.kill(pid, signal.SIGKILL)
     s.close()

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 
-from cases import ROOT, equal, gone, need, need_name, program, starts
+from cases import ROOT, equal, gone, need, need_name, program, starts, wait_until
 from tlssite import POPPER, connects, no_handshake, run, main  # it says where the rest is
 import mbox  # noqa: E402
 from tlsclient import HOST, TlsEnd, make_certificate  # noqa: E402
@@ -200,7 +200,7 @@ def expected_stls_refused(site):
     site.not_logged("was killed by signal")
     s = site.open()  # and where it is wrong, who does not ask learns nothing, but the log does
     s.hear()
-    time.sleep(.2)
+    wait_until("who loads the key has failed", lambda: any(gone(p) for p in s.children()))
     starts("QUIT", s.say("QUIT"), "+OK")
     s.process.wait(10)
     site.logged(rf"^TLS is not possible: the private key {key} cannot be opened")
