@@ -112,8 +112,10 @@ void supervised_failed(void)
 static void say_text(enum supervised_word word, const char *text)
 {
     char message[SUPERVISED_MESSAGE_MAX] = { (char)word };
-    size_t length = strnlen(text, sizeof message - 2);
+    size_t length = strlen(text);
 
+    if (length > sizeof message - 2)
+        length = sizeof message - 2;
     memcpy(message + 1, text, length);
     say(message, 1 + length);
 }
