@@ -118,9 +118,12 @@ static bool is_hollow(const struct place *place, int fd, const struct stat *st)
     return true;
 }
 
+/* The old place may be the same one. */
 static bool carries_lock(const struct keeper_files *f, const struct place *place)
 {
-    return f->lock_is_tempdrop && place == &f->places.file[MAILFILE_TEMPDROP];
+    const struct place *carrier = &f->places.file[MAILFILE_TEMPDROP];
+
+    return f->lock_is_tempdrop && place->dir == carrier->dir && strcmp(place->name, carrier->name) == 0;
 }
 
 /* An older Qpopper that still runs holds an flock on its temp drop. On what carries our own lock that may be our own (NFS). */
@@ -150,7 +153,7 @@ static enum maildrop_status open_leftover(struct keeper_files *f, const struct p
     if (fstat(fd, &st) == 0 && st.st_size > 0 && !is_hollow(place, fd, &st)) {
         f->open.leftover = fd;
         f->leftover = place;
-    } else if (!f->lock_is_tempdrop) { /* closing it would give the session lock away */
+    } else if (!carries_lock(f, place)) { /* closing it would give the session lock away */
         close(fd);
     }
     return MAILDROP_OK;

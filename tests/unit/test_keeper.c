@@ -222,6 +222,26 @@ START_TEST(a_leftover_is_let_go_with_the_session)
 }
 END_TEST
 
+/* Where the temp drop carries the session lock, an empty one in the old place is let go at once. */
+START_TEST(an_empty_one_in_the_old_place_is_let_go)
+{
+    int fd;
+
+    ck_assert_int_eq(mkdir(in_dir("a"), 0700), 0);
+    if (getuid() == 0)
+        ck_assert_int_eq(chown(in_dir("a"), USER_UID, USER_UID), 0);
+    put(".alice.pop", "");
+    settings->index = false;
+    settings->hash_spool = 1;
+    act = look_at_files;
+    keep();
+    assert_log("leftover 0 journal 0 status 0");
+    fd = open(in_dir(".alice.pop"), O_RDWR);
+    ck_assert_int_eq(flock(fd, LOCK_EX | LOCK_NB), 0);
+    close(fd);
+}
+END_TEST
+
 START_TEST(an_empty_temp_drop_is_no_leftover)
 {
     put(".alice.pop", "");
@@ -1045,6 +1065,7 @@ int main(void)
     tcase_add_test(tc, nothing_is_there);
     tcase_add_loop_test(tc, a_temp_drop_in_use_is_no_leftover, 0, 2);
     tcase_add_test(tc, a_leftover_is_let_go_with_the_session);
+    tcase_add_test(tc, an_empty_one_in_the_old_place_is_let_go);
     tcase_add_test(tc, an_empty_temp_drop_is_no_leftover);
     tcase_add_loop_test(tc, a_temp_drop_of_holes_is_not_read, 0, (int)(sizeof hollow / sizeof *hollow));
     tcase_add_test(tc, keep_temp_drop_leaves_an_empty_one);
