@@ -262,7 +262,8 @@ def units_start_in_order():
             (site.dir / f"{target}.target.wants" / name).symlink_to(f"../{name}")
         got = subprocess.run(["systemd-analyze", "verify", "--man=no", "multi-user.target"], capture_output=True, text=True, check=False,
                              env={**os.environ, "SYSTEMD_UNIT_PATH": f"{site.dir}:"})
-        equal("cycles", [line for line in got.stderr.splitlines() if "cycle" in line], [])
+        # Other units of the host may have their own.
+        equal("cycles", [line for line in got.stderr.splitlines() if "popper" in line and re.search("cycle|dependency on", line)], [])
         # A template cannot be named by whom it waits for.
         assert re.search(r"(?m)^Before=popper\.service ", texts["popper-recover.service"]), "popper.service does not wait"
         assert re.search(r"(?m)^After=.*popper-recover\.service", texts["popper@.service"]), "popper@.service does not wait"
