@@ -203,6 +203,7 @@ static int settle_message(struct dropplan *p, size_t index, const struct msglist
 {
     struct message *m = &p->next.messages[index];
     const char *id = msglist_uid(&p->next, m), *fresh_id = msglist_uid(fresh, seen);
+    const size_t n = strlen(fresh_id);
 
     if (m->offset != seen->offset || m->length != seen->length)
         return -1;
@@ -214,7 +215,11 @@ static int settle_message(struct dropplan *p, size_t index, const struct msglist
     m->header_len = seen->header_len;
     m->from_len = seen->from_len;
     m->flags = seen->flags;
-    return strcmp(id, fresh_id) == 0 || (seen->flags & MSG_UID_STORED) == 0 ? 0 : -1;
+    if (strcmp(id, fresh_id) == 0 || (seen->flags & MSG_UID_STORED) == 0)
+        return 0;
+    /* The ordinal of one that only got its end does not stand in it. */
+    m->flags &= (uint8_t)~MSG_UID_STORED;
+    return strncmp(id, fresh_id, n) == 0 && id[n] == '.' ? 0 : -1;
 }
 
 int dropplan_settle(struct dropplan *p, int drop_fd, const struct mboxscan_rules *rules, uint32_t imap_validity)

@@ -210,6 +210,23 @@ START_TEST(any_end_may_be_followed)
 }
 END_TEST
 
+START_TEST(a_message_that_gets_its_end_keeps_its_id)
+{
+    older_by = 10;
+    settings->update_status_headers = false;
+    put_drop(PARTS(mail(1, "b")));
+    put_leftover(PARTS(START "X-UIDL: u\n\none\n\n", START "X-UIDL: u\n\ntwo, without an end"));
+    login();
+    ck_assert_str_eq(id(2), "u.2");
+    delete(1);
+    quit();
+    login();
+    ck_assert_int_eq(h.locked, 0);
+    ck_assert_str_eq(id(1), "u.2");
+    assert_body(1, "two, without an end\r\n");
+}
+END_TEST
+
 /* NULs at the start of the leftover alone are no mailbox. */
 START_TEST(padding_of_a_leftover)
 {
@@ -231,6 +248,7 @@ static void add(TCase *tc)
 {
     tcase_add_loop_test(tc, any_end_may_be_followed, 0, sizeof ends / sizeof *ends);
     tcase_add_loop_test(tc, an_end_that_is_complete_stays, 0, 2);
+    tcase_add_test(tc, a_message_that_gets_its_end_keeps_its_id);
     tcase_add_test(tc, padding_of_a_leftover);
     tcase_add_test(tc, a_leftover_is_listed_first_and_merged_by_update);
     tcase_add_test(tc, what_stands_in_both_appears_once);
