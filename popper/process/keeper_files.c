@@ -478,8 +478,6 @@ void keeper_files_close(struct keeper_files *f)
     places_close(&f->places);
     if (f->open.drop >= 0)
         close(f->open.drop);
-    if (f->open.leftover >= 0)
-        close(f->open.leftover); /* locked, too: before the next session can ask */
     if (f->lock >= 0)
         close(f->lock);
     if (f->meeting >= 0)
