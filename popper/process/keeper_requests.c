@@ -56,7 +56,7 @@ static void serve_log(struct keeper *k, struct privmsg *m)
     const char *text = privmsg_get_bytes(m, LOG_RECORD_MAX, &n);
 
     if (privmsg_complete(m) && k->records++ < RECORDS_MAX)
-        log_record(priority, text, n);
+        request_log_record(priority, text, n);
     if (k->complaint && !m->bad && priority == LOG_ERR)
         strbuf_fail(k->complaint, "%.*s", (int)n, text);
 }

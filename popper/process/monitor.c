@@ -57,25 +57,14 @@ struct row {
     enum monitor_next (*serve)(struct monitor *mon, struct privmsg *m);
 };
 
-#define BEGINS(text, with) (strncmp(text, with "", sizeof with - 1) == 0)
-
-/* Records that say who has logged in, or has not: other programs act upon them, whatever blanks stand before, and only the monitor knows. */
-static bool is_verdict(const char *text)
-{
-    text += strspn(text, " ");
-    return BEGINS(text, "[AUTH] ") || BEGINS(text, "(v" PACKAGE_VERSION ") POP login by ");
-}
-
 static enum monitor_next serve_log(struct monitor *mon, struct privmsg *m)
 {
     int priority = (int)privmsg_get_number(m);
     size_t n;
     const char *text = privmsg_get_bytes(m, LOG_RECORD_MAX, &n);
 
-    if (is_verdict(text))
-        m->bad = true;
-    else if (privmsg_complete(m) && mon->records++ < RECORDS_MAX)
-        log_record(priority, text, n);
+    if (privmsg_complete(m) && mon->records++ < RECORDS_MAX)
+        request_log_record(priority, text, n);
     return NEXT_GO_ON;
 }
 

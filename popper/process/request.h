@@ -69,6 +69,9 @@ const char *request_name(uint32_t type); /* for the log */
 /* Sends what log_write says over `end`, from now on. For processes that may open no socket. */
 void request_log_through(int end);
 
+/* For who hears such a record, bytes that count as hostile: writes it, but never as one of those that say who has logged in, or has not. */
+void request_log_record(int priority, const char *text, size_t n);
+
 /* Asks and waits for the answer (m is the question and then the answer). 0; or -1 when the other side is gone or
    answered nonsense. */
 int request_ask(int end, struct privmsg *m);

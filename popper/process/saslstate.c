@@ -329,7 +329,7 @@ static void take_record(struct saslstate *s, struct privmsg *m)
 
     s->records++;
     if (privmsg_complete(m))
-        log_record(priority, text, n);
+        request_log_record(priority, text, n);
 }
 
 /* Its next word that is not for the log. Whoever talks without end is not waited for. */

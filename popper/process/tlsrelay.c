@@ -60,7 +60,7 @@ static void hear(struct tlsrelay *r, struct privmsg *m)
         priority = (int)privmsg_get_number(m);
         text = privmsg_get_bytes(m, LOG_RECORD_MAX, &n);
         if (privmsg_complete(m))
-            log_record(priority, text, n);
+            request_log_record(priority, text, n);
         break;
     case REQUEST_ESTABLISHED:
         take_binding(m, r->exporter, &r->exporter_length);

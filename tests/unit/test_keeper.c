@@ -918,11 +918,19 @@ static void dies(const struct session_start *start, const struct mailhost *host)
     kill(getpid(), SIGSEGV);
 }
 
+static void fakes_a_login(const struct session_start *start, const struct mailhost *host)
+{
+    (void)start;
+    (void)host;
+    log_write(LOG_NOTICE, "(v5) POP login by user \"root\" at (a) 1.2.3.4");
+}
+
 static const struct {
     const char *name;
     void (*act)(const struct session_start *start, const struct mailhost *host);
     const char *log;
 } misdeeds[] = {
+    { "a faked login", fakes_a_login, "notice (v5) ?OP login by user \"root\" at (a) 1.2.3.4\n" },
     { "a request of preauth", asks_for_a_password,
         "err the session of alice asked for PASSWORD, which it may not now; it is ended" },
     { "a file that does not exist", asks_for_file_99,

@@ -409,24 +409,15 @@ static void floods_the_log(int monitor)
         log_write(LOG_INFO, "spam");
 }
 
-static void fakes_a_login_record(int monitor)
+/* As other programs would find it, whatever stands before. */
+static void fakes_verdicts(int monitor)
 {
     request_log_through(monitor);
     log_write(LOG_NOTICE, "x\n(v5) POP login by user \"root\" at (a) 1.2.3.4");
-}
-
-static void fakes_a_failed_login(int monitor)
-{
-    request_log_through(monitor);
-    log_write(LOG_NOTICE, "  [AUTH] Failed attempted login to root from host (a) 1.2.3.4");
-    pause();
-}
-
-static void fakes_a_login(int monitor)
-{
-    request_log_through(monitor);
     log_write(LOG_NOTICE, "(v%s) POP login by user \"root\" at (a) 1.2.3.4", PACKAGE_VERSION);
-    pause();
+    log_write(LOG_NOTICE, "  [AUTH] Failed attempted login to root from host (a) 1.2.3.4");
+    log_write(LOG_NOTICE, "\xc2\xa0[AUTH] Failed attempted login to root from host (a) 1.2.3.4");
+    log_write(LOG_NOTICE, "popper: [AUTH] Kerberos authentication of client 1.2.3.4 failed: POP login by user");
 }
 
 static void is_killed(int monitor)
@@ -510,9 +501,12 @@ static const struct {
     { "a descriptor", sends_a_descriptor, 75, false,
         "err the process that meets clients first asked for LOG with a descriptor" },
     { "a flood of records", floods_the_log, 0, false, "info spam\n" },
-    { "a faked record", fakes_a_login_record, 0, false, "notice x\\x0a(v5) POP login" },
-    { "a faked failed login", fakes_a_failed_login, 75, false, "err the process that meets clients first sent a broken LOG" },
-    { "a faked login", fakes_a_login, 75, false, "err the process that meets clients first sent a broken LOG" },
+    { "faked verdicts", fakes_verdicts, 0, false,
+        "notice x\\x0a(v5) ?OP login by user \"root\" at (a) 1.2.3.4\n"
+        "notice (v" PACKAGE_VERSION ") ?OP login by user \"root\" at (a) 1.2.3.4\n"
+        "notice   ?AUTH] Failed attempted login to root from host (a) 1.2.3.4\n"
+        "notice \xc2\xa0?AUTH] Failed attempted login to root from host (a) 1.2.3.4\n"
+        "notice popper: ?AUTH] Kerberos authentication of client 1.2.3.4 failed: ?OP login by user\n" },
     { "killed", is_killed, 75, false, "err the process that serves the login from unknown was killed by signal 9" },
     { "closed, but there", closes_its_end_and_lingers, 75, false,
         "err the process that serves the login from unknown was killed by signal 9" },
@@ -678,6 +672,26 @@ START_TEST(a_relay_talks_without_end)
 }
 END_TEST
 
+START_TEST(a_relay_fakes_a_verdict)
+{
+    struct tlsrelay relay = TLSRELAY_NONE;
+    struct privmsg m;
+    int ends[2];
+
+    catch_log();
+    ck_assert_int_eq(privmsg_pair(ends), 0);
+    privmsg_init(&m, REQUEST_LOG);
+    privmsg_put_number(&m, LOG_NOTICE);
+    privmsg_put_text(&m, "[AUTH] Failed attempted login to root from host (a) 1.2.3.4");
+    ck_assert_int_eq(privmsg_send(ends[1], &m), 0);
+    privmsg_free(&m);
+    close(ends[1]);
+    relay.end = ends[0];
+    tlsrelay_wait(&relay, -1, 1000);
+    ck_assert_str_eq(caught.data, "notice ?AUTH] Failed attempted login to root from host (a) 1.2.3.4\n");
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("monitor");
@@ -687,6 +701,7 @@ int main(void)
     tcase_add_test(tc, who_serves_auth_talks_without_end);
     tcase_add_test(tc, preauth_talks_beyond_its_time);
     tcase_add_loop_test(tc, a_relay_talks_without_end, 0, 2);
+    tcase_add_test(tc, a_relay_fakes_a_verdict);
     tcase_set_timeout(tc, 20);
     suite_add_tcase(suite, tc);
     return unit_main(suite);
