@@ -66,14 +66,22 @@ static bool has_work(const struct maildrop *d)
 
 /* ---- what is there now */
 
+static bool has_message_id(void *drop, const struct message *m)
+{
+    const struct maildrop *d = drop;
+
+    return writeback_has_message_id(d->drop, m);
+}
+
 /* news holds all of M. */
 static void apply_deletions(struct maildrop *d, struct found *f)
 {
+    const struct refind_text text = { has_message_id, d };
     size_t found, missed;
 
     f->listed = f->known = 0;
     f->anew = true;
-    refind_deleted(&d->list, &f->news, &found, &missed);
+    refind_deleted(&d->list, &f->news, &text, &found, &missed);
     if (d->count == 0)
         return; /* there was nothing that it could have changed */
     log_write(LOG_NOTICE,

@@ -142,18 +142,27 @@ static size_t match_bodies(const struct msglist *then, const size_t *old, size_t
     return found;
 }
 
+/* Whether two messages with one id, which no others have, are the same. A computed one may be that of new mail, too: all that it
+   is made of may be equal. */
+static bool is_same(const struct message *old, const struct message *new, const struct refind_text *text)
+{
+    return (old->flags & new->flags & MSG_UID_STORED) || body_length(old) == body_length(new)
+           || text->has_message_id(text->context, new);
+}
+
 static size_t match_group(const struct msglist *then, const size_t *old, size_t old_count, struct msglist *now,
-                          const size_t *new, size_t new_count)
+                          const size_t *new, size_t new_count, const struct refind_text *text)
 {
     if (old_count > 1 || new_count > 1)
         return match_bodies(then, old, old_count, now, new, new_count);
-    if (new_count == 0)
+    if (new_count == 0 || !is_same(&then->messages[old[0]], &now->messages[new[0]], text))
         return 0;
     now->messages[new[0]].flags |= MSG_DELETED;
     return 1;
 }
 
-void refind_deleted(const struct msglist *then, struct msglist *now, size_t *found_r, size_t *missed_r)
+void refind_deleted(const struct msglist *then, struct msglist *now, const struct refind_text *text, size_t *found_r,
+                    size_t *missed_r)
 {
     struct refind old, new;
     size_t wanted = 0;
@@ -172,7 +181,7 @@ void refind_deleted(const struct msglist *then, struct msglist *now, size_t *fou
             continue;
         wanted += deleted;
         group = refind_all(&new, then, &then->messages[old.order[at]], &count);
-        *found_r += match_group(then, old.order + at, n, now, group, count);
+        *found_r += match_group(then, old.order + at, n, now, group, count, text);
     }
     *missed_r = wanted - *found_r;
     refind_free(&old);

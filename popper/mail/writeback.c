@@ -186,3 +186,24 @@ int writeback_imapbase(int fd, const struct message *m, struct strbuf *field, st
     strbuf_free(&header);
     return result < 0 ? -1 : 0;
 }
+
+bool writeback_has_message_id(int fd, const struct message *m)
+{
+    struct strbuf header = STRBUF_INIT(WRITEBACK_MAX), why = STRBUF_INIT(STRBUF_WHY_MAX);
+    bool found = false;
+    size_t length;
+
+    if (read_header(fd, m, &header, &why) != 1)
+        strbuf_reset(&header);
+    for (size_t at = 0; at < header.len && !found; at += length) {
+        const char *line = header.data + at;
+
+        length = line_length(line, header.len - at);
+        if (headerfield_of(line, header.len - at) == HEADERFIELD_MESSAGE_ID)
+            for (size_t i = headerfield_name_length(HEADERFIELD_MESSAGE_ID); i < length; i++)
+                found |= (unsigned char)line[i] > ' ';
+    }
+    strbuf_free(&header);
+    strbuf_free(&why);
+    return found;
+}

@@ -8,6 +8,8 @@
 #ifndef MAIL_WRITEBACK_H
 #define MAIL_WRITEBACK_H
 
+#include <stdbool.h>
+
 #include "common/strbuf.h"
 #include "mail/msglist.h"
 
@@ -28,5 +30,8 @@ void writeback_insert(struct strbuf *header, const char *field);
    maildrop carries; made of X-IMAP where that is what there is. Empty when there is none, or the header is too long.
    0, or -1 and why. */
 int writeback_imapbase(int fd, const struct message *m, struct strbuf *field, struct strbuf *why);
+
+/* Whether m has a Message-Id that is not empty. False when the header is too long or cannot be read. */
+bool writeback_has_message_id(int fd, const struct message *m);
 
 #endif

@@ -304,6 +304,26 @@ START_TEST(copies_are_never_mistaken_for_one_another)
 }
 END_TEST
 
+/* A computed id is made of little where a program sends mail without Message-Id or Date: the second of two in a second
+   has that of the first, which another program has taken out. The client has not seen it. */
+START_TEST(new_mail_with_the_id_of_what_is_gone_is_kept)
+{
+    const char *seen = "From cron@x Sat Nov 22 10:00:00 2025\nSubject: report\n\nfirst\n\n";
+    const char *unseen = "From cron@x Sat Nov 22 10:00:00 2025\nSubject: report\n\nthe second\n\n";
+
+    put_drop(PARTS(seen, mail(1, "b")));
+    login();
+    delete(1);
+    usleep(12000);
+    put_drop(PARTS(mail(1, "b"), unseen));
+    catch_log();
+    ck_assert_int_eq(update(), MAILDROP_OK);
+    logout();
+    ck_assert_ptr_nonnull(strstr(caught.data, "0 deleted messages were found again, 1 were not"));
+    assert_file(LOCALHOST_DROP, PARTS(mail(1, "b"), unseen));
+}
+END_TEST
+
 START_TEST(ids_of_copies_stay)
 {
     char ids[5][80];
@@ -670,6 +690,7 @@ static void add(TCase *tc)
     tcase_add_test(tc, a_last_line_end_that_came_later_does_not_matter);
     tcase_add_test(tc, another_program_deleted_and_rewrote);
     tcase_add_test(tc, copies_are_never_mistaken_for_one_another);
+    tcase_add_test(tc, new_mail_with_the_id_of_what_is_gone_is_kept);
     tcase_add_loop_test(tc, ids_of_copies_stay, 0, 2);
     tcase_add_test(tc, a_copy_that_arrives_meanwhile_gets_an_id_of_its_own);
     tcase_add_test(tc, a_replaced_maildrop_is_not_read);
