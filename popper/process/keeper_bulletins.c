@@ -330,6 +330,22 @@ static bool offer_name(struct finding *f, const struct name *name)
     return goes_on;
 }
 
+/* Those of that number. */
+static void withdraw(struct finding *f, uint64_t number)
+{
+    struct bulletin_offer *offer = f->offer;
+
+    for (; offer->count > 0 && offer->items[offer->count - 1].number == number; offer->count--) {
+        struct bulletin *item = &offer->items[offer->count - 1];
+
+        if (item->fd >= 0) {
+            close(item->fd);
+            f->opened--;
+        }
+        mem_free(item->shown);
+    }
+}
+
 /* The rest is for the next session: in order, and no number without all that have it, so that none is passed over. */
 static void offer_new(struct finding *f)
 {
@@ -341,6 +357,8 @@ static void offer_new(struct finding *f)
             break;
         if (names->of[i].number > f->offer->last)
             goes_on = offer_name(f, &names->of[i]);
+        if (!goes_on)
+            withdraw(f, names->of[i].number);
     }
 }
 

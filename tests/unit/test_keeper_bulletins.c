@@ -132,6 +132,21 @@ START_TEST(groups_that_cannot_be_looked_up_now)
 }
 END_TEST
 
+/* Or POPBULL would say 11, and the other one would never come. */
+START_TEST(nor_is_one_of_the_same_number_offered)
+{
+    const struct bulletin_offer *offer;
+
+    settings->group_bulletins = true;
+    put("bulls/10.ALL.x", "ten");
+    put("bulls/11.ALL.x", "eleven");
+    put("bulls/11.away.x", "eleven, too");
+    offer = find();
+    ck_assert_uint_eq(offer->count, 1);
+    ck_assert_uint_eq(offer->items[0].number, 10);
+}
+END_TEST
+
 START_TEST(a_number_is_not_cut_in_two)
 {
     const struct bulletin_offer *offer;
@@ -212,6 +227,7 @@ int main(void)
     tcase_add_test(tc, nothing_new_is_nothing);
     tcase_add_test(tc, before_recovery_there_are_none);
     tcase_add_test(tc, groups_that_cannot_be_looked_up_now);
+    tcase_add_test(tc, nor_is_one_of_the_same_number_offered);
     tcase_add_test(tc, a_number_is_not_cut_in_two);
     tcase_add_test(tc, all_groups_of_a_system_user_count);
     tcase_add_test(tc, another_place_for_popbull);
