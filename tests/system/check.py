@@ -12,7 +12,7 @@ import time
 
 os.environ.setdefault("PYTHONDONTWRITEBYTECODE", "1")
 from recover import interrupt  # noqa: E402
-from cases import ROOT, Skip, equal, need, possible, run_cases  # noqa: E402
+from cases import ROOT, SANITIZED, Skip, equal, need, possible, run_cases  # noqa: E402
 from spoolsite import FIRST_UID, HASH, MAIL_GID, POPPER, Site  # noqa: E402
 import mbox  # noqa: E402
 
@@ -589,9 +589,11 @@ def modules(site):
 
 def drac(site):
     need(built("drac-host"), "no DRAC in this build")
-    site.set("drac-host = 127.0.0.1")
-    has(site.is_well(), r"^popper-drac\.so can be loaded$")
-    has(site.is_well(), r"^drac-host: 127\.0\.0\.1 has an IPv4 address")
+    if not SANITIZED:  # their xdrmem_create looks for that of a libtirpc which was there from the start
+        site.set("drac-host = 127.0.0.1")
+        said = site.is_well()
+        has(said, r"^popper-drac\.so can be loaded$")
+        has(said, r"^drac-host: 127\.0\.0\.1 has an IPv4 address")
     nobodys = "x" * 64 + ".invalid"  # no name server is asked for that
     site.set(f"drac-host = {nobodys}")
     site.finds("error", rf"drac-host: no IPv4 address of drac-host {nobodys} can be found: .*; correct drac-host or the name service$")
