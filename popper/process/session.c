@@ -101,15 +101,20 @@ static _Noreturn void done(const struct session_start *start, int status)
 static void keep_descriptors(const struct session_start *start)
 {
     const struct bulletin_offer *bulletins = start->files.bulletins;
-    int keep[5 + BULLETIN_OFFER_MAX] = { start->keeper, start->files.drop, start->files.index, start->files.leftover };
-    size_t count = 4;
+    size_t count = 0, room = 5 + (bulletins ? bulletins->count : 0);
+    int *keep = mem_new(room, sizeof *keep);
 
+    keep[count++] = start->keeper;
+    keep[count++] = start->files.drop;
+    keep[count++] = start->files.index;
+    keep[count++] = start->files.leftover;
     if (bulletins)
         keep[count++] = bulletins->text;
     for (size_t i = 0; bulletins && i < bulletins->count; i++)
-        if (bulletins->items[i].fd >= 0 && count < sizeof keep / sizeof *keep)
+        if (bulletins->items[i].fd >= 0)
             keep[count++] = bulletins->items[i].fd;
     file_close_others(3, keep, count);
+    mem_free(keep);
 }
 
 static void give_up_rights(const struct session_start *start)
