@@ -205,6 +205,7 @@ struct listing {
     struct mboxscan_rules rules;
     struct msglist *list;
     struct bulletins *b;
+    uint64_t before; /* the number that counted as seen before b->last did */
     bool in_trouble; /* what hinders one has nothing to do with it, and may pass: it and all after it wait */
     struct strbuf why;
 };
@@ -296,9 +297,12 @@ static void list_item(struct listing *l, const struct bulletin *item)
 {
     if (item->fd >= 0 && show(l, item, &l->why) < 0) {
         log_write(LOG_WARNING, "bulletin %s is not shown: %s", item->shown, l->why.data);
+        if (l->in_trouble && item->number == l->b->last)
+            l->b->last = l->before; /* others of its number come once more, if they are not there any more */
         return;
     }
-    l->b->changed |= item->number != l->b->last;
+    if (item->number != l->b->last)
+        l->before = l->b->last;
     l->b->last = item->number;
 }
 
@@ -312,10 +316,10 @@ void bulletin_list(const struct bulletin_offer *offer, const struct mboxscan_rul
         return;
     b->text = offer->text;
     b->last = offer->last;
-    b->changed = !offer->noted;
     l.rules.uw_kluge = false;
     for (size_t i = 0; i < offer->count && !l.in_trouble; i++)
         list_item(&l, &offer->items[i]);
+    b->changed = !offer->noted || b->last != offer->last;
     strbuf_free(&l.why);
 }
 

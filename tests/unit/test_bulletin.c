@@ -353,6 +353,22 @@ START_TEST(trouble_that_passes_costs_no_bulletin)
 }
 END_TEST
 
+START_TEST(trouble_that_passes_costs_none_of_the_same_number)
+{
+    put_drop(MAIL);
+    offered(5, NEWS, 0);
+    offered(6, NEWS, 0);
+    offered(6, NEWS, 0);
+    close(items[2].fd);
+    items[2].fd = 100000;
+    ck_assert_uint_eq(login(), 3);
+    quit(MAILDROP_OK);
+    assert_file(LOCALHOST_DROP, MAIL NEWS_5 NEWS_6);
+    assert_file(".popbull", "5\n");
+    items[2].fd = -1;
+}
+END_TEST
+
 START_TEST(padding_that_hides_a_second_message)
 {
     static const char text[] = FROM "A: 1\n\ntext\n\n\0\0" FROM "B: 1\n\n";
@@ -491,6 +507,7 @@ int main(void)
     tcase_add_test(sessions, two_of_one_number_and_time);
     tcase_add_loop_test(sessions, a_bad_one, 0, sizeof bads / sizeof *bads);
     tcase_add_test(sessions, trouble_that_passes_costs_no_bulletin);
+    tcase_add_test(sessions, trouble_that_passes_costs_none_of_the_same_number);
     tcase_add_test(sessions, padding_that_hides_a_second_message);
     tcase_add_test(sessions, a_new_user_is_noted_without_locks);
     tcase_add_test(sessions, without_room_they_wait_and_deleting_works);
