@@ -245,7 +245,7 @@ static void list_leftover(struct maildrop *d, int fd)
 
     if (fd < 0 || (filecalls->fstat(fd, &st) == 0 && st.st_size == 0))
         return;
-    if (tempdrop_leftover(fd, d->drop, &d->rules, &d->list, &d->leftover_size, &doubles, &why) == MBOXSCAN_OK) {
+    if (tempdrop_leftover(fd, d->drop, &d->rules, d->imap_validity, &d->list, &d->leftover_size, &doubles, &why) == MBOXSCAN_OK) {
         d->leftover = fd;
         d->first = d->list.count - of_drop;
         log_write(LOG_NOTICE,

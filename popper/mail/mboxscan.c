@@ -480,7 +480,7 @@ static enum mboxscan_result scan_all(struct scan *s, enum msglist_source source)
 enum mboxscan_result mboxscan_file(int fd, uint64_t start, uint64_t end, enum msglist_source source,
                                    const struct mboxscan_rules *rules, uint32_t *imap_validity_r, struct msglist *list, struct strbuf *why)
 {
-    struct scan s = { .first = start == 0, .rules = rules, .list = list,
+    struct scan s = { .first = start == 0, .rules = rules, .list = list, .base_seen = source == MSGSRC_LEFTOVER && imap_validity_r,
                       .imap_validity = imap_validity_r ? *imap_validity_r : 0 };
     enum mboxscan_result result;
 

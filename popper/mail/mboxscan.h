@@ -37,7 +37,7 @@ enum mboxscan_result {
 
 /* Adds the messages of the bytes start..end of fd to the list with the given source. start is 0 or the offset of a
    From_ line. imap_validity_r (may be NULL) carries X-IMAPbase between calls; it is read from the first such field of
-   the first message of the file only. Unique ids are final except for duplicates (uidl_resolve_duplicates is the caller's). On anything but OK
+   the first message of the file only; for a leftover it says M's, which counts in place of its own. Unique ids are final except for duplicates (uidl_resolve_duplicates is the caller's). On anything but OK
    (why) the messages added are of no use. */
 enum mboxscan_result mboxscan_file(int fd, uint64_t start, uint64_t end, enum msglist_source source,
                                    const struct mboxscan_rules *rules, uint32_t *imap_validity_r, struct msglist *list, struct strbuf *why);

@@ -127,8 +127,8 @@ static size_t merge(int fd, const struct msglist *left, int drop_fd, struct msgl
     return doubles;
 }
 
-enum mboxscan_result tempdrop_leftover(int fd, int drop_fd, const struct mboxscan_rules *rules, struct msglist *list,
-                                       uint64_t *size_r, size_t *doubles_r, struct strbuf *why)
+enum mboxscan_result tempdrop_leftover(int fd, int drop_fd, const struct mboxscan_rules *rules, uint32_t imap_validity,
+                                       struct msglist *list, uint64_t *size_r, size_t *doubles_r, struct strbuf *why)
 {
     enum mboxscan_result result = MBOXSCAN_IO;
     struct msglist left;
@@ -140,7 +140,7 @@ enum mboxscan_result tempdrop_leftover(int fd, int drop_fd, const struct mboxsca
         strbuf_fail(why, "%s", strerror(errno));
     } else {
         *size_r = (uint64_t)st.st_size;
-        result = mboxscan_file(fd, 0, *size_r, MSGSRC_LEFTOVER, rules, NULL, &left, why);
+        result = mboxscan_file(fd, 0, *size_r, MSGSRC_LEFTOVER, rules, imap_validity != 0 ? &imap_validity : NULL, &left, why);
     }
     if (result == MBOXSCAN_OK)
         *doubles_r = merge(fd, &left, drop_fd, list);

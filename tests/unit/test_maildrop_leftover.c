@@ -128,6 +128,30 @@ START_TEST(a_leftover_that_changes_is_not_consumed)
 }
 END_TEST
 
+/* Ids made of X-UID rest on the first message's base: M's, which the leftover's first message gets; its own only where M has none. */
+START_TEST(ids_of_an_imap_server_are_listed_as_they_will_be)
+{
+    static const char *const own[] = { "", "X-IMAPbase: 23 9\n", "X-IMAPbase: 23 9\n" };
+    char first[200], ids[3][UIDL_MAX + 1];
+
+    settings->uidl_format = UIDL_DOVECOT;
+    settings->update_status_headers = false;
+    with_index = false;
+    snprintf(first, sizeof first, "From x@y Sat Nov 22 10:00:00 2025\n%sX-UID: 4\n\na\n\n", own[_i]);
+    put_leftover(PARTS(first, "From x@y Sat Nov 22 10:01:00 2025\nX-UID: 8\n\nb\n\n"));
+    put_drop(PARTS(_i < 2 ? "From x@y Sat Nov 22 10:02:00 2025\nX-IMAPbase: 17 9\nX-UID: 9\n\nc\n\n" : "From x@y Sat Nov 22 10:02:00 2025\nSubject: c\n\nc\n\n"));
+    login();
+    ck_assert_uint_eq(visible(), 3);
+    for (uint64_t n = 0; n < 3; n++)
+        strcpy(ids[n], id(n + 1));
+    ck_assert_str_eq(ids[1], _i < 2 ? "0000000800000011" : "0000000800000017");
+    quit();
+    login();
+    for (uint64_t n = 0; n < 3; n++)
+        ck_assert_str_eq(id(n + 1), ids[n]);
+}
+END_TEST
+
 START_TEST(a_leftover_that_is_no_mail_is_left_alone)
 {
     put_drop(PARTS(mail(0, "a")));
@@ -255,6 +279,7 @@ static void add(TCase *tc)
     tcase_add_test(tc, one_message_of_the_maildrop_stands_for_one_of_the_leftover);
     tcase_add_test(tc, a_leftover_without_a_maildrop_makes_one);
     tcase_add_loop_test(tc, a_leftover_that_changes_is_not_consumed, 0, 3);
+    tcase_add_loop_test(tc, ids_of_an_imap_server_are_listed_as_they_will_be, 0, 3);
     tcase_add_test(tc, a_leftover_that_is_no_mail_is_left_alone);
 }
 
