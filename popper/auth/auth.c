@@ -294,13 +294,13 @@ static void take_name(struct login *login, const char *name)
     }
 }
 
-/* As long as the given one: hashes may take their time from that. No client says it, and no user has it. */
+/* As long as the given one, but never empty: hashes may take their time from that. No client says it, and no user has it. */
 static const char *nobodys_password(const char *given, char text_r[AUTH_PASSWORD_MAX + 1])
 {
     static const char text[] = "\b\n\r\177 nobody's ";
     size_t n = strlen(given);
 
-    if (n > AUTH_PASSWORD_MAX)
+    if (n == 0 || n > AUTH_PASSWORD_MAX)
         n = sizeof text - 1;
     for (size_t i = 0; i < n; i++)
         text_r[i] = text[i % (sizeof text - 1)];

@@ -189,6 +189,19 @@ START_TEST(what_pam_says_counts)
 }
 END_TEST
 
+/* Only a preauth that was taken over can say it; modules with nullok would take it for right. */
+START_TEST(an_empty_password_is_not_nobodys)
+{
+    const struct auth_attempt attempt = { .how = AUTH_BY_PASSWORD, .name = "zoe", .response = "", .stamp = "" };
+    struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
+    struct auth_user got;
+
+    ck_assert_int_eq(auth_check(&settings, &attempt, &got, &why), AUTH_REFUSED);
+    ck_assert_str_eq(pam.password, "\b\n\r\177 nobody's ");
+    strbuf_free(&why);
+}
+END_TEST
+
 START_TEST(options)
 {
     struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
@@ -256,6 +269,7 @@ int main(void)
 
     tcase_add_checked_fixture(tc, setup, NULL);
     tcase_add_loop_test(tc, what_pam_says_counts, 0, LEN(logins));
+    tcase_add_test(tc, an_empty_password_is_not_nobodys);
     tcase_add_test(tc, options);
     tcase_add_test(tc, a_module_that_cannot_be_used);
     tcase_add_test(tc, when_it_applies);
