@@ -69,7 +69,7 @@ static size_t fields_at(const char *text, size_t n, size_t from_len)
 
 static bool is_empty(const char *line, size_t n)
 {
-    return line[0] == '\n' || (n > 1 && line[0] == '\r' && line[1] == '\n');
+    return headerfield_bare(line, line_length(line, n)) == 0;
 }
 
 static void rewrite(struct rewriting *w, const char *text, size_t n, size_t from_len, const char *uid)

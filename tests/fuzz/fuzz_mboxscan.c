@@ -1,7 +1,8 @@
 /*
  * fuzz_mboxscan: any bytes as a maildrop. Promised: the messages cover the file without gaps; what msgsend sends is as
  * long as mboxscan said (I6) and is what the slow model says; blocks of any size give the same answers; every id is
- * valid and, after uidl_resolve_duplicates, the only one.
+ * valid and, after uidl_resolve_duplicates, the only one. What UPDATE writes in place of a header begins with the From_ line as it
+ * is, says the id once, and is what it would write again; a field that is put in stands in a line of its own.
  */
 #include <string.h>
 
@@ -9,6 +10,7 @@
 #include "mail/lines.h"
 #include "mail/mboxscan.h"
 #include "mail/msgsend.h"
+#include "mail/writeback.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/unit/mboxmodel.h"
 #include "tests/unit/memfile.h"
@@ -101,6 +103,48 @@ static void check_sent(const struct msglist *list, size_t i, uint64_t ahead, str
     FUZZ_REQUIRE(memcmp(sent.data, want->text, sent.len) == 0, "text of message %zu", i);
 }
 
+#define BASE "X-IMAPbase: 17 9\n"
+
+static struct strbuf written = STRBUF_INIT(2 * WRITEBACK_MAX), again = STRBUF_INIT(2 * WRITEBACK_MAX);
+
+static void check_put_in(const struct message *m, const char *file)
+{
+    size_t before;
+    const char *at;
+
+    if (writeback_start(3, m, &written, &why) != 1)
+        return;
+    before = written.len;
+    FUZZ_REQUIRE(before >= m->from_len && memcmp(written.data, file + m->offset, before) == 0, "start of the message at %zu", (size_t)m->offset);
+    writeback_insert(&written, BASE);
+    FUZZ_REQUIRE(memcmp(written.data, file + m->offset, m->from_len) == 0, "From_ line of the message at %zu", (size_t)m->offset);
+    at = written.data + written.len - strlen(BASE);
+    FUZZ_REQUIRE(memcmp(at, BASE, strlen(BASE)) == 0 && at[-1] == '\n', "the field in the message at %zu", (size_t)m->offset);
+}
+
+static void check_written(const struct message *m, const char *id, const char *file)
+{
+    struct message next = *m;
+
+    if (m->from_len == 0)
+        return;
+    FUZZ_REQUIRE(writeback_imapbase(3, m, &again, &why) == 0, "%s", why.data);
+    FUZZ_REQUIRE(again.len == 0 || again.data[again.len - 1] == '\n', "base of the message at %zu", (size_t)m->offset);
+    (void)writeback_has_message_id(3, m);
+    check_put_in(m, file);
+    if (writeback_header(3, m, id, &written, &why) != 1)
+        return;
+    FUZZ_REQUIRE(memcmp(written.data, file + m->offset, m->from_len) == 0, "rewritten From_ line of the message at %zu", (size_t)m->offset);
+    FUZZ_REQUIRE(memmem(written.data, written.len, id, strlen(id)) != NULL, "id in the message at %zu", (size_t)m->offset);
+    next.offset = 0;
+    next.from_len = (uint16_t)(m->from_len + (file[m->offset + m->from_len - 1] != '\n'));
+    next.length = written.len;
+    next.header_len = (uint32_t)written.len;
+    memfile_use(written.data, written.len);
+    FUZZ_REQUIRE(writeback_header(3, &next, id, &again, &why) == 1 && again.len == written.len &&
+                     memcmp(again.data, written.data, again.len) == 0, "rewritten twice: the message at %zu", (size_t)m->offset);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     uint64_t dice = digest_sum64(1, data, size);
@@ -126,6 +170,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         check_ids(&list);
         for (size_t i = 0; i < list.count; i++)
             check_sent(&list, i, dice >> 13 & 1 ? size : 0, &model, (const char *)data);
+        for (size_t i = 0; i < list.count; i++) {
+            check_written(&list.messages[i], msglist_uid(&list, &list.messages[i]), (const char *)data);
+            memfile_use((const char *)data, size);
+        }
     }
     msglist_free(&list);
     msglist_free(&blocks);

@@ -32,6 +32,7 @@ static const struct rewritten {
     { "nothing but the From_ line", FROM, 0, FROM "X-UIDL: id\nStatus: U\n" },
     { "a From_ line without its end", "From a@b Sat Nov 22 10:00:00 2025", 0, FROM "X-UIDL: id\nStatus: U\n" },
     { "a last line without its end", FROM "Subject: x", 0, FROM "X-UIDL: id\nSubject: x\nStatus: U\n" },
+    { "an empty line without its LF, and no text made of Status", FROM "Subject: x\n\r", 0, FROM "X-UIDL: id\nSubject: x\nStatus: U\n\r" },
     { "CRLF", "From a@b Sat Nov 22 10:00:00 2025\r\nSubject: x\r\n\r\n", 0,
       "From a@b Sat Nov 22 10:00:00 2025\r\nX-UIDL: id\r\nSubject: x\r\nStatus: U\r\n\r\n" },
     { "lines that continue no field stay behind the From_ line", FROM " more\n\tof it\nSubject: x\n\n", 0,
