@@ -361,13 +361,19 @@ def idle_worker_is_killed():
         site.remove()
 
 
+def popper_alone(site):
+    """A directory with popper and no other part of it."""
+    copy = site.dir / "bin"
+    copy.mkdir(mode=0o755)
+    copy.chmod(0o755)
+    shutil.copy(POPPER, copy / "popper")
+    return copy
+
+
 def program_is_missing():
     site = site_with("\none\n")
     try:
-        copy = site.dir / "bin"
-        copy.mkdir(mode=0o755)
-        copy.chmod(0o755)
-        shutil.copy(POPPER, copy / "popper")
+        copy = popper_alone(site)
         possible(not pathlib.Path("/usr/local/lib/popper-mangle").exists(), "popper is installed here")
         done = subprocess.run([copy / "popper", "-f", site.conf, "-t", site.trace], input=b"USER alice\r\nPASS secret\r\nRETR 1 XMANGLE\r\nLIST XMANGLE\r\nRETR 1\r\nQUIT\r\n",
                               capture_output=True, check=False, cwd="/")
@@ -383,10 +389,7 @@ def program_is_of_another_version():
     """An upgrade while the old popper still listens."""
     site = site_with("\none\n")
     try:
-        copy = site.dir / "bin"
-        copy.mkdir(mode=0o755)
-        copy.chmod(0o755)
-        shutil.copy(POPPER, copy / "popper")
+        copy = popper_alone(site)
         version = subprocess.run([POPPER, "-v"], capture_output=True, check=True).stdout.split()[2]
         worker = pathlib.Path(POPPER).with_name("popper-mangle").read_bytes()
         other = worker.replace(version + b"\0", version[:-1] + b"z\0")

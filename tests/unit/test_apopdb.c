@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <gdbm.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +18,7 @@
 
 #include "common/apopdb.h"
 #include "common/file.h"
+#include "tests/unit/putthere.h"
 
 #define LEN(a) (sizeof(a) / sizeof(*(a)))
 #define NOBODY ((uid_t)65534)
@@ -48,28 +48,9 @@ static void teardown(void)
     ck_assert_int_eq(system(command), 0);
 }
 
-/* The C library's, after which somebody may put a new file in the place of the one that was opened. */
-static char put_there[120];
+static char next_file[120];
 
-int openat(int at, const char *name, int flags, ...)
-{
-    int (*real)(int, const char *, int, ...) = (int (*)(int, const char *, int, ...))dlsym(RTLD_NEXT, "openat");
-    va_list ap;
-    mode_t mode;
-    int fd;
-
-    va_start(ap, flags);
-    mode = flags & O_CREAT ? va_arg(ap, mode_t) : 0;
-    va_end(ap);
-    fd = real(at, name, flags, mode);
-    if (put_there[0] && strcmp(name, path) == 0) {
-        ck_assert_int_eq(rename(put_there, path), 0);
-        put_there[0] = '\0';
-    }
-    return fd;
-}
-
-/* Likewise, where somebody replaces a pair with two names in the middle of it. */
+/* The C library's, in the middle of which somebody replaces a pair with two names. */
 static bool pair_is_replaced;
 
 int lstat(const char *name, struct stat *st)
@@ -80,7 +61,7 @@ int lstat(const char *name, struct stat *st)
         return real(name, st);
     pair_is_replaced = false;
     ck_assert_int_eq(unlink(dirfile), 0);
-    ck_assert_int_eq(rename(put_there, pag), 0);
+    ck_assert_int_eq(rename(next_file, pag), 0);
     errno = ENOENT;
     return -1;
 }
@@ -263,8 +244,8 @@ START_TEST(looked_at_while_the_pair_is_replaced)
 {
     make_fixture(pag);
     ck_assert_int_eq(link(pag, dirfile), 0);
-    snprintf(put_there, sizeof put_there, "%s/next", dir);
-    make_fixture(put_there);
+    snprintf(next_file, sizeof next_file, "%s/next", dir);
+    make_fixture(next_file);
     pair_is_replaced = true;
     ck_assert_msg(apopdb_look(path, &why) == APOPDB_OK, "%s", why.data);
     ck_assert(!pair_is_replaced);
@@ -603,10 +584,12 @@ START_TEST(replaced_while_it_is_opened)
     struct apopdb *db;
 
     make_fixture(path);
-    snprintf(put_there, sizeof put_there, "%s/next", dir);
-    make_fixture(put_there);
+    snprintf(next_file, sizeof next_file, "%s/next", dir);
+    make_fixture(next_file);
+    putthere_where = path;
+    putthere_file = next_file;
     db = opened(false);
-    ck_assert_str_eq(put_there, "");
+    ck_assert_ptr_null(putthere_file);
     apopdb_close(&db);
     assert_secret("alice", "tanstaaf");
 }

@@ -10,7 +10,6 @@
 #include <fcntl.h>
 #include <pwd.h>
 #include <shadow.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +20,7 @@
 #include "auth/auth.h"
 #include "auth/auth_passwd.h"
 #include "tests/unit/caught_log.h"
+#include "tests/unit/putthere.h"
 
 #define LEN(a) (sizeof(a) / sizeof(*(a)))
 #define SALT "$5$rounds=1000$abcdefgh"
@@ -51,27 +51,6 @@ uid_t geteuid(void)
     if (as_root)
         return 0;
     return real_euid() == 0 ? 65534 : real_euid();
-}
-
-/* The C library's, after which somebody may put a new file in the place of the one that was opened. */
-static const char *put_there, *put_where;
-
-int openat(int at, const char *name, int flags, ...)
-{
-    int (*real)(int, const char *, int, ...) = (int (*)(int, const char *, int, ...))dlsym(RTLD_NEXT, "openat");
-    va_list ap;
-    mode_t mode;
-    int fd;
-
-    va_start(ap, flags);
-    mode = flags & O_CREAT ? va_arg(ap, mode_t) : 0;
-    va_end(ap);
-    fd = real(at, name, flags, mode);
-    if (put_there && strcmp(name, put_where) == 0) {
-        ck_assert_int_eq(rename(put_there, put_where), 0);
-        put_there = NULL;
-    }
-    return fd;
 }
 
 char *crypt_r(const char *phrase, const char *setting, struct crypt_data *data)
@@ -736,10 +715,10 @@ START_TEST(a_file_that_is_replaced_meanwhile)
     use_files(1);
     write_passwd(first, "alice:good:2001:2002::/home/a:\n");
     write_passwd(second, "alice:good:2001:2002::/home/a:\nbob:good:2003:2004::/home/b:\n");
-    put_where = first;
-    put_there = second;
+    putthere_where = first;
+    putthere_file = second;
     check("alice", "sesame", AUTH_GRANTED, "", &user);
-    ck_assert_ptr_null(put_there);
+    ck_assert_ptr_null(putthere_file);
     check("bob", "sesame", AUTH_GRANTED, "", &user);
 }
 END_TEST
