@@ -133,15 +133,17 @@ void check_files(struct check *c)
 
 /* ---- parts that are loaded */
 
-static void load_module(const char *name, const char *symbol)
+static const void *load_module(const char *name, const char *symbol)
 {
     struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
+    const void *found = module_find(name, symbol, &why);
 
-    if (module_find(name, symbol, &why))
+    if (found)
         check_say(CHECK_OK, "%s can be loaded", name);
     else
         check_say(CHECK_ERROR, "%s", why.data);
     strbuf_free(&why);
+    return found;
 }
 
 /* The keys, as a connection takes them. */
@@ -187,10 +189,8 @@ static void check_drac(struct check *c)
 {
     struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
     const char *host = c->settings->drac_host;
-    const struct drac_calls *calls;
+    const struct drac_calls *calls = load_module(DRAC_MODULE_NAME, DRAC_MODULE_SYMBOL);
 
-    load_module(DRAC_MODULE_NAME, DRAC_MODULE_SYMBOL);
-    calls = module_find(DRAC_MODULE_NAME, DRAC_MODULE_SYMBOL, &why);
     if (!calls)
         return;
     if (privsep_become_nobody(&why) == 0 && calls->prepare(host, &why))
