@@ -97,7 +97,7 @@ static void handle_signals(struct standalone *st)
 
 static void ready_tls(struct standalone *st)
 {
-    tlsready_make(&(struct tlsready_start){ st->settings, st->start->argv0 }, netio_now());
+    tlsready_make(&(struct tlsmaker_start){ st->settings, st->start->argv0 }, netio_now());
 }
 
 /* Who waits for a client, or has the TLS library ready, knows the settings and keys of its time. */

@@ -14,20 +14,15 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "settings/options.h"
+#include "process/tlsmaker.h"
 
 struct tlsrole;
 
 /* ---- for the listener. now: CLOCK_MONOTONIC in ns */
 
-struct tlsready_start {
-    const struct settings *settings;
-    const char *argv0; /* for the log */
-};
-
 /* Makes one, where the settings want TLS, and lets go of the one before. Without one (no process to be had: logged; no pidfd in
    this kernel) there is nothing to ask. */
-void tlsready_make(const struct tlsready_start *start, int64_t now);
+void tlsready_make(const struct tlsmaker_start *start, int64_t now);
 
 /* Whether this process was the one; now it is gone, with that wait status, and is in the log. */
 bool tlsready_gone(pid_t pid, int status, int64_t now);

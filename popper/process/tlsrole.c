@@ -1,7 +1,7 @@
 /*
  * tlsrole: see tlsrole.h.
  *
- * Rights of this role: those of who forked it (the monitor, or tlsready) while it loads the TLS module, certificates and keys; then, before it reads
+ * Rights of this role: those of who forked it (the monitor, or tlsmaker) while it loads the TLS module, certificates and keys; then, before it reads
  * the client's first byte, none: the privsep user, locked into an empty directory, in the sandbox. It holds the
  * client's descriptors, one end of the plain stream and one end of a privmsg pair, and in its memory the private keys,
  * which no other process of the session ever has: it is not dumpable and makes no core file from the beginning, and

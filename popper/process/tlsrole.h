@@ -33,7 +33,7 @@ void tlsrole_hide_memory(void);
    -1 and why. */
 int tlsrole_load(struct tlsrole *r, struct strbuf *why);
 void tlsrole_report(const struct tlsrole *r, bool well, const char *why);
-/* For the process that other relays will descend from (process/tlsready): loads the module and readies the library, so that they need not,
+/* For the process that other relays will descend from (process/tlsmaker): loads the module and readies the library, so that they need not,
    each of them. What does not work is left to them. It reads the library's own configuration, and nothing of ours. */
 void tlsrole_preload(void);
 /* Wipes the keys. */
