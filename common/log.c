@@ -279,6 +279,15 @@ void log_open(const char *argv0, int facility)
     errno = saved;
 }
 
+void log_reopen(void)
+{
+    int saved = errno;
+
+    self.pid = getpid();
+    socket_connect();
+    errno = saved;
+}
+
 void log_close(void)
 {
     int saved = errno;

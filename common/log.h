@@ -26,6 +26,9 @@
 void log_open(const char *argv0, int facility);
 void log_set_facility(int facility);
 
+/* The same in a fork that is no part of its parent's session: tag and facility stay. */
+void log_reopen(void);
+
 /* Lets go of /dev/log and the trace file, in a process that must not hold them; records then go to the sink or
    nowhere. */
 void log_close(void);

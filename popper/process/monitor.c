@@ -3,7 +3,7 @@
  *
  * What may run as root, completely (tests/layers.sh sees that each file of process/ and auth/ stands in one of these lists):
  * - main.c, startup.c, systemd.c; in standalone mode standalone.c, admission.c, pool.c, turns.c, listener.c, visitors.c, background.c, reload.c,
- *   tlsready.c, tlsmaker.c, tlschannel.c; ticketkeys.c, supervised.c, privsep.c, child.c; sandbox.c, of which only the judgement how somebody ended is root's.
+ *   tlsready.c, tlsmaker.c, tlschannel.c (with tls-linger these, and tlslinger.c, also under inetd); ticketkeys.c, supervised.c, privsep.c, child.c; sandbox.c, of which only the judgement how somebody ended is root's.
  * - In the monitor: monitor.c, monitor_login.c, monitor_sasl.c, checker.c, checker_ahead.c, checker_message.c, request.c, tlsrelay.c, and what they need of
  *   sasl.c (names of mechanisms), protocol/stats.c, settings/, wire/peer.c, privmsg.c, netio.c (the clock) and common/.
  * - The process that checks a password: checker_child.c, and what auth_check calls: auth.c, auth_passwd.c, auth_sasl.c, auth_secrets.c, policy.c, pamlink.c and
@@ -12,8 +12,8 @@
  *   make_hash_dirs), k5login.c (while it loads popper-krb5.so).
  * - The same, but while they load certificates and keys: tlsrole.c and tlstrial.c with the module popper-tls.so (tls.c, tls_certificate.c, tls_site.c,
  *   tls_examine.c) and the TLS library; kpop.c and saslticket.c with the modules popper-krb5.so (auth_kerberos.c) and popper-gsasl.so (sasl_gssapi.c,
- *   sasl_gssapi_user.c), the Kerberos library and GNU SASL. In standalone mode popper-tls.so and its library are also in the
- *   process that has them ready (tlsmaker.c), without certificates and keys, and never in the listener.
+ *   sasl_gssapi_user.c), the Kerberos library and GNU SASL. popper-tls.so and its library are also in the
+ *   process that has them ready (tlsmaker.c: in standalone mode, and with tls-linger), without certificates and keys, and never in the listener.
  * - With --recover and --check, without a client: recover.c, recover_names.c, check*.c and what they call of these.
  * Never: session.c, keeper_*.c, sessionlock.c, xmit.c, mangler.c, mangleworker.c (a program of its own), tlspump.c, sasl_scram.c, drac.c; sandbox_gen.c is
  * no part of popper. After a login nothing runs as root, but for the process that waits to close the PAM session (checker_child.c, with pam-session).

@@ -97,7 +97,7 @@ static void handle_signals(struct standalone *st)
 
 static void ready_tls(struct standalone *st)
 {
-    tlsready_make(&(struct tlsmaker_start){ st->settings, st->start->argv0 }, netio_now());
+    tlsready_make(st->settings, netio_now());
 }
 
 /* Who waits for a client, or has the TLS library ready, knows the settings and keys of its time. */
@@ -229,7 +229,7 @@ static void reap_other(struct standalone *st, pid_t pid, int status)
 {
     int64_t now = netio_now();
 
-    if (!tlsready_gone(pid, status, now) && pool_forget(&st->pool, pid, now) && !(WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM))
+    if (!tlsready_gone(pid, status, st->ends > 0, now) && pool_forget(&st->pool, pid, now) && !(WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM))
         log_write(LOG_WARNING, "a process that waited for a client has ended (%s %d); another one will take its place",
                   WIFSIGNALED(status) ? "signal" : "exit status", WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
 }

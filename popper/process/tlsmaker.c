@@ -1,17 +1,19 @@
 /*
  * tlsmaker: see tlsmaker.h.
  *
- * Rights of this role: those of the listener. It reads no byte from a client and opens nothing after the library's start; what it
- * is asked is one packet with one descriptor, a channel, from a monitor before its login. It holds its end of that, one channel for each
- * relay that lives, and the log; no listening socket, and nothing of a client: these lie in the channel, and only the fork that becomes
- * the relay takes them out. It is not dumpable and makes no core file. The signals that end popper are not for it: who asks needs it
- * until his own end.
+ * Rights of this role: those of the listener, or of the monitor that left it behind. It reads no byte from a client and opens nothing after
+ * the library's start; what it is asked is one packet with one descriptor, a channel, or a connection that is one, from a monitor before its
+ * login. It holds its end of that, one channel for each relay that lives, and the log; no socket at which clients come, and nothing of a
+ * client: these lie in the channel, and only the fork that becomes the relay takes them out. It is not dumpable and makes no core
+ * file. The signals that end popper are not for the listener's: who asks needs it until his own end.
  */
 #include "process/tlsmaker.h"
 
+#include <errno.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -19,13 +21,17 @@
 #include "common/log.h"
 #include "common/mem.h"
 #include "process/child.h"
+#include "process/privsep.h"
 #include "process/startup.h"
 #include "process/ticketkeys.h"
 #include "process/tlschannel.h"
 #include "process/tlsrole.h"
+#include "wire/netio.h"
 #include "wire/privmsg.h"
 
 #define SPARE_DESCRIPTORS 64
+#define CALLER_MS 5000
+#define SECOND INT64_C(1000000000)
 
 struct relay {
     pid_t pid;
@@ -33,26 +39,28 @@ struct relay {
 };
 
 struct maker {
-    const struct tlsmaker_start *start;
-    int end;
+    const struct settings *settings;
+    int end;                /* what it is asked over, -1: nobody asks any more */
+    void (*unlist)(void);   /* tlsmaker_linger's, or NULL */
+    int64_t last;           /* when it takes no more, whatever comes (netio_now); 0: never */
     struct relay *relays;
     size_t count, room;
 };
 
-/* Everything lies there already, or nobody wants it any more. */
+/* Everything lies there already, or nobody wants it any more; who called may be about to say it. */
 static _Noreturn void become_relay(const struct maker *z, int channel)
 {
     struct peer peer;
-    struct tlsrole role = { .settings = z->start->settings, .peer = &peer, .stls = true };
+    struct tlsrole role = { .settings = z->settings, .peer = &peer, .stls = true };
     uint64_t nothing;
-    int keep[4] = { channel }, client;
+    int keep[4] = { channel }, client, wait_ms = z->unlist ? CALLER_MS : 0;
     size_t count = 1 + log_descriptors(keep + 1);
 
     startup_signals();
     file_close_others(3, keep, count); /* the channels of all others may have left no room */
-    if (tlschannel_get(channel, 0, TLSCHANNEL_CLIENT, &nothing, &peer, sizeof peer, &client) < 0 ||
-        tlschannel_get(channel, 0, TLSCHANNEL_PLAIN, &nothing, NULL, 0, &role.plain) < 0 ||
-        tlschannel_get(channel, 0, TLSCHANNEL_MONITOR, &nothing, NULL, 0, &role.monitor) < 0 || dup2(client, 0) < 0 || dup2(client, 1) < 0)
+    if (tlschannel_get(channel, wait_ms, TLSCHANNEL_CLIENT, &nothing, &peer, sizeof peer, &client) < 0 ||
+        tlschannel_get(channel, wait_ms, TLSCHANNEL_PLAIN, &nothing, NULL, 0, &role.plain) < 0 ||
+        tlschannel_get(channel, wait_ms, TLSCHANNEL_MONITOR, &nothing, NULL, 0, &role.monitor) < 0 || dup2(client, 0) < 0 || dup2(client, 1) < 0)
         _exit(MEM_EXIT_STATUS);
     tlsrole_main(&role);
 }
@@ -84,8 +92,19 @@ static void make(struct maker *z, int channel)
     close(channel);
 }
 
+static void take_no_more(struct maker *z)
+{
+    if (z->end < 0)
+        return;
+    if (z->unlist)
+        z->unlist();
+    close(z->end);
+    z->end = -1;
+    ticketkeys_forget();
+}
+
 /* What is broken, or came without its descriptor because there was no room for one, is for its sender to notice. */
-static void serve(struct maker *z)
+static void hear(struct maker *z)
 {
     struct privmsg m;
     int got = privmsg_receive(z->end, &m, 0);
@@ -93,12 +112,21 @@ static void serve(struct maker *z)
     if (got > 0 && m.type == TLSCHANNEL_MAKE && m.fd >= 0) {
         make(z, m.fd);
         m.fd = -1;
-    } else if (got == 0) {
-        close(z->end);
-        z->end = -1;
-        ticketkeys_forget();
-    }
+    } else if (got == 0)
+        take_no_more(z);
     privmsg_free(&m);
+}
+
+/* Without room for another one it makes way for a process that has. */
+static void answer_call(struct maker *z)
+{
+    int channel = accept4(z->end, NULL, NULL, SOCK_CLOEXEC);
+
+    if (channel >= 0) {
+        (void)ticketkeys_renew();
+        make(z, channel);
+    } else if (errno != EINTR && errno != ECONNABORTED)
+        take_no_more(z);
 }
 
 static void bury(struct maker *z)
@@ -116,25 +144,29 @@ static void bury(struct maker *z)
             }
 }
 
+static volatile sig_atomic_t asked_end;
+
 static void wake(int number)
 {
-    (void)number;
+    if (number != SIGCHLD)
+        asked_end = 1;
 }
 
-/* A child's end is seen only while we wait. */
-static void handle_signals(sigset_t *awake)
+/* They are seen only while we wait. Who was forked by the listener is not for the signals that end popper. */
+static void handle_signals(bool lingers, sigset_t *awake)
 {
-    const int ignored[] = { SIGTERM, SIGINT, SIGHUP, SIGPIPE };
-    const struct sigaction action = { .sa_handler = wake };
-    sigset_t child;
+    const int signals[] = { SIGCHLD, SIGTERM, SIGINT, SIGHUP };
+    const struct sigaction obey = { .sa_handler = wake }, ignore = { .sa_handler = SIG_IGN };
+    sigset_t ours;
 
     startup_signals();
-    for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++)
-        signal(ignored[i], SIG_IGN);
-    sigaction(SIGCHLD, &action, NULL);
-    sigemptyset(&child);
-    sigaddset(&child, SIGCHLD);
-    sigprocmask(SIG_BLOCK, &child, awake);
+    signal(SIGPIPE, SIG_IGN);
+    sigemptyset(&ours);
+    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) {
+        sigaction(signals[i], lingers || signals[i] == SIGCHLD ? &obey : &ignore, NULL);
+        sigaddset(&ours, signals[i]);
+    }
+    sigprocmask(SIG_BLOCK, &ours, awake);
 }
 
 /* A channel for each session. */
@@ -149,26 +181,61 @@ static void raise_limit(const struct settings *settings)
     setrlimit(RLIMIT_NOFILE, &more);
 }
 
-_Noreturn void tlsmaker_main(const struct tlsmaker_start *start, int end)
+/* Before the first one is asked for. */
+static void get_ready(struct maker *z, sigset_t *awake)
 {
-    struct maker z = { .start = start, .end = end };
-    int keep[4] = { end };
+    int keep[4] = { z->end };
     size_t count = 1 + log_descriptors(keep + 1);
-    sigset_t awake;
 
     tlsrole_hide_memory();
-    handle_signals(&awake);
+    handle_signals(z->unlist != NULL, awake);
     file_close_others(3, keep, count);
-    log_open(start->argv0, start->settings->log_facility);
-    raise_limit(start->settings);
+    log_reopen();
+    raise_limit(z->settings);
     tlsrole_preload();
-    while (z.end >= 0 || z.count > 0) {
-        struct pollfd p = { .fd = z.end, .events = POLLIN };
-        int got = ppoll(&p, 1, NULL, &awake);
+}
 
-        bury(&z);
-        if (got > 0)
-            serve(&z);
+/* How long to wait for the next one who asks; NULL: without a limit. */
+static const struct timespec *patience(const struct maker *z, struct timespec *time)
+{
+    int64_t idle = z->settings->tls_linger * SECOND, left = z->last - netio_now();
+
+    if (!z->unlist || z->end < 0)
+        return NULL;
+    if (z->count == 0 && idle < left)
+        left = idle;
+    *time = (struct timespec){ .tv_sec = left > 0 ? left / SECOND : 0, .tv_nsec = left > 0 ? left % SECOND : 0 };
+    return time;
+}
+
+static _Noreturn void run(struct maker *z)
+{
+    struct timespec time;
+    sigset_t awake;
+
+    get_ready(z, &awake);
+    while (z->end >= 0 || z->count > 0) {
+        struct pollfd p = { .fd = z->end, .events = POLLIN };
+        int got = ppoll(&p, 1, patience(z, &time), &awake);
+
+        bury(z);
+        if (got == 0 || asked_end)
+            take_no_more(z);
+        else if (got > 0 && z->unlist)
+            answer_call(z);
+        else if (got > 0)
+            hear(z);
     }
     _exit(0);
+}
+
+_Noreturn void tlsmaker_main(const struct settings *settings, int end)
+{
+    run(&(struct maker){ .settings = settings, .end = end });
+}
+
+_Noreturn void tlsmaker_linger(const struct settings *settings, int place, void (*unlist)(void))
+{
+    privsep_remember();
+    run(&(struct maker){ .settings = settings, .end = place, .unlist = unlist, .last = netio_now() + TLSMAKER_LIFE * SECOND });
 }

@@ -14,9 +14,12 @@
 
 #include "common/file.h"
 #include "common/log.h"
+#include "common/strbuf.h"
 #include "process/child.h"
 #include "process/supervised.h"
 #include "process/tlschannel.h"
+#include "process/tlslinger.h"
+#include "process/tlsmaker.h"
 #include "process/tlsrole.h"
 #include "wire/netio.h"
 #include "wire/privmsg.h"
@@ -55,17 +58,17 @@ static bool has_pidfd(void)
     return pinned >= 0;
 }
 
-void tlsready_make(const struct tlsmaker_start *start, int64_t now)
+void tlsready_make(const struct settings *settings, int64_t now)
 {
     int ends[2] = { -1, -1 };
     pid_t pid;
 
     let_go();
-    if (start->settings->tls_support == TLS_SUPPORT_NONE || !has_pidfd())
+    if (settings->tls_support == TLS_SUPPORT_NONE || !has_pidfd())
         return;
     pid = privmsg_pair(ends) < 0 ? -1 : fork();
     if (pid == 0)
-        tlsmaker_main(start, ends[1]);
+        tlsmaker_main(settings, ends[1]);
     if (pid > 0) {
         close(ends[1]);
         ready.pid = pid;
@@ -80,21 +83,32 @@ void tlsready_make(const struct tlsmaker_start *start, int64_t now)
     ready.due = now + ready.pause;
 }
 
-bool tlsready_gone(pid_t pid, int status, int64_t now)
+/* From the end of the last one to the next. */
+static void plan_next(int64_t now)
 {
-    bool silent = ready.silent;
-
-    if (pid != ready.pid)
-        return false;
-    let_go();
     if (ready.pause == 0 || now - ready.made >= LONG_LIFE)
         ready.pause = PAUSE;
     else
         ready.pause = ready.pause < PAUSE_MAX / 2 ? 2 * ready.pause : PAUSE_MAX;
     ready.due = now + ready.pause;
-    log_write(LOG_WARNING, "the process that has the TLS library ready %s (%s %d); another one takes its place in %d s, until then each session that needs it loads it",
+}
+
+bool tlsready_gone(pid_t pid, int status, bool last, int64_t now)
+{
+    struct strbuf next = STRBUF_INIT(STRBUF_WHY_MAX);
+    bool silent = ready.silent;
+
+    if (pid != ready.pid)
+        return false;
+    let_go();
+    if (!last) {
+        plan_next(now);
+        strbuf_addf(&next, "another one takes its place in %d s, until then ", (int)(ready.pause / SECOND));
+    }
+    log_write(LOG_WARNING, "the process that has the TLS library ready %s (%s %d); %seach session that needs it loads it",
               silent ? "did not answer and was killed" : "has ended", WIFSIGNALED(status) ? "signal" : "exit status",
-              WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status), (int)(ready.pause / SECOND));
+              WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status), next.data);
+    strbuf_free(&next);
     return true;
 }
 
@@ -129,32 +143,58 @@ void tlsready_leave(void)
     ready.end = -1;
 }
 
-/* All that a relay needs lies in the channel before it is asked for: nobody waits for us. */
-static bool ask(const int channel[2], const struct tlsrole *role)
+bool tlsready_expected(const struct settings *settings)
 {
-    return tlschannel_put(channel[0], TLSCHANNEL_CLIENT, 0, role->peer, sizeof *role->peer, 0) == 0 &&
-           tlschannel_put(channel[0], TLSCHANNEL_PLAIN, 0, "", 0, role->plain) == 0 &&
-           tlschannel_put(channel[0], TLSCHANNEL_MONITOR, 0, "", 0, role->monitor) == 0 && tlschannel_put(ready.end, TLSCHANNEL_MAKE, 0, "", 0, channel[1]) == 0;
+    return ready.end >= 0 || tlslinger_wanted(settings);
+}
+
+/* A channel of which the other end is there, or will be when MAKE comes: that end is other_r, else -1. */
+static int open_channel(const struct settings *settings, int *other_r, pid_t *pid_r)
+{
+    int channel[2];
+
+    *other_r = -1;
+    *pid_r = ready.pid;
+    if (ready.end < 0)
+        return tlslinger_call(settings, pid_r);
+    if (privmsg_pair(channel) < 0)
+        return -1;
+    *other_r = channel[1];
+    return channel[0];
+}
+
+/* All that a relay needs lies in the channel before it is asked for: nobody waits for us. */
+static bool ask(int channel, int other, const struct tlsrole *role)
+{
+    return tlschannel_put(channel, TLSCHANNEL_CLIENT, 0, role->peer, sizeof *role->peer, 0) == 0 &&
+           tlschannel_put(channel, TLSCHANNEL_PLAIN, 0, "", 0, role->plain) == 0 &&
+           tlschannel_put(channel, TLSCHANNEL_MONITOR, 0, "", 0, role->monitor) == 0 &&
+           (other < 0 || tlschannel_put(ready.end, TLSCHANNEL_MAKE, 0, "", 0, other) == 0);
 }
 
 pid_t tlsready_ask(const struct tlsrole *role, struct tlsready_child *child_r)
 {
     uint64_t pid = 0;
-    int channel[2];
+    int channel, other;
+    pid_t maker;
     bool asked;
 
     *child_r = (struct tlsready_child)TLSREADY_NO_CHILD;
-    if (ready.end < 0 || privmsg_pair(channel) < 0)
+    channel = open_channel(role->settings, &other, &maker);
+    if (channel < 0)
         return -1;
-    asked = ask(channel, role);
-    close(channel[1]);
-    if (asked && tlschannel_get(channel[0], ANSWER_MS, TLSCHANNEL_MADE, &pid, NULL, 0, &child_r->pinned) == 0) {
-        child_r->life = channel[0];
+    asked = ask(channel, other, role);
+    if (other >= 0)
+        close(other);
+    if (asked && tlschannel_get(channel, ANSWER_MS, TLSCHANNEL_MADE, &pid, NULL, 0, &child_r->pinned) == 0) {
+        child_r->life = channel;
         return (pid_t)pid;
     }
-    if (errno == ETIMEDOUT)
-        supervised_tls_silent(ready.pid);
-    close(channel[0]);
+    if (errno == ETIMEDOUT && other >= 0)
+        supervised_tls_silent(maker);
+    else if (errno == ETIMEDOUT)
+        tlslinger_silent(role->settings, maker);
+    close(channel);
     return -1;
 }
 

@@ -2,6 +2,8 @@
  * tlsready: the process of standalone mode that has the TLS library ready in its memory, and forks the TLS relays of
  * the sessions from there, so that neither each relay must load it nor each fork of all the others carry it.
  *
+ * Under inetd a session leaves one behind (process/tlslinger), which is asked alike.
+ *
  * There is one for the settings and ticket keys of its time. It loads the module and readies the library, without
  * certificates, keys or clients; monitors that were made in its time ask it for relays until their login. It ends when nobody
  * can ask any more, and the last relay has ended, of which it says how to who asked. Where there is none, or it does not answer,
@@ -14,7 +16,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "process/tlsmaker.h"
+#include "settings/options.h"
 
 struct tlsrole;
 
@@ -22,10 +24,10 @@ struct tlsrole;
 
 /* Makes one, where the settings want TLS, and lets go of the one before. Without one (no process to be had: logged; no pidfd in
    this kernel) there is nothing to ask. */
-void tlsready_make(const struct tlsmaker_start *start, int64_t now);
+void tlsready_make(const struct settings *settings, int64_t now);
 
-/* Whether this process was the one; now it is gone, with that wait status, and is in the log. */
-bool tlsready_gone(pid_t pid, int status, int64_t now);
+/* Whether this process was the one; now it is gone, with that wait status, and is in the log. last: no other one is to take its place. */
+bool tlsready_gone(pid_t pid, int status, bool last, int64_t now);
 
 /* A monitor got no answer from it. False: it is another one by now. It is killed, and logged when it is gone. */
 bool tlsready_silent(pid_t pid);
@@ -37,6 +39,8 @@ int64_t tlsready_pause(int64_t now);
 
 /* What it is asked over, or -1: for callers that close all others. */
 int tlsready_end(void);
+/* Whether there is somebody to ask, or might be (under inetd: process/tlslinger). */
+bool tlsready_expected(const struct settings *settings);
 /* From now on this process, and what it forks, does not ask. */
 void tlsready_leave(void);
 

@@ -18,6 +18,7 @@
 #include "process/child.h"
 #include "process/request.h"
 #include "process/sandbox.h"
+#include "process/tlslinger.h"
 #include "process/tlsrole.h"
 #include "wire/netio.h"
 #include "wire/privmsg.h"
@@ -194,15 +195,19 @@ static int start(struct tlsrelay *r, const struct settings *settings, const stru
                  struct strbuf *why)
 {
     struct tlsrole role = { .settings = settings, .peer = peer, .stls = stls };
+    bool expected = tlsready_expected(settings);
 
     *r = (struct tlsrelay)TLSRELAY_NONE;
-    if (tlsready_end() >= 0 && make(r, &role, fork_there, plain_r) == 0) {
+    if (expected && make(r, &role, fork_there, plain_r) == 0) {
         if (!stls)
             (void)!send(*plain_r, "", 1, MSG_NOSIGNAL); /* it waits for the word of somebody */
         return 0;
     }
-    if (make(r, &role, fork_here, plain_r) == 0)
+    if (make(r, &role, fork_here, plain_r) == 0) {
+        if (tlslinger_wanted(settings))
+            tlslinger_leave(settings);
         return 0;
+    }
     return strbuf_fail(why, "no TLS for %s: no process: %s", peer->ip, strerror(errno));
 }
 

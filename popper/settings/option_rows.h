@@ -177,6 +177,9 @@ OPTION_STRING(tls_ciphersuites, "tls-ciphersuites", CLASS_INIT, FEATURE_TLS, NUL
     "Ciphersuites of TLS 1.3, separated by colons. Unless set, those of the library.", .check = check_word)
 OPTION_STRING(tls_identity_file, "tls-identity-file", CLASS_INIT, FEATURE_SSLPLUS, NULL, "file",
     "Identity file of SSL Plus.", .check = check_path)
+OPTION_INT(tls_linger, "tls-linger", CLASS_INIT, FEATURE_TLS, 0, 0, 86400,
+    "Under inetd, seconds for which a process that has the TLS library loaded stays after a session with TLS, so that the next ones need not load it. "
+    "0: each session loads it. Of no use in standalone mode, which has such a process, nor with popper@.service, where systemd ends whatever a session leaves.", .argument = "seconds")
 OPTION_BITS(tls_options, "tls-options", CLASS_USER, FEATURE_TLS, 0,
     "Option bits for the TLS library, in the numbers of its SSL_OP_ constants.", .argument = "bits")
 OPTION_STRING(tls_passphrase, "tls-passphrase", CLASS_INIT, FEATURE_SSLPLUS, NULL, "text",
@@ -191,7 +194,7 @@ OPTION_MNEM(tls_support, enum tls_support, "tls-support", CLASS_INIT, FEATURE_TL
     "How TLS is offered. none or default: not; stls: by the command STLS; alternate-port: TLS begins at once (port 995).", .letter = 'l')
 OPTION_STRING(tls_ticket_key_file, "tls-ticket-key-file", CLASS_INIT, FEATURE_TLS, NULL, "file",
     "Keys by which clients resume TLS sessions in later connections: 80 random bytes for each, at most four; the first one seals. "
-    "Unless set, nothing is resumed, but in standalone mode a key is made at the start.", .check = check_path)
+    "Unless set, nothing is resumed, but in standalone mode and with tls-linger a key is made.", .check = check_path)
 OPTION_MNEM(tls_version, enum tls_version, "tls-version", CLASS_INIT, FEATURE_TLS, TLS_VERSION_DEFAULT, tls_version_choices,
     "Versions of TLS. default: 1.2 and 1.3; TLSv1.2, TLSv1.3: that one; all: every one that the library still has. The names of older "
     "ones mean default and are warned about.")

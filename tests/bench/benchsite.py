@@ -23,7 +23,7 @@ PASSWORD = "benchpw"
 MAIL_GID = 8
 FIRST_UID = 64101
 USERS_EACH = 4
-LETTERS = "abcdefghijk"     # one for each server, so that their states stay apart
+LETTERS = "abcdefghijkl"     # one for each server, so that their states stay apart
 MAGIC = {0x01021994: "tmpfs", 0x858458F6: "ramfs"}
 
 with warnings.catch_warnings():

@@ -32,7 +32,7 @@ class Case:
 
 
 NORMAL, SERVER, ALONE = "popper", "popper-server", "popper-alone"
-TLS, ALONE_TLS = "popper-tls", "popper-alone-tls"
+TLS, ALONE_TLS, LINGER = "popper-tls", "popper-alone-tls", "popper-linger"
 
 
 def both(bar):
@@ -43,7 +43,7 @@ CASES = [
     Case("login", "login", "tiny", {NORMAL: 1.8, ALONE: 1.0}, seconds=1),
     Case("login-c4", "login", "tiny", {NORMAL: 1.8, ALONE: 1.0}, connections=4, seconds=1),
     Case("login-yescrypt-c2", "login", "tiny", {NORMAL: 1.15}, connections=2, yescrypt=True, seconds=1.5),
-    Case("login-stls", "login", "tiny", {NORMAL: 4.0, ALONE: 4.0, TLS: 4.0, ALONE_TLS: 4.0}, tls="stls", seconds=1),
+    Case("login-stls", "login", "tiny", {NORMAL: 4.0, ALONE: 4.0, TLS: 4.0, ALONE_TLS: 4.0, LINGER: 4.0}, tls="stls", seconds=1),
     Case("noop", "noop", "tiny", {NORMAL: 1.3}, sessions=3),
     Case("check-med", "check", "med", both(1.8), seconds=1),
     Case("check-large-first", "check", "large", both(2.0), state="first"),
@@ -64,7 +64,7 @@ CASES = [
 ]
 
 # Cases that say nothing about a server of this kind.
-ONLY = {"floor": ("login", "login-c4", "noop"), TLS: ("login-stls",), ALONE_TLS: ("login-stls",), "dovecot-hp": ("login", "login-c4", "login-yescrypt-c2", "login-stls")}
+ONLY = {"floor": ("login", "login-c4", "noop"), TLS: ("login-stls",), ALONE_TLS: ("login-stls",), LINGER: ("login-stls",), "dovecot-hp": ("login", "login-c4", "login-yescrypt-c2", "login-stls")}
 REFUSED = {("solid", "large"), ("solid", "huge"), ("solid", "big"), ("mailutils", "huge"), ("mailutils", "big")}
 
 

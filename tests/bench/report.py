@@ -7,9 +7,9 @@ import json
 import statistics
 import sys
 
-from cases import CASES, NORMAL, floor_of, normal_extra
+from cases import ALONE, ALONE_TLS, CASES, LINGER, NORMAL, SERVER, TLS, floor_of, normal_extra
 
-OURS = ("popper", "popper-server", "popper-alone", "popper-tls", "popper-alone-tls")
+OURS = (NORMAL, SERVER, ALONE, TLS, ALONE_TLS, LINGER)
 
 
 def collect(records):

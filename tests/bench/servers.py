@@ -28,6 +28,9 @@ TARGETS = [
      "set": ["clear-text-password = tls"]},
     {"name": "popper-alone-tls", "letter": "k", "kind": "alone", "bin": POPPER, "state": POPPER_STATE, "ours": True, "only_tls": True,
      "set": ["max-sessions-per-address = 1000", "clear-text-password = tls"]},
+    # From inetd, with the process that has the library loaded left behind.
+    {"name": "popper-linger", "letter": "l", "kind": "inetd", "bin": POPPER, "state": POPPER_STATE, "ours": True, "only_tls": True, "stays": 1,
+     "set": ["tls-linger = 60"]},
     {"name": "popa3d", "letter": "d", "kind": "inetd", "bin": "popa3d"},
     {"name": "solid", "letter": "e", "kind": "inetd", "bin": "solid-pop3d"},
     {"name": "mailutils", "letter": "f", "kind": "inetd", "bin": "pop3d", "args": ["--inetd"]},
@@ -198,7 +201,7 @@ class Server:
     def settle(self, seconds=1.0):
         """Waits until the processes of the last session are gone."""
         end = time.monotonic() + seconds
-        while time.monotonic() < end and len(self.pids()) > self.resting:
+        while time.monotonic() < end and len(self.pids()) > self.resting + self.target.get("stays", 0):
             if self.target["kind"] == "dovecot" and time.monotonic() > end - seconds + .03:
                 break
             time.sleep(.001)

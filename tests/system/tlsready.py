@@ -521,6 +521,16 @@ def its_end():
         same("it lives as long as the session", True, is_alive(ready))
         leave(client)
         wait_until("its end", lambda: not is_alive(ready))
+    # Killed when no more clients come: nothing takes its place.
+    with Site() as server:
+        ready = server.begin()
+        client = server.client()
+        server.signal(signal.SIGTERM)
+        server.wait_for("1 sessions go on")
+        os.kill(ready, signal.SIGKILL)
+        server.wait_for(GONE + "has ended (signal 9); each session that needs it loads it")
+        begins("USER", "+OK", inside(client).ask("USER alice"))
+        same("another one", [], [r for r in server.records() if "another one" in r])
 
 
 def where_there_is_no_tls():

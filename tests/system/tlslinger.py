@@ -1,0 +1,434 @@
+#!/usr/bin/python3
+"""tlslinger.py: tls-linger: the process that has the TLS library ready and that a session from inetd leaves behind: who finds it, what it holds, when it ends, and
+what becomes of sessions when it is killed, hangs or is not what it seems. As root. Prints TAP.
+
+option: tls-linger
+"""
+import contextlib
+import os
+import pathlib
+import re
+import resource
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, str(pathlib.Path(os.path.abspath(__file__)).parent))
+from cases import POPPER, ROOT, SANITIZED, equal, gone, is_alive, matches, memory, need, possible, starts, status, wait_until  # noqa: E402
+from tlssite import main  # it says where the rest is
+from tlsclient import HOST  # noqa: E402
+
+RUN = "/var/run/popper-tls-"
+NOBODY = 65534
+READY = "the process %d that has the TLS library ready did not answer and was killed; the next session that needs it leaves another one behind"
+
+
+def places():
+    """{inode: path} of the sockets in /var/run at which such processes listen."""
+    rows = (line.split() for line in pathlib.Path("/proc/net/unix").read_text().splitlines()[1:])
+    return {row[6]: row[7] for row in rows if len(row) > 7 and int(row[3], 16) & 0x10000 and "/popper-tls" in row[7]}
+
+
+def links(pid):
+    found = []
+    with contextlib.suppress(FileNotFoundError, PermissionError):
+        for n in os.listdir(f"/proc/{pid}/fd"):
+            with contextlib.suppress(FileNotFoundError):
+                found.append(os.readlink(f"/proc/{pid}/fd/{n}"))
+    return found
+
+
+def left_by(site):
+    """The processes that sessions of this site left behind and that can be called, {pid: path}."""
+    found = {}
+    for pid in (int(name) for name in os.listdir("/proc") if name.isdigit()):
+        with contextlib.suppress(OSError):
+            if str(site.dir / "conf").encode() in pathlib.Path(f"/proc/{pid}/cmdline").read_bytes():
+                for link in links(pid):
+                    if (m := re.fullmatch(r"socket:\[(\d+)\]", link)) and m[1] in places():
+                        # The name that it was bound to stays with the socket when it is moved.
+                        found[pid] = next((str(p) for p in pathlib.Path("/var/run").glob("popper-tls-*") if is_at(p, pid)), "")
+    return found
+
+
+def is_at(path, pid):
+    """Whether who listens there is this process. It sees a call that says nothing."""
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as s:
+        s.connect(str(path))
+        return int.from_bytes(s.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)[:4], sys.byteorder) == pid
+    return False
+
+
+def the_one(site, but=()):
+    """(its pid, where it is found)."""
+    return wait_until("one process that is left", lambda: (f := {p: w for p, w in left_by(site).items() if w and p not in but}) and len(f) == 1 and [*f.items()])[0]
+
+
+def relays(pid):
+    return {int(p) for p in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split() if is_alive(int(p))}
+
+
+def loaded(pid):
+    return "popper-tls.so" in pathlib.Path(f"/proc/{pid}/maps").read_text()
+
+
+def lingering(case):
+    """The case, with tls-linger; what it leaves ends with it."""
+    def run(site):
+        need(ROOT, "not root: nothing is left behind")
+        site.set(tls_linger=60)
+        site.undo.callback(lambda: [os.kill(pid, signal.SIGKILL) for pid in left_by(site)])
+        site.undo.callback(lambda: [pathlib.Path(where).unlink() for where in left_by(site).values() if where])
+        case(site)
+    run.__name__, run.__doc__ = case.__name__, case.__doc__
+    return run
+
+
+def visit(site):
+    s = site.tls().login()
+    s.quit()
+    s.hang_up()  # or the relay gives him time
+    s.process.wait(10)
+
+
+@lingering
+def what_is_left(site):
+    site.fill(1)
+    s = site.tls()
+    own = s.relay()
+    pid, where = the_one(site)
+    equal("its session goes on", True, is_alive(own))
+    wait_until("it has the library", lambda: loaded(pid))
+    equal("it is none of the session's", False, pid in s.children())
+    fields = status(pid)
+    equal("uid", fields["Uid"].split(), ["0"] * 4)
+    equal("its session and group", os.getsid(pid) != s.process.pid, True)
+    kinds = sorted("socket" if link.startswith("socket:") else link for link in links(pid))
+    # Its place, perhaps the way to syslogd, the trace file; nothing of the client.
+    equal("what it holds", [k for k in kinds if k != "socket"], ["/dev/null"] * 3 + [str(site.trace)])
+    network = {line.split()[9] for line in pathlib.Path("/proc/net/tcp").read_text().splitlines()[1:]}
+    equal("connections", [link for link in links(pid) if link[8:-1] in network], [])
+    matches("no core", r"Max core file size +0 +0 ", pathlib.Path(f"/proc/{pid}/limits").read_text())
+    equal("mode of its place", os.stat(where).st_mode & 0o077, 0)
+    s.login().quit()
+    s.process.wait(10)
+    equal("it stays", True, is_alive(pid))
+    equal("complaints", [], [r for r in site.log() if "process" in r])
+
+
+@lingering
+def the_next_ones_use_it(site):
+    """Two at a time; each relay has what it would have from the monitor."""
+    site.fill(1)
+    visit(site)
+    pid, _ = the_one(site)
+    wait_until("no relay", lambda: not relays(pid))
+    first, second = site.tls(), site.tls()
+    made = wait_until("two relays", lambda: len(r := relays(pid)) == 2 and r)
+    for s in (first, second):
+        equal("relays that the session made itself", [], [c for c in s.children() if loaded(c)])
+    der = subprocess.run(["openssl", "pkey", "-in", site.shared.key, "-outform", "DER", "-traditional"], capture_output=True, check=True).stdout[7:39]
+    for relay in made:
+        fields = status(relay)
+        assert "0" not in fields["Uid"].split() + fields["Gid"].split(), f"{fields['Uid']} {fields['Gid']}"
+        equal("sandbox", fields["Seccomp"], "0" if SANITIZED else "2")
+        equal("places that a relay holds", [], [link for link in links(relay) if link[8:-1] in places()])
+        if not SANITIZED:
+            seen = memory(relay)
+            assert der in seen or der[::-1] in seen, "this test looks for the wrong thing"
+    if not SANITIZED:
+        assert not any(form in memory(pid) for form in (der, der[::-1])), "the private key is in the memory of what stays"
+    first.login().quit()
+    second.hang_up()
+    wait_until("they end with their sessions", lambda: not relays(pid))
+    equal("processes that are left", [pid], [*left_by(site)])
+    equal("complaints", [], [r for r in site.log() if "process" in r])
+
+
+@lingering
+def how_relays_end(site):
+    site.fill(1)
+    visit(site)
+    pid, _ = the_one(site)
+    s = site.tls().login()
+    os.kill(wait_until("a relay", lambda: relays(pid)).pop(), signal.SIGKILL)
+    while not s.at_eof:
+        s.receive()
+    site.logged(r"^the process that does TLS for 127\.0\.0\.1 was killed by signal 9 \(Killed\)$")
+
+
+@lingering
+def at_the_alternate_port(site):
+    site.set(tls_support="alternate-port").fill(1)
+    visit(site)
+    pid, _ = the_one(site)
+    s = site.tls()
+    wait_until("its relay", lambda: len(relays(pid)) == 1)
+    s.login().quit()
+
+
+@lingering
+def it_ends(site):
+    """When nobody came for so long; who is there stays."""
+    site.set(tls_linger=1).fill(1)
+    visit(site)
+    pid, where = the_one(site)
+    s = site.tls().login()
+    relay = wait_until("a relay", lambda: relays(pid)).pop()
+    time.sleep(1.5)
+    equal("while a session goes on", (True, True), (is_alive(pid), os.path.exists(where)))
+    s.quit()
+    wait_until("its end", lambda: gone(pid))
+    equal("its place", False, os.path.exists(where))
+    equal("its relay", True, gone(relay))
+    visit(site)
+    the_one(site)
+
+
+@lingering
+def it_is_told_to_end(site):
+    """SIGTERM: nobody finds it any more; the sessions go on."""
+    site.fill(1)
+    visit(site)
+    pid, where = the_one(site)
+    s = site.tls().login()
+    relay = wait_until("a relay", lambda: relays(pid)).pop()
+    os.kill(pid, signal.SIGTERM)
+    wait_until("its place is gone", lambda: not os.path.exists(where))
+    equal("its session goes on", s.say("NOOP")[:3], "+OK")
+    next_one = site.tls()
+    another, _ = the_one(site, {pid})
+    equal("relays of the old one", relays(pid), {relay})
+    next_one.hang_up()
+    s.quit()
+    wait_until("its end", lambda: gone(pid))
+    equal("the new one", True, is_alive(another))
+
+
+@lingering
+def killed(site):
+    """What is left of it is in nobody's way."""
+    site.fill(1)
+    visit(site)
+    pid, where = the_one(site)
+    os.kill(pid, signal.SIGKILL)
+    wait_until("its end", lambda: gone(pid))
+    equal("its place is left", True, os.path.exists(where))
+    visit(site)
+    another, there = the_one(site)
+    equal("the place", there, where)
+    s = site.tls()
+    wait_until("the new one's relay", lambda: len(relays(another)) == 1)
+    s.login().quit()
+    equal("complaints", [], [r for r in site.log() if "process" in r])
+
+
+@lingering
+def hung(site):
+    """One that does not answer is killed; who waited for it is served."""
+    site.fill(1)
+    visit(site)
+    pid, _ = the_one(site)
+    os.kill(pid, signal.SIGSTOP)
+    s = site.tls().login()
+    wait_until("its end", lambda: gone(pid))
+    site.logged("^" + re.escape(READY % pid) + "$")
+    s.quit()
+    another, _ = the_one(site)
+    s = site.tls()
+    wait_until("the new one's relay", lambda: len(relays(another)) == 1)
+
+
+@lingering
+def other_settings(site):
+    """Whoever has others, another configuration file or another view of the file system does not meet it."""
+    site.fill(1)
+    visit(site)
+    pid, where = the_one(site)
+    site.options["timeout"] = 700
+    visit(site)
+    other = [p for p in left_by(site) if p != pid]
+    equal("the processes", len(other), 1)
+    wait_until("two places", lambda: len({*left_by(site).values()} - {""}) == 2)
+    equal("its relays", relays(pid), set())
+    del site.options["timeout"]
+    s = site.tls()
+    wait_until("the first one's relay", lambda: len(relays(pid)) == 1)
+    s.hang_up()
+    command = site.command
+    site.command = lambda: ["unshare", "--mount", "--propagation", "private", *command()]
+    s = site.tls()
+    wait_until("one of its own", lambda: len(left_by(site)) == 3)
+    s.hang_up()
+    site.command = command
+    equal("its place", True, os.path.exists(where))
+
+
+@lingering
+def another_program(site):
+    """After an upgrade nobody uses the old one."""
+    site.fill(1)
+    visit(site)
+    pid, _ = the_one(site)
+    for name in ("popper", "popper-tls.so"):
+        shutil.copy(POPPER.parent / name, site.dir / name)
+    site.popper = site.dir / "popper"
+    s = site.tls()
+    wait_until("one of its own", lambda: len(left_by(site)) == 2)
+    equal("relays of the old one", relays(pid), set())
+    s.hang_up()
+
+
+@lingering
+def an_impostor(site):
+    """Somebody else's socket at that place, however he did it, is not asked."""
+    site.fill(1)
+    visit(site)
+    pid, where = the_one(site)
+    os.kill(pid, signal.SIGKILL)
+    wait_until("its end", lambda: gone(pid))
+    os.unlink(where)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as fake:
+        fake.bind(where)
+        os.seteuid(NOBODY)
+        fake.listen(5)
+        os.seteuid(0)
+        visit(site)
+        fake.settimeout(5)
+        call, _ = fake.accept()
+        with call:
+            call.settimeout(5)
+            equal("what he was told", call.recv(100), b"")
+    another, there = the_one(site)
+    equal("the place", there, where)
+    equal("who is there", True, is_alive(another))
+
+
+@lingering
+def nobody_else_calls(site):
+    site.fill(1)
+    visit(site)
+    pid, where = the_one(site)
+    os.seteuid(NOBODY)
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as s:
+            s.connect(where)
+            raise AssertionError("somebody who is not root could call it")
+    except PermissionError:
+        pass
+    finally:
+        os.seteuid(0)
+    # And calls that come to nothing, which only root can make, leave nothing.
+    for words in (b"", b"nonsense"):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as s:
+            s.connect(where)
+            if words:
+                s.send(words)
+    wait_until("nobody is left", lambda: not relays(pid))
+    equal("it lives", True, is_alive(pid))
+    visit(site)
+    equal("the processes", [pid], [*left_by(site)])
+
+
+@lingering
+def where_there_is_no_room(site):
+    """Without descriptors for another channel it makes way."""
+    site.fill(1)
+    visit(site)
+    pid, where = the_one(site)
+    wait_until("no relay", lambda: not relays(pid))
+    held = {int(n) for n in os.listdir(f"/proc/{pid}/fd")}
+    room = min({*range(len(held) + 1)} - held)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (room, room))
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as s:
+        s.connect(where)
+        wait_until("its end", lambda: gone(pid))
+    equal("its place", False, os.path.exists(where))
+    visit(site)
+    the_one(site)
+
+
+@lingering
+def many_at_once(site):
+    """Those who come at the same time with nobody there leave few behind, and all are served."""
+    site.fill(1)
+    command = site.command()
+    site.command = lambda: command  # which is not to write the configuration that others are reading
+    sessions = [site.open() for _ in range(12)]
+    for s in sessions:
+        s.hear()
+    for s in sessions:
+        s.send(b"STLS\r\n")
+    for s in sessions:
+        equal("STLS", s.hear(), "+OK STLS")
+        s.begin_tls(site.shared.bundle)
+        starts("CAPA", s.say("CAPA"), "+OK")
+    for s in sessions:
+        s.hang_up()
+    for s in sessions:
+        s.process.wait(10)
+    pid, _ = wait_until("one that is found", lambda: [(p, w) for p, w in left_by(site).items() if w])[0]
+    s = site.tls()
+    wait_until("its relay", lambda: len(relays(pid)) == 1)
+    s.hang_up()
+
+
+@lingering
+def clients_resume(site):
+    """It has a key for tickets; without it nothing is resumed from inetd."""
+    site.fill(1)
+    context = ssl.create_default_context(cafile=str(site.shared.bundle))
+    context.maximum_version = ssl.TLSVersion.TLSv1_2  # the ticket comes with the handshake
+
+    def resumes(session=None):
+        s = site.open()
+        s.hear()
+        s.say("STLS")
+        with context.wrap_socket(s.socket, server_hostname=HOST, session=session) as wrapped:
+            return wrapped.session_reused, wrapped.session
+    first = resumes()[1]
+    pid, _ = the_one(site)
+    equal("the first one", False, resumes(first)[0])
+    ticket = resumes()[1]
+    equal("the next one", True, resumes(ticket)[0])
+    equal("it lives", True, is_alive(pid))
+
+
+def not_asked_for(site):
+    """Without the option, without root, and by itself nothing is left."""
+    site.fill(1)
+    visit(site)
+    equal("without the option", {}, left_by(site))
+    site.set(tls_linger=60)
+    with site.standalone() as (_, port), socket.create_connection(("127.0.0.1", port)) as s, s.makefile("rb") as reader:
+        reader.readline()
+        s.sendall(b"STLS\r\n")
+        starts("STLS", reader.readline(), b"+OK STLS")
+        equal("by itself", {}, left_by(site))
+    if ROOT:
+        return
+    visit(site)
+    equal("without root", {}, left_by(site))
+
+
+@lingering
+def where_it_cannot_be(site):
+    """Without /var/run sessions load the library, and the log says why."""
+    site.fill(1)
+    inside = site.command()
+    possible(subprocess.run(["unshare", "--mount", "--propagation", "private", "mount", "-t", "tmpfs", "-o", "ro", "none", "/run"], capture_output=True).returncode == 0,
+             "nothing can be mounted over /run")
+    site.command = lambda: ["unshare", "--mount", "--propagation", "private", "sh", "-c", 'mount -t tmpfs -o ro none "$(readlink -f /var/run)" && exec "$@"', "sh", *inside]
+    visit(site)
+    site.logged(r"^tls-linger: no process can be left behind that has the TLS library ready: /var/run/popper-tls-[0-9a-f]{24}: Read-only file system$")
+
+
+CASES = [what_is_left, the_next_ones_use_it, how_relays_end, at_the_alternate_port, it_ends, it_is_told_to_end, killed, hung, other_settings, another_program, an_impostor,
+         nobody_else_calls, where_there_is_no_room, many_at_once, clients_resume, not_asked_for, where_it_cannot_be]
+
+if __name__ == "__main__":
+    sys.exit(main(CASES))
