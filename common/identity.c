@@ -31,9 +31,6 @@ static struct {
     gid_t own_gid;    /* what identity_become made the effective gid */
     gid_t extra_gid;
     bool held;
-    bool worn;
-    gid_t root_gid;            /* what identity_restore goes back to */
-    struct groups root_groups;
 } self = { .extra_gid = IDENTITY_NO_GID };
 
 bool identity_privileged(void)
@@ -278,66 +275,4 @@ int identity_forget_gid(struct strbuf *why)
     if (setresgid(KEEP, extra, KEEP) == 0)
         return strbuf_fail(why, "gid %ld could be taken again after it was given up", (long)extra);
     return 0;
-}
-
-/* Effective ids only: real and saved uid stay root's, so that the user's other processes cannot signal us meanwhile. */
-static int wear(const struct groups *g, uid_t uid, gid_t gid, struct strbuf *why)
-{
-    if (setgroups((size_t)g->n, g->list) < 0)
-        return strbuf_fail(why, "setgroups: %s", strerror(errno));
-    if (setresgid(KEEP, gid, KEEP) < 0)
-        return strbuf_fail(why, "setresgid: %s", strerror(errno));
-    if (setresuid((uid_t)-1, uid, (uid_t)-1) < 0)
-        return strbuf_fail(why, "setresuid: %s", strerror(errno));
-    if (geteuid() != uid || getegid() != gid)
-        return strbuf_fail(why, "effective ids are %ld, %ld", (long)geteuid(), (long)getegid());
-    return prove_groups(g, why);
-}
-
-int identity_wear(const char *name, uid_t uid, gid_t gid, struct strbuf *why)
-{
-    struct groups g;
-    int result;
-
-    if (self.worn)
-        return strbuf_fail(why, "cannot act as uid %ld: already acting for a user", (long)uid);
-    if (geteuid() != 0) {
-        if (uid == geteuid())
-            return 0;
-        return strbuf_fail(why, "cannot act as uid %ld: this process runs as uid %ld, not as root", (long)uid,
-                           (long)geteuid());
-    }
-    if (uid == (uid_t)-1 || gid == (gid_t)-1)
-        return strbuf_fail(why, "uid %ld, gid %ld are not for this", (long)uid, (long)gid);
-    if (groups_current(&self.root_groups, why) < 0)
-        return -1;
-    self.root_gid = getegid();
-    if (groups_of(name, gid, &g, why) < 0) {
-        groups_free(&self.root_groups);
-        return -1;
-    }
-    self.worn = true;
-    result = wear(&g, uid, gid, why);
-    groups_free(&g);
-    if (result < 0) {
-        identity_restore();
-        strbuf_fail(why, "cannot act as %s (uid %ld, gid %ld): %s", name ? name : "that user", (long)uid, (long)gid,
-                    why->data);
-    }
-    return result;
-}
-
-void identity_restore(void)
-{
-    int saved = errno;
-
-    if (!self.worn)
-        return;
-    if (setresuid((uid_t)-1, 0, (uid_t)-1) < 0 || setresgid(KEEP, self.root_gid, KEEP) < 0 ||
-        setgroups((size_t)self.root_groups.n, self.root_groups.list) < 0 || geteuid() != 0 ||
-        getegid() != self.root_gid)
-        mem_end_process("root's ids cannot be taken back after acting for a user; the process ends");
-    groups_free(&self.root_groups);
-    self.worn = false;
-    errno = saved;
 }

@@ -1,6 +1,6 @@
 /*
- * identity: who this process is: becoming a user for good and proving it, wearing a user's ids for a while, and
- * holding one extra group around one system call.
+ * identity: who this process is: becoming a user for good and proving it, and holding one extra group around one system
+ * call.
  *
  * Without root all of it degrades to checks that nothing needs to change, so that tests and the demo run the same code.
  */
@@ -45,10 +45,5 @@ void identity_drop_gid(void);
 
 /* Gives up the extra gid for good (session, recovery). 0 or -1 and why. */
 int identity_forget_gid(struct strbuf *why);
-
-/* Effective ids of the user while root acts for him (NFS root_squash, symlinks); identity_restore goes back. Failure
-   to restore ends the process. */
-int identity_wear(const char *name, uid_t uid, gid_t gid, struct strbuf *why);
-void identity_restore(void);
 
 #endif

@@ -20,7 +20,6 @@ enum scram_hash { SCRAM_SHA1, SCRAM_SHA256, SCRAM_HASHES };
 #define SCRAM_SALT_NEW 16                /* bytes of the salts that we make */
 #define SCRAM_ITERATIONS 10000           /* of the keys that we make; everybody gets the same number */
 #define SCRAM_ITERATIONS_MAX 10000000
-#define SCRAM_TEXT_MAX 300               /* bytes of scram_format, no NUL counted */
 
 struct scram_keys {
     unsigned iterations;                 /* 0: there are none */

@@ -131,7 +131,6 @@ static int add_message(struct dropplan *p, int fd, const struct msglist *list, c
         return -1;
     next.offset = p->plan.length;
     next.source = MSGSRC_DROP;
-    next.extra = 0;
     next.flags &= (uint8_t)~MSG_TOUCHED;
     mboxplan_message(&p->plan);
     if (rewritten) {

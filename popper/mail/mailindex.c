@@ -86,7 +86,7 @@ static bool record_fits(const struct message *m, uint64_t offset, uint64_t end, 
     return m->offset == offset && m->length > 0 && m->length <= end - offset
            && (m->header_len <= m->length || m->header_len == UINT32_MAX) && m->from_len <= m->header_len
            && m->octets > 0 && m->octets <= 2 * m->length + 2 * UIDL_MAX && m->uid_at == id_at
-           && (m->flags & ~STORED_FLAGS) == 0 && m->source == MSGSRC_DROP && m->extra == 0;
+           && (m->flags & ~STORED_FLAGS) == 0 && m->source == MSGSRC_DROP && m->reserved == 0;
 }
 
 /* The length of the id at the start of `id`, or 0 when none of 1 to UIDL_MAX legal bytes with its NUL stands there. */

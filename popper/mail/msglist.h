@@ -35,7 +35,7 @@ struct message {
     uint16_t from_len;    /* of the From_ line with its line end; 0 for bulletins served without one */
     uint8_t flags;
     uint8_t source;
-    uint32_t extra;       /* bulletins: index into the bulletin table; otherwise 0 */
+    uint32_t reserved;    /* 0: the index stores messages as they lie here, without a gap */
 };
 
 struct msglist {

@@ -88,11 +88,6 @@ enum linebuf_status linebuf_line(struct linebuf *b, char **line_r, size_t *len_r
     return finish_line(b, (size_t)(lf - b->data), line_r, len_r);
 }
 
-bool linebuf_has_line(const struct linebuf *b)
-{
-    return memchr(b->data + b->scanned, '\n', b->end - b->scanned) != NULL;
-}
-
 size_t linebuf_waiting(const struct linebuf *b, const char **bytes_r)
 {
     *bytes_r = b->data + b->start;

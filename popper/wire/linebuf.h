@@ -36,7 +36,6 @@ void linebuf_came(struct linebuf *b, size_t n);
 
 /* The next line. *line_r points into the block (until linebuf_room; NUL-terminated, may hold NULs), *len_r is its length. */
 enum linebuf_status linebuf_line(struct linebuf *b, char **line_r, size_t *len_r);
-bool linebuf_has_line(const struct linebuf *b);
 
 /* What waits, lines or not: its length, *bytes_r points to it. linebuf_all takes it out; linebuf_give_back returns the last
    n bytes of that. Not in the middle of a line over the limit. */

@@ -277,11 +277,6 @@ void netio_give_back(struct netio *io, size_t n)
     linebuf_give_back(&io->in, n);
 }
 
-bool netio_more_buffered(const struct netio *io)
-{
-    return linebuf_has_line(&io->in);
-}
-
 size_t netio_unread(const struct netio *io, const char **bytes_r)
 {
     return linebuf_waiting(&io->in, bytes_r);

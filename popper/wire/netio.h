@@ -67,7 +67,6 @@ int netio_settle(struct netio *io);
    yet; -1: the client is gone. */
 void netio_set_settle(struct netio *io, int (*settle)(void *context, int timeout_ms), void *context);
 bool netio_acknowledged(int fd); /* for one moment; true where there is no TCP to tell */
-bool netio_more_buffered(const struct netio *io); /* a complete line waits in the input buffer */
 
 /* What was read but not yet consumed: given on to the next process, which puts it in front (at most NETIO_UNREAD_MAX
    bytes). */

@@ -29,20 +29,20 @@ static void from_ipv6(struct peer *p, const struct in6_addr *address)
 
 void peer_of_address(struct peer *p, const struct sockaddr *address, socklen_t length)
 {
+    struct sockaddr_storage copy = { .ss_family = AF_UNSPEC }; /* aligned, whatever was given */
+
     memset(p, 0, sizeof *p);
     snprintf(p->ip, sizeof p->ip, "unknown");
-    if (length > sizeof p->address)
-        length = sizeof p->address;
-    memcpy(&p->address, address, length);
-    p->address_len = length;
-    p->is_socket = true;
-    if (p->address.ss_family == AF_INET && length >= sizeof(struct sockaddr_in)) {
-        const struct sockaddr_in *in = (const struct sockaddr_in *)&p->address;
+    if (length > sizeof copy)
+        length = sizeof copy;
+    memcpy(&copy, address, length);
+    if (copy.ss_family == AF_INET && length >= sizeof(struct sockaddr_in)) {
+        const struct sockaddr_in *in = (const struct sockaddr_in *)&copy;
 
         from_ipv4(p, &in->sin_addr);
         p->port = ntohs(in->sin_port);
-    } else if (p->address.ss_family == AF_INET6 && length >= sizeof(struct sockaddr_in6)) {
-        const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)&p->address;
+    } else if (copy.ss_family == AF_INET6 && length >= sizeof(struct sockaddr_in6)) {
+        const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)&copy;
 
         from_ipv6(p, &in6->sin6_addr);
         p->port = ntohs(in6->sin6_port);

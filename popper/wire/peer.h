@@ -15,9 +15,6 @@ struct peer {
     char ip[64];
     int port;
     bool local;            /* 127/8, ::1 */
-    bool is_socket;
-    struct sockaddr_storage address;
-    socklen_t address_len;
 };
 
 /* Fills p from getpeername(fd). Never fails: what is not a socket is "unknown". Does not resolve names. */

@@ -15,7 +15,6 @@ const char *reply_code_text(enum reply_code code)
         [REPLY_AUTH] = "[AUTH] ",
         [REPLY_SYS_TEMP] = "[SYS/TEMP] ",
         [REPLY_SYS_PERM] = "[SYS/PERM] ",
-        [REPLY_LOGIN_DELAY] = "[LOGIN-DELAY] ",
     };
 
     return texts[code];
@@ -57,14 +56,6 @@ void reply_ok(struct outbuf *out, const char *text)
 void reply_err(struct outbuf *out, enum reply_code code, const char *text)
 {
     reply_status(out, "-ERR", reply_code_text(code), text, false);
-}
-
-void reply_line(struct outbuf *out, const char *text)
-{
-    if (text[0] == '.')
-        outbuf_add(out, ".", 1);
-    outbuf_adds(out, text);
-    outbuf_add(out, "\r\n", 2);
 }
 
 void reply_end(struct outbuf *out)

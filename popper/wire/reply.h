@@ -14,13 +14,12 @@
 #define REPLY_MAX 512 /* octets of a status line, CRLF counted */
 
 /* Response codes (RFC 2449, 3206). REPLY_NONE: no bracket. */
-enum reply_code { REPLY_NONE, REPLY_IN_USE, REPLY_AUTH, REPLY_SYS_TEMP, REPLY_SYS_PERM, REPLY_LOGIN_DELAY };
+enum reply_code { REPLY_NONE, REPLY_IN_USE, REPLY_AUTH, REPLY_SYS_TEMP, REPLY_SYS_PERM };
 
 const char *reply_code_text(enum reply_code code); /* "[IN-USE] ", ..., "" */
 
 void reply_ok(struct outbuf *out, const char *text); /* "+OK text"; trailing blanks are kept (the greeting has them) */
 void reply_err(struct outbuf *out, enum reply_code code, const char *text); /* "-ERR [CODE] text" */
-void reply_line(struct outbuf *out, const char *text);                      /* one line of a body, byte-stuffed */
 void reply_end(struct outbuf *out);                                         /* ".\r\n" */
 
 #endif

@@ -271,11 +271,6 @@ void netio_tune_socket(struct netio *io)
     (void)io;
 }
 
-bool netio_more_buffered(const struct netio *io)
-{
-    return memchr(io->script.data + io->at, '\n', io->script.len - io->at) != NULL;
-}
-
 size_t netio_unread(const struct netio *io, const char **bytes_r)
 {
     *bytes_r = io->script.data + io->at;

@@ -51,8 +51,7 @@ static enum command_event run_body(void *state, const struct command *command, s
 static enum command_event body_body(void *state, const struct command *command, struct outbuf *out)
 {
     (void)state;
-    reply_line(out, "one");
-    reply_line(out, ".two");
+    outbuf_adds(out, "one\r\n..two\r\n");
     return command->count ? COMMAND_CLOSE : COMMAND_OK;
 }
 

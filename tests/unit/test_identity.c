@@ -218,35 +218,6 @@ static void without_extra_gid_hold_does_nothing(void)
     must(identity_forget_gid(&why) == 0);
 }
 
-static void wears_and_restores(void)
-{
-    gid_t groups[10], before[10];
-    uid_t r, e, s;
-    gid_t mine = getegid();
-    int n;
-
-    must(setgroups(2, (gid_t[]){ MAIL, OTHER }) == 0);
-    n = getgroups(10, before);
-    must(identity_wear(NULL, USER, GROUP, &why) == 0);
-    must(getresuid(&r, &e, &s) == 0 && r == 0 && e == USER && s == 0);
-    must(getegid() == GROUP && getgroups(10, groups) == 1 && groups[0] == GROUP);
-    must(!can_create("worn") && errno == EACCES);
-    must(identity_wear(NULL, USER + 1, GROUP, &why) == -1);
-    must(strstr(why.data, "already acting for a user") != NULL);
-    must(geteuid() == USER);
-    errno = ESTALE;
-    identity_restore();
-    must(errno == ESTALE);
-    must_be_ids(0, mine, mine);
-    must(getgroups(10, groups) == n && memcmp(groups, before, (size_t)n * sizeof *groups) == 0);
-    identity_restore();
-    must_be_ids(0, mine, mine);
-    must(can_create("root"));
-    must(identity_wear("root", (uid_t)-1, 0, &why) == -1);
-    must(identity_wear(NULL, USER, GROUP, &why) == 0); /* and once more */
-    identity_restore();
-}
-
 /* What came by the log of a process that ended itself. */
 static void to_stdout(void *context, int priority, const char *text, size_t length)
 {
@@ -276,11 +247,6 @@ static void nothing_without_root(void)
     must(identity_become(NULL, uid + 1, GROUP, IDENTITY_NO_GID, &why) == -1);
     must(identity_become("root", 0, 0, IDENTITY_NO_GID, &why) == -1);
     must(strstr(why.data, "cannot become root (uid 0, gid 0)") != NULL);
-    must(identity_wear(NULL, uid + 1, GROUP, &why) == -1);
-    must(strstr(why.data, "not as root") != NULL);
-    must(identity_wear(NULL, uid, GROUP, &why) == 0);
-    identity_restore();
-    must(geteuid() == uid);
     must(identity_become(NULL, uid, GROUP, MAIL, &why) == 0);
     must(prctl(PR_GET_DUMPABLE) == 0);
     identity_hold_gid();
@@ -310,7 +276,6 @@ static const struct {
     { "looks up groups", looks_up_groups, true, false, 0 },
     { "holds a group around a call", holds_a_group_around_a_call, true, true, 0 },
     { "without extra gid hold does nothing", without_extra_gid_hold_does_nothing, true, true, 0 },
-    { "wears and restores", wears_and_restores, true, true, 0 },
     { "ends when the group cannot be dropped", ends_when_the_group_cannot_be_dropped, true, false, MEM_EXIT_STATUS },
     { "half root is not a user", half_root_is_not_a_user, true, false, 0 },
     { "nothing without root", nothing_without_root, false, false, 0 },

@@ -400,7 +400,7 @@ static const struct hostile {
       MAILINDEX_VALID },
     { "a bulletin", IN_RECORD(2, source), MSGSRC_BULLETIN, MAILINDEX_NONE },
     { "of no source", IN_RECORD(2, source), 200, MAILINDEX_NONE },
-    { "index of a bulletin", IN_RECORD(2, extra), 1, MAILINDEX_NONE },
+    { "the reserved field", IN_RECORD(2, reserved), 1, MAILINDEX_NONE },
 #define IDS (HEADER + MESSAGES * RECORD)
     { "an empty id", IDS, 1, 0, MAILINDEX_NONE },
     { "a line end in an id", IDS + 2, 1, '\n', MAILINDEX_NONE },

@@ -42,16 +42,14 @@ START_TEST(addresses)
     ck_assert_str_eq(p.host, cases[_i].ip);
     ck_assert_int_eq(p.port, 4711);
     ck_assert_int_eq(p.local, cases[_i].local);
-    ck_assert(p.is_socket);
 }
 END_TEST
 
-static void assert_unknown(const struct peer *p, bool is_socket)
+static void assert_unknown(const struct peer *p)
 {
     ck_assert_str_eq(p->ip, "unknown");
     ck_assert_str_eq(p->host, "unknown");
     ck_assert(!p->local);
-    ck_assert_int_eq(p->is_socket, is_socket);
 }
 
 START_TEST(pipes_and_local_sockets_are_unknown)
@@ -61,12 +59,12 @@ START_TEST(pipes_and_local_sockets_are_unknown)
 
     ck_assert_int_eq(pipe(pipe_ends), 0);
     peer_of_descriptor(&p, pipe_ends[0]);
-    assert_unknown(&p, false);
+    assert_unknown(&p);
     peer_of_descriptor(&p, -1);
-    assert_unknown(&p, false);
+    assert_unknown(&p);
     ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
     peer_of_descriptor(&p, ends[0]);
-    assert_unknown(&p, true);
+    assert_unknown(&p);
 }
 END_TEST
 
@@ -76,7 +74,7 @@ START_TEST(a_short_address_is_unknown)
     struct peer p;
 
     peer_of_address(&p, (struct sockaddr *)&in, sizeof(sa_family_t));
-    assert_unknown(&p, true);
+    assert_unknown(&p);
 }
 END_TEST
 

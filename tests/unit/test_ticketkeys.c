@@ -116,7 +116,7 @@ static void resolve(struct settings *settings)
 
 static void read_proxy_header(struct settings *settings)
 {
-    struct peer peer = { .ip = "192.0.2.7", .is_socket = true };
+    struct peer peer = { .ip = "192.0.2.7" };
     char network[] = "192.0.2.0/24", *items[] = { network };
     struct sockaddr_in in = { .sin_family = AF_INET };
     int ends[2];
