@@ -1,6 +1,6 @@
 /*
  * apopdb: the database of secrets for APOP, CRAM-MD5 and SCRAM: a file of gdbm, in the format that Qpopper's popauth
- * made. The only room (with the bulletins' one) that knows gdbm, and loads it when a database is opened, not before.
+ * made. The file is apopfile's matter, gdbm is gdbmfile's, which loads the library when a database is opened, not before.
  *
  * FILE is one file of gdbm, or the pair FILE.pag and FILE.dir of gdbm's ndbm face. In it stand, for a user:
  *   key NAME NUL          value secret, each byte XOR 0xFF, NUL              for APOP and CRAM-MD5, and good for SCRAM
@@ -31,13 +31,13 @@ enum apopdb_result {
     APOPDB_NOT_BUILT, /* no gdbm in this build, or its library cannot be loaded */
     APOPDB_MISSING,   /* there is no database */
     APOPDB_UNSAFE,    /* owner, mode, links or kind of the file are not as they must be */
-    APOPDB_FOREIGN,   /* not a database of gdbm on such a machine: to be converted */
+    APOPDB_FOREIGN,   /* a database of another library, or of gdbm on another kind of machine: to be converted */
     APOPDB_BUSY,      /* locked for longer than we wait */
     APOPDB_EXISTS,    /* apopdb_create was not to replace it */
     APOPDB_BROKEN     /* cannot be read or written, or is damaged */
 };
 
-/* All of a user. A secret, so to be wiped. */
+/* All that is stored of a user. A secret: the caller wipes it. */
 struct apopdb_user {
     bool present;   /* something is stored under the name, even if it is of no use */
     bool has_secret;

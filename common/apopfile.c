@@ -50,7 +50,6 @@ static enum apopdb_result look_at(const char *path, struct stat *st_r, struct st
     return apopfile_fail(APOPDB_BROKEN, why, path, "cannot be looked at");
 }
 
-/* The file of the database, *found_r owned by the caller. */
 enum apopdb_result apopfile_locate(const char *path, char **found_r, bool *is_pair_r, struct stat *st_r,
                                    struct strbuf *why)
 {
@@ -160,7 +159,6 @@ static void pause_ms(int ms)
     nanosleep(&t, NULL);
 }
 
-/* Waits for flock; *wait_ms says how long it may yet. */
 enum apopdb_result apopfile_lock(int fd, int how, int *wait_ms, const char *shown, struct strbuf *why)
 {
     while (flock(fd, how | LOCK_NB) < 0) {

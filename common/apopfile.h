@@ -1,6 +1,6 @@
 /*
  * apopfile: the file under a database of secrets, whatever its format: where it is, who may own it, its lock, the
- * private copy that a change is made in, and how that becomes the file. Part of apopdb, which knows gdbm.
+ * private copy that a change is made in, and how that becomes the file. Part of apopdb, which knows what is in it.
  */
 #ifndef COMMON_APOPFILE_H
 #define COMMON_APOPFILE_H
@@ -10,7 +10,6 @@
 #include "common/apopdb.h"
 
 #define APOPFILE_MAX (256 << 20) /* bytes of a database that can be changed */
-
 
 /* What apopfile.c and apopfile_change.c know about an open one; nobody else looks inside. */
 struct apopfile {
@@ -43,12 +42,17 @@ int apopfile_scratch(struct strbuf *why);
 enum apopdb_result apopfile_create(const char *path, uid_t owner, gid_t group, bool replace, int wait_ms, int scratch,
                                    struct strbuf *why);
 
-/* Between the two: a failure with errno in why; the lock of a descriptor, waiting up to *wait_ms; where the database at
-   path is (owned by the caller). */
+/* For apopfile.c and apopfile_change.c alone. */
+
+/* Says into why that `what` failed for the file `shown`, and errno; returns result. */
 enum apopdb_result apopfile_fail(enum apopdb_result result, struct strbuf *why, const char *shown, const char *what);
+/* Takes flock `how` (LOCK_SH, LOCK_EX), waiting for up to *wait_ms, which says afterwards how much of that is left. OK,
+   BUSY or BROKEN and why. */
 enum apopdb_result apopfile_lock(int fd, int how, int *wait_ms, const char *shown, struct strbuf *why);
+/* Finds the file of the database at path: *found_r (owned by the caller; NULL unless OK) is path itself or FILE.pag. OK;
+   MISSING, FOREIGN (only a FILE.db is there) or BROKEN and why. */
 enum apopdb_result apopfile_locate(const char *path, char **found_r, bool *is_pair_r, struct stat *st_r,
                                    struct strbuf *why);
-char *apopfile_with_suffix(const char *path, const char *suffix);
+char *apopfile_with_suffix(const char *path, const char *suffix); /* owned by the caller */
 
 #endif

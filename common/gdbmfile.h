@@ -18,7 +18,7 @@ enum gdbmfile_result {
     GDBMFILE_OK,
     GDBMFILE_NONE,      /* no such key */
     GDBMFILE_NOT_BUILT, /* no gdbm in this build, or its library cannot be loaded */
-    GDBMFILE_FOREIGN,   /* a database, but not one of gdbm on such a machine */
+    GDBMFILE_FOREIGN,   /* a database of another library, or of gdbm on another kind of machine */
     GDBMFILE_BROKEN     /* damaged, or cannot be read or written */
 };
 

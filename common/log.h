@@ -49,7 +49,7 @@ bool log_debugging(void);
    earlier trace file is closed. log_trace_close ends tracing. */
 int log_trace_open(const char *path, struct strbuf *why);
 void log_trace_close(void);
-bool log_tracing(void);
+bool log_tracing(void); /* for tests */
 
 /* A second trace file, which somebody asked for who does not rule the first one: gets the same records. Opened likewise. */
 int log_copy_open(const char *path, struct strbuf *why);

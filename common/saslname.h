@@ -1,8 +1,8 @@
 /*
  * saslname: the mechanisms of AUTH (RFC 5034) by the names that IANA registers, and lists of these names as settings have them.
  */
-#ifndef POPPER_COMMON_SASLNAME_H
-#define POPPER_COMMON_SASLNAME_H
+#ifndef COMMON_SASLNAME_H
+#define COMMON_SASLNAME_H
 
 #include "common/strbuf.h"
 

@@ -94,12 +94,17 @@ static int find_user(struct job *job)
     return DONE;
 }
 
+/* Whether the caller may do anything to the database: the super-user, its owner, and who names one with -file and has no
+   other rights than his own (the kernel then decides). */
+static bool rules_database(const struct job *job, uid_t file_owner)
+{
+    return job->ids.caller == 0 || job->ids.caller == file_owner || (!job->ids.elevated && job->file_given);
+}
+
 /* The rules of popauth(8). file_owner: whose the database is. A status. */
 static int check_rights(const struct job *job, uid_t file_owner)
 {
-    bool all = job->ids.caller == 0 || job->ids.caller == file_owner;
-
-    if (all || (!job->ids.elevated && job->file_given))
+    if (rules_database(job, file_owner))
         return DONE;
     if (job->task == TASK_DELETE)
         return complain(FORBIDDEN, "only the super-user and the owner of the database may remove a user");
@@ -108,12 +113,6 @@ static int check_rights(const struct job *job, uid_t file_owner)
     if (!job->is_own)
         return complain(FORBIDDEN, "only the super-user and the owner of the database may do that to another user");
     return DONE;
-}
-
-/* Whether the caller may only change what there is. */
-static bool may_add(const struct job *job, uid_t file_owner)
-{
-    return job->ids.caller == 0 || job->ids.caller == file_owner || (!job->ids.elevated && job->file_given);
 }
 
 /* ---- opening */
@@ -155,7 +154,7 @@ static int judge(const struct job *job, struct apopdb *db, struct apopdb_user *u
         status = complain(NO_DATABASE, why.data);
     else if (status == DONE && !user_r->present && job->task == TASK_DELETE)
         status = complain(UNKNOWN_USER, "there is no such user in the database");
-    else if (status == DONE && !user_r->present && !may_add(job, apopdb_owner(db)))
+    else if (status == DONE && !user_r->present && !rules_database(job, apopdb_owner(db)))
         status = complain(UNKNOWN_USER, "you are not in the database; ask the administrator to add you");
     mem_wipe(user_r->secret, sizeof user_r->secret);
     strbuf_free(&why);

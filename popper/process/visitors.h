@@ -58,7 +58,7 @@ void visitors_source(const char *ip, char source_r[VISITORS_SOURCE_MAX]);
 struct visitor *visitors_add(struct visitors *v, pid_t pid, int end, const char *source);
 struct visitor *visitors_of_pid(struct visitors *v, pid_t pid); /* or NULL */
 void visitors_remove(struct visitors *v, struct visitor *gone);
-void visitors_free(struct visitors *v);
+void visitors_free(struct visitors *v); /* for tests: the listener keeps them until it ends */
 
 /* Those that were not told to end. */
 size_t visitors_total(const struct visitors *v);

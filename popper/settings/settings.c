@@ -144,7 +144,7 @@ static void add_word(struct strbuf *why, const char *word)
     strbuf_addc(why, '"');
 }
 
-/* `"word" is no value of option NAME: ` to which the caller adds what would be. */
+/* `"word" is no value for NAME; it must be VALID` */
 static int refuse(const struct option_row *row, const char *word, const char *valid, struct strbuf *why)
 {
     strbuf_reset(why);

@@ -160,6 +160,11 @@ static bool interrupted(const struct netio *io)
     return io->interrupt && *io->interrupt;
 }
 
+static bool told_to_end(const struct netio *io)
+{
+    return interrupted(io) && io->ends && io->ends(io->ends_context);
+}
+
 /* When the wait that begins now has lasted too long. */
 static int64_t limit_of(const struct netio *io, int64_t now)
 {
@@ -319,7 +324,7 @@ static ssize_t write_before(struct netio *io, const char *bytes, size_t n, int64
     for (;;) {
         ssize_t done;
 
-        if (waited && interrupted(io) && io->ends && io->ends(io->ends_context)) {
+        if (waited && told_to_end(io)) {
             errno = EINTR;
             return -1;
         }
@@ -399,11 +404,6 @@ bool netio_acknowledged(int fd)
     if (length < offsetof(struct tcp_info, tcpi_notsent_bytes) + sizeof info.tcpi_notsent_bytes)
         return true;
     return info.tcpi_unacked == 0 && info.tcpi_notsent_bytes == 0;
-}
-
-static bool told_to_end(const struct netio *io)
-{
-    return interrupted(io) && io->ends && io->ends(io->ends_context);
 }
 
 /* Asks somebody else, in pieces, so that signals are seen. */

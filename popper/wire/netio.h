@@ -19,10 +19,9 @@
 
 enum netio_status {
     NETIO_LINE,        /* a line, without its CRLF or LF */
-    NETIO_TOO_LONG,    /* a line over the limit was read to its LF and discarded; its first bytes are given */
+    NETIO_TOO_LONG,    /* a line over the limit, read to its LF; its first line_max bytes are given, the rest is gone */
     NETIO_EOF,         /* the client closed or half-closed; an unfinished last line is not a command */
-    /* nothing came for the idle timeout, or the total deadline passed, or the client did not take our output */
-    NETIO_TIMEOUT,
+    NETIO_TIMEOUT,     /* nothing came within the timeout, the deadline passed, or the client did not take our output */
     NETIO_ERROR,       /* reset or another error; errno says */
     NETIO_INTERRUPTED  /* the interrupt flag was set by a signal; nothing is lost, call again */
 };
@@ -32,7 +31,7 @@ struct netio;
 /* line_max: longest line in bytes, CRLF not counted. out_cap: bytes of output buffer. Descriptors are borrowed. */
 struct netio *netio_new(int in_fd, int out_fd, size_t line_max, size_t out_cap);
 
-/* Another limit, for the lines to come: at most that of netio_new or NETIO_UNREAD_MAX - 3. */
+/* Another limit, for the lines to come: at most that of netio_new or NETIO_UNREAD_MAX - 3, whichever is more. */
 void netio_set_line_max(struct netio *io, size_t line_max);
 void netio_close(struct netio **io); /* frees and wipes the buffers; the descriptors stay open; does not flush */
 
@@ -42,11 +41,11 @@ void netio_set_deadline(struct netio *io, int64_t monotonic_ns);     /* for ever
    asks ends (may be NULL: go on) and fails when it says true. Whoever answers resets the flag. */
 void netio_set_interrupt(struct netio *io, const volatile sig_atomic_t *flag, bool (*ends)(void *context),
                          void *context);
-/* TCP_NODELAY, keepalive (60 s + 3 x 20 s), TCP_USER_TIMEOUT; no-op elsewhere */
+/* Sets TCP_NODELAY, keepalive (60 s + 3 x 20 s) and TCP_USER_TIMEOUT on the client's connection, if it is one of TCP. */
 void netio_tune_socket(struct netio *io);
+bool netio_tune_descriptor(int fd); /* the same for any descriptor; false: it is no TCP connection */
 /* Off: each line of output is a write of its own. On (the default): what waits in the buffer goes out at once. */
 void netio_set_chunky(struct netio *io, bool on);
-bool netio_tune_descriptor(int fd); /* the same; false: it is no TCP connection */
 /* Other descriptors were put in the place of io's (dup2): looks at them, and drops all input as netio_discard_input. */
 void netio_replaced(struct netio *io);
 
@@ -63,10 +62,11 @@ int netio_flush(struct netio *io);           /* 0, -1 client gone or deadline */
 /* Flushes and, where the client is on TCP, waits until its machine has acknowledged everything: then it did not vanish
    while we sent. At most for the timeout. 0, or -1 (gone, or it does not take our output). */
 int netio_settle(struct netio *io);
-/* Where the descriptors are not the client's own connection (TLS): settle knows, at most after timeout_ms: 1; 0: not
-   yet; -1: the client is gone. */
+/* For descriptors that are not the client's own connection (TLS): netio_settle then asks settle, which answers within
+   timeout_ms whether the client's machine has acknowledged everything: 1; 0: not yet; -1: the client is gone. */
 void netio_set_settle(struct netio *io, int (*settle)(void *context, int timeout_ms), void *context);
-bool netio_acknowledged(int fd); /* for one moment; true where there is no TCP to tell */
+/* Whether the other side's machine has acknowledged, at this moment, all that was sent; true where it is no TCP. */
+bool netio_acknowledged(int fd);
 
 /* What was read but not yet consumed: given on to the next process, which puts it in front (at most NETIO_UNREAD_MAX
    bytes). */
