@@ -11,14 +11,14 @@
 #include "common/maillock.h"
 #include "common/saslname.h"
 
-int check_path(const char *value, struct strbuf *why)
+int option_check_path(const char *value, struct strbuf *why)
 {
     if (value[0] != '/')
         return strbuf_fail(why, "must be a path that starts with /");
     return 0;
 }
 
-int check_relative(const char *value, struct strbuf *why)
+int option_check_relative(const char *value, struct strbuf *why)
 {
     if (value[0] == '/')
         return strbuf_fail(why, "must not start with /");
@@ -30,14 +30,14 @@ int check_relative(const char *value, struct strbuf *why)
     return 0;
 }
 
-int check_word(const char *value, struct strbuf *why)
+int option_check_word(const char *value, struct strbuf *why)
 {
     if (strpbrk(value, " \t") != NULL)
         return strbuf_fail(why, "must be one word");
     return 0;
 }
 
-int check_name_pattern(const char *value, struct strbuf *why)
+int option_check_name_pattern(const char *value, struct strbuf *why)
 {
     const char *percent = strchr(value, '%');
 
@@ -48,7 +48,7 @@ int check_name_pattern(const char *value, struct strbuf *why)
     return 0;
 }
 
-int check_log_login(const char *value, struct strbuf *why)
+int option_check_log_login(const char *value, struct strbuf *why)
 {
     int found = 0;
 
@@ -62,7 +62,7 @@ int check_log_login(const char *value, struct strbuf *why)
     return 0;
 }
 
-int check_pam_service(const char *value, struct strbuf *why)
+int option_check_pam_service(const char *value, struct strbuf *why)
 {
     /* libpam would make lower case of it, and take only what follows the last /. */
     if (value[0] == '.' || strspn(value, "abcdefghijklmnopqrstuvwxyz0123456789_.-") != strlen(value))
@@ -70,7 +70,7 @@ int check_pam_service(const char *value, struct strbuf *why)
     return 0;
 }
 
-int check_mail_locks(const char *value, struct strbuf *why)
+int option_check_mail_locks(const char *value, struct strbuf *why)
 {
     unsigned mask;
 
@@ -79,7 +79,7 @@ int check_mail_locks(const char *value, struct strbuf *why)
     return 0;
 }
 
-int check_sasl_mechanisms(const char *value, struct strbuf *why)
+int option_check_sasl_mechanisms(const char *value, struct strbuf *why)
 {
     unsigned barred;
 
@@ -109,7 +109,7 @@ static bool network_valid(const char *text, size_t n)
     return strspn(slash, "0123456789") == strlen(slash) && slash[0] != '\0' && strlen(slash) <= 3 && atoi(slash) <= most;
 }
 
-int check_network(const char *value, struct strbuf *why)
+int option_check_network(const char *value, struct strbuf *why)
 {
     for (const char *part = value;; part++) {
         size_t n = strcspn(part, ",");

@@ -11,28 +11,30 @@
 #include "common/strbuf.h"
 
 /* An absolute path. */
-int check_path(const char *value, struct strbuf *why);
+int option_check_path(const char *value, struct strbuf *why);
 
 /* A path below some directory: not absolute, no component "..". */
-int check_relative(const char *value, struct strbuf *why);
+int option_check_relative(const char *value, struct strbuf *why);
 
 /* No blanks. */
-int check_word(const char *value, struct strbuf *why);
+int option_check_word(const char *value, struct strbuf *why);
 
 /* A file name with one %s for the user. */
-int check_name_pattern(const char *value, struct strbuf *why);
+int option_check_name_pattern(const char *value, struct strbuf *why);
 
 /* A text with at most four of %0 to %3 and no other %. */
-int check_log_login(const char *value, struct strbuf *why);
+int option_check_log_login(const char *value, struct strbuf *why);
 
 /* The name of a file for PAM. */
-int check_pam_service(const char *value, struct strbuf *why);
+int option_check_pam_service(const char *value, struct strbuf *why);
 
 /* A list as maillock_parse takes it. */
-int check_mail_locks(const char *value, struct strbuf *why);
-int check_sasl_mechanisms(const char *value, struct strbuf *why);
+int option_check_mail_locks(const char *value, struct strbuf *why);
+
+/* "all", or a list as saslname_barred takes it. */
+int option_check_sasl_mechanisms(const char *value, struct strbuf *why);
 
 /* One or more ADDRESS[/BITS], separated by commas. */
-int check_network(const char *value, struct strbuf *why);
+int option_check_network(const char *value, struct strbuf *why);
 
 #endif
