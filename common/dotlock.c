@@ -253,9 +253,9 @@ struct dotlock *dotlock_new(int dirfd, const char *name, const char *shown, bool
     return l;
 }
 
-void dotlock_spare_gid(struct dotlock *l)
+void dotlock_hold_no_gid(struct dotlock *l)
 {
-    l->spare_gid = true;
+    l->hold_no_gid = true;
 }
 
 enum maillock_result dotlock_try(struct dotlock *l, struct strbuf *why)

@@ -20,7 +20,7 @@ struct dotlock;
 /* See maillock_new. Never fails. */
 struct dotlock *dotlock_new(int dirfd, const char *name, const char *shown, bool only_link);
 
-void dotlock_spare_gid(struct dotlock *l); /* see maillock_spare_gid */
+void dotlock_hold_no_gid(struct dotlock *l); /* see maillock_hold_no_gid */
 
 /* Makes it, or breaks a stale one and makes it; does not wait. MAILLOCK_OK; BUSY; or ERROR with errno, and why.
    Breaking is logged. */

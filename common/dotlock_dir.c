@@ -18,7 +18,7 @@
 
 static void hold_gid(const struct dotlock *l)
 {
-    if (!l->spare_gid)
+    if (!l->hold_no_gid)
         identity_hold_gid();
 }
 

@@ -151,10 +151,10 @@ void maillock_give_room(struct maillock *lock)
         dotlock_give_room(lock->dot);
 }
 
-void maillock_spare_gid(struct maillock *lock)
+void maillock_hold_no_gid(struct maillock *lock)
 {
     if (lock->dot)
-        dotlock_spare_gid(lock->dot);
+        dotlock_hold_no_gid(lock->dot);
 }
 
 static enum maillock_result take_kernel_locks(struct maillock *l, int fd, struct strbuf *why)

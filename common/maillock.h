@@ -41,11 +41,11 @@ int maillock_parse(const char *methods, unsigned *mask_r, struct strbuf *why);
    directory. Never fails. */
 struct maillock *maillock_new(int dirfd, const char *name, const char *shown, unsigned mask, bool only_link);
 
-/* The directory is one that its user rules: the extra gid is never held for it. */
-void maillock_spare_gid(struct maillock *lock);
+/* To be called for a directory that its user rules: the extra gid is never held there. */
+void maillock_hold_no_gid(struct maillock *lock);
 
-/* For who only reads: where no file can be made (full or read-only file system), nobody else can make a dot lock either,
-   and maillock_acquire goes without ours. Off at first. */
+/* With only_reads, maillock_acquire goes on without a dot lock where no file can be made (full or read-only file system):
+   there nobody else can make one either. Off at first. */
 void maillock_only_reads(struct maillock *lock, bool only_reads);
 
 /* Takes all locks (BUSY when this handle has them already), trying for up to wait_ms milliseconds (0: once). fd is
@@ -65,7 +65,7 @@ enum maillock_result maillock_move(struct maillock *lock, int fd, struct strbuf 
 /* Whether the dot lock is still the file we made (someone may have broken it). True when no dot lock is used. */
 bool maillock_is_ours(struct maillock *lock);
 
-/* Gives back the block that the dot lock's text takes, for somebody who needs the last one of a full disk. */
+/* Gives back the block that the dot lock's text takes: it may be the last one of a full disk. */
 void maillock_give_room(struct maillock *lock);
 
 /* Sets the dot lock's mtime to now, so that others do not take it for stale. To be called at least every 60 s of

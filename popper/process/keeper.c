@@ -230,7 +230,7 @@ static enum maildrop_status prepare(struct keeper *k, struct strbuf *why)
     k->lock = maillock_new(drop->dir, drop->name, drop->shown, k->settings->mail_lock_mask,
                            k->settings->no_atomic_open);
     if (drop->in_home) /* the user could point that directory elsewhere */
-        maillock_spare_gid(k->lock);
+        maillock_hold_no_gid(k->lock);
     k->recovers = k->files.open.journal;
     tell_places(k);
     return MAILDROP_OK;
