@@ -2,6 +2,8 @@
  * module: see module.h. Runs with the rights of whoever calls, root's among them: what is loaded becomes part of the
  * program.
  */
+#include "config.h"
+
 #include "common/module.h"
 
 #include <dlfcn.h>
@@ -70,6 +72,18 @@ int module_path(const char *name, char *path, struct strbuf *why)
     return check(path, &st, why);
 }
 
+/* An upgrade beside a popper that listens: its own parts are gone. */
+static int check_version(const char *name, const void *calls, struct strbuf *why)
+{
+    const char *version;
+
+    memcpy(&version, calls, sizeof version);
+    if (strcmp(version, PACKAGE_VERSION) == 0)
+        return 0;
+    return strbuf_fail(why, "%s is of another version (%s) than popper (" PACKAGE_VERSION "); install both again, and restart a popper that listens itself",
+                       name, version);
+}
+
 const void *module_find(const char *name, const char *symbol, struct strbuf *why)
 {
     char path[PATH_MAX];
@@ -81,7 +95,9 @@ const void *module_find(const char *name, const char *symbol, struct strbuf *why
     module = dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
     if (module)
         found = dlsym(module, symbol);
-    if (!found)
+    if (!found) {
         strbuf_fail(why, "%s cannot be loaded: %s", path, dlerror());
-    return found;
+        return NULL;
+    }
+    return check_version(name, found, why) == 0 ? found : NULL;
 }

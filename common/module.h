@@ -10,9 +10,10 @@
 
 #include "common/strbuf.h"
 
-/* Loads the file of that name (popper-tls.so), for good, and finds its symbol. NULL, or why names the file and what
-   to do. With root's rights a file that anybody but root could have changed is refused. Not for processes in a
-   sandbox. */
+/* Loads the file of that name (popper-tls.so), for good, and returns its symbol: a table of calls, whose first member is
+   the version of popper that it was built for (const char *version). NULL, and why names the file and what to do; also
+   when that is another version than the program's, or, with root's rights, when somebody else than root could have changed
+   the file. Not for processes in a sandbox. */
 const void *module_find(const char *name, const char *symbol, struct strbuf *why);
 
 /* The path of a program that belongs to us and stands in the same places, in path[PATH_MAX]. 0, or -1 and why. */

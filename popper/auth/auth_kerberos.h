@@ -25,7 +25,7 @@ struct auth_kerberos_client {
 struct auth_kerberos; /* the service's keys and rules */
 
 struct auth_kerberos_calls {
-    const char *version; /* of the module: must be the program's */
+    const char *version; /* first: module_find looks at it */
 
     /* Reads krb5.conf and copies the keys of SERVICE/any-host from the keytab (NULL: the one that krb5.conf or the library
        names) into memory, with the rights of the moment; nothing of it is read again. replay: path of the file in which

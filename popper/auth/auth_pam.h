@@ -36,7 +36,7 @@ enum auth_pam_answer {
 };
 
 struct auth_pam_calls {
-    const char *version; /* of the module: must be the program's */
+    const char *version; /* first: module_find looks at it */
 
     void (*look)(const char *service); /* logs that there are no rules for it, if so; check does, too */
 

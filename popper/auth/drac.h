@@ -17,7 +17,7 @@
 struct drac;
 
 struct drac_calls {
-    const char *version; /* of the module: must be the program's */
+    const char *version; /* first: module_find looks at it */
 
     /* Finds the host (a name or an address) by the name service, and makes all that talking to it needs. What it returns goes
        with the process. NULL and why, which says what to do. */

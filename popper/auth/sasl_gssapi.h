@@ -18,7 +18,7 @@ struct sasl_gssapi_client {
 };
 
 struct sasl_gssapi_calls {
-    const char *version; /* of the module: must be the program's */
+    const char *version; /* first: module_find looks at it */
 
     /* Takes the keys of service/any-host from the keytab that KRB5_KTNAME names, with the rights of the moment. Opens what it
        will ever need, but for the replay cache. NULL, and why. */

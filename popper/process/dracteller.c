@@ -78,15 +78,6 @@ static _Noreturn void report(int end, int result, const struct strbuf *why)
     _exit(0);
 }
 
-static int load(const struct drac_calls **calls_r, struct strbuf *why)
-{
-    *calls_r = module_find(DRAC_MODULE_NAME, DRAC_MODULE_SYMBOL, why);
-    if (*calls_r && strcmp((*calls_r)->version, PACKAGE_VERSION) != 0)
-        return strbuf_fail(why, "%s is of another version (%s) than popper (" PACKAGE_VERSION "); install both again, and restart a popper that listens itself",
-                           DRAC_MODULE_NAME, (*calls_r)->version);
-    return *calls_r ? 0 : -1;
-}
-
 static int talk_to(const struct drac_calls *calls, const struct errand *e, enum sandbox_mode mode, struct strbuf *why)
 {
     struct drac *drac = calls->prepare(e->host, why);
@@ -99,19 +90,20 @@ static int talk_to(const struct drac_calls *calls, const struct errand *e, enum 
 static _Noreturn void talk(int end, enum sandbox_mode mode)
 {
     struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
-    const struct drac_calls *calls;
+    const struct drac_calls *calls = NULL;
     struct errand e;
-    int result;
+    int result = -1;
 
     log_set_sink(NULL, NULL);
     log_close();
     file_sanitize_descriptors(3, &end, 1);
-    result = privsep_become_nobody(&why) < 0 ? -1 : load(&calls, &why);
+    if (privsep_become_nobody(&why) == 0)
+        calls = module_find(DRAC_MODULE_NAME, DRAC_MODULE_SYMBOL, &why);
     /* Only now: the change of uid would have cleared it. */
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (!receive_errand(end, &e))
         _exit(0);
-    if (result == 0)
+    if (calls)
         result = talk_to(calls, &e, mode, &why);
     report(end, result, &why);
 }

@@ -604,6 +604,10 @@ def drac(site):
     possible(not os.path.exists("/usr/local/lib/popper-drac.so"), "popper is installed here")
     done = subprocess.run([alone / "popper", "--check", "-f", site.conf], capture_output=True, text=True, check=False, timeout=60)
     assert re.search(r"(?m)^error: .*popper-drac\.so", done.stdout) and done.returncode == 2, done.stdout
+    version = subprocess.run([POPPER, "-v"], capture_output=True, check=True).stdout.split()[2]
+    (alone / "popper-drac.so").write_bytes((POPPER.parent / "popper-drac.so").read_bytes().replace(version + b"\0", version[:-1] + b"z\0"))
+    done = subprocess.run([alone / "popper", "--check", "-f", site.conf], capture_output=True, text=True, check=False, timeout=60)
+    assert re.search(r"(?m)^error: .*popper-drac\.so is of another version \(\S+z\) than popper ", done.stdout), done.stdout
 
 
 def keytab(site):
