@@ -3,7 +3,7 @@
  *
  * What may run as root, completely (tests/layers.sh sees that each file of process/ and auth/ stands in one of these lists):
  * - main.c, startup.c, systemd.c; in standalone mode standalone.c, admission.c, pool.c, turns.c, listener.c, visitors.c, background.c, reload.c,
- *   tlsready.c, tlsmaker.c, tlschannel.c (with tls-linger these, and tlslinger.c, also under inetd); ticketkeys.c, supervised.c, privsep.c, child.c; sandbox.c, of which only the judgement how somebody ended is root's.
+ *   tlsready.c, tlsmaker.c, tlsspare.c, tlschannel.c (with tls-linger these, and tlslinger.c, also under inetd); ticketkeys.c, supervised.c, privsep.c, child.c; sandbox.c, of which only the judgement how somebody ended is root's.
  * - In the monitor: monitor.c, monitor_login.c, monitor_sasl.c, checker.c, checker_ahead.c, checker_message.c, request.c, tlsrelay.c, and what they need of
  *   sasl.c (names of mechanisms), protocol/stats.c, settings/, wire/peer.c, privmsg.c, netio.c (the clock) and common/.
  * - The process that checks a password: checker_child.c, and what auth_check calls: auth.c, auth_passwd.c, auth_sasl.c, auth_secrets.c, policy.c, pamlink.c and

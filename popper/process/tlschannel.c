@@ -48,3 +48,22 @@ int tlschannel_get(int end, int ms, enum tlschannel_word word, uint64_t *number_
     errno = EBADMSG;
     return result;
 }
+
+int tlschannel_give(int channel, const struct peer *peer, int client, int plain, int monitor)
+{
+    return tlschannel_put(channel, TLSCHANNEL_CLIENT, 0, peer, sizeof *peer, client) == 0 && tlschannel_put(channel, TLSCHANNEL_PLAIN, 0, "", 0, plain) == 0 &&
+                   tlschannel_put(channel, TLSCHANNEL_MONITOR, 0, "", 0, monitor) == 0
+               ? 0
+               : -1;
+}
+
+int tlschannel_take(int channel, int ms, struct peer *peer_r, int *client_r, int *plain_r, int *monitor_r)
+{
+    uint64_t nothing;
+
+    return tlschannel_get(channel, ms, TLSCHANNEL_CLIENT, &nothing, peer_r, sizeof *peer_r, client_r) == 0 &&
+                   tlschannel_get(channel, ms, TLSCHANNEL_PLAIN, &nothing, NULL, 0, plain_r) == 0 &&
+                   tlschannel_get(channel, ms, TLSCHANNEL_MONITOR, &nothing, NULL, 0, monitor_r) == 0
+               ? 0
+               : -1;
+}

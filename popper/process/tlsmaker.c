@@ -3,9 +3,9 @@
  *
  * Rights of this role: those of the listener, or of the monitor that left it behind. It reads no byte from a client and opens nothing after
  * the library's start; what it is asked is one packet with one descriptor, a channel, or a connection that is one, from a monitor before its
- * login. It holds its end of that, one channel for each relay that lives, and the log; no socket at which clients come, and nothing of a
- * client: these lie in the channel, and only the fork that becomes the relay takes them out. It is not dumpable and makes no core
- * file. The signals that end popper are not for the listener's: who asks needs it until his own end.
+ * login. It holds its end of that, one channel for each relay that lives, the door of the relay that was made ahead (tlsspare), and the log; no socket
+ * at which clients come, and nothing of a client: these lie in the channel, and only the fork that becomes the relay takes them out. It is not
+ * dumpable and makes no core file. The signals that end popper are not for the listener's: who asks needs it until his own end.
  */
 #include "process/tlsmaker.h"
 
@@ -26,11 +26,11 @@
 #include "process/ticketkeys.h"
 #include "process/tlschannel.h"
 #include "process/tlsrole.h"
+#include "process/tlsspare.h"
 #include "wire/netio.h"
 #include "wire/privmsg.h"
 
 #define SPARE_DESCRIPTORS 64
-#define CALLER_MS 5000
 #define SECOND INT64_C(1000000000)
 
 struct relay {
@@ -42,25 +42,24 @@ struct maker {
     const struct settings *settings;
     int end;                /* what it is asked over, -1: nobody asks any more */
     void (*unlist)(void);   /* tlsmaker_linger's, or NULL */
-    int64_t last;           /* when it takes no more, whatever comes (netio_now); 0: never */
+    int64_t last;           /* with unlist: when it takes no more, whatever comes (netio_now) */
+    int64_t heard;          /* when there was a relay the last time, or the beginning */
     struct relay *relays;
     size_t count, room;
+    struct tlsspare spare;
 };
 
 /* Everything lies there already, or nobody wants it any more; who called may be about to say it. */
 static _Noreturn void become_relay(const struct maker *z, int channel)
 {
     struct peer peer;
-    struct tlsrole role = { .settings = z->settings, .peer = &peer, .stls = true };
-    uint64_t nothing;
-    int keep[4] = { channel }, client, wait_ms = z->unlist ? CALLER_MS : 0;
+    struct tlsrole role = { .settings = z->settings, .stls = true };
+    int keep[4] = { channel };
     size_t count = 1 + log_descriptors(keep + 1);
 
     startup_signals();
     file_close_others(3, keep, count); /* the channels of all others may have left no room */
-    if (tlschannel_get(channel, wait_ms, TLSCHANNEL_CLIENT, &nothing, &peer, sizeof peer, &client) < 0 ||
-        tlschannel_get(channel, wait_ms, TLSCHANNEL_PLAIN, &nothing, NULL, 0, &role.plain) < 0 ||
-        tlschannel_get(channel, wait_ms, TLSCHANNEL_MONITOR, &nothing, NULL, 0, &role.monitor) < 0 || dup2(client, 0) < 0 || dup2(client, 1) < 0)
+    if (tlsrole_meet(&role, channel, z->unlist ? TLSCHANNEL_CALLER_MS : 0, &peer) < 0)
         _exit(MEM_EXIT_STATUS);
     tlsrole_main(&role);
 }
@@ -78,10 +77,11 @@ static bool tell_made(int channel, pid_t pid)
 
 static void make(struct maker *z, int channel)
 {
-    pid_t pid = fork();
+    pid_t pid = tlsspare_give(&z->spare, z->settings, channel);
 
-    if (pid == 0)
+    if (pid < 0 && (pid = fork()) == 0)
         become_relay(z, channel);
+    tlsspare_want(&z->spare, netio_now());
     if (pid > 0 && tell_made(channel, pid)) {
         mem_reserve(&z->relays, &z->room, z->count + 1, sizeof *z->relays);
         z->relays[z->count++] = (struct relay){ .pid = pid, .channel = channel };
@@ -100,6 +100,7 @@ static void take_no_more(struct maker *z)
         z->unlist();
     close(z->end);
     z->end = -1;
+    tlsspare_drop(&z->spare);
     ticketkeys_forget();
 }
 
@@ -123,7 +124,8 @@ static void answer_call(struct maker *z)
     int channel = accept4(z->end, NULL, NULL, SOCK_CLOEXEC);
 
     if (channel >= 0) {
-        (void)ticketkeys_renew();
+        if (ticketkeys_renew())
+            tlsspare_drop(&z->spare);
         make(z, channel);
     } else if (errno != EINTR && errno != ECONNABORTED)
         take_no_more(z);
@@ -140,6 +142,7 @@ static void bury(struct maker *z)
                 (void)tlschannel_put(z->relays[i].channel, TLSCHANNEL_ENDED, (uint64_t)status, "", 0, -1);
                 close(z->relays[i].channel);
                 z->relays[i] = z->relays[--z->count];
+                z->heard = netio_now();
                 break;
             }
 }
@@ -195,16 +198,26 @@ static void get_ready(struct maker *z, sigset_t *awake)
     tlsrole_preload();
 }
 
-/* How long to wait for the next one who asks; NULL: without a limit. */
-static const struct timespec *patience(const struct maker *z, struct timespec *time)
+/* ns until nobody is heard any more if nobody comes; -1: that does not happen. */
+static int64_t idle_left(const struct maker *z, int64_t now)
 {
-    int64_t idle = z->settings->tls_linger * SECOND, left = z->last - netio_now();
+    int64_t idle = z->heard + z->settings->tls_linger * SECOND - now, left = z->last - now;
 
     if (!z->unlist || z->end < 0)
-        return NULL;
+        return -1;
     if (z->count == 0 && idle < left)
         left = idle;
-    *time = (struct timespec){ .tv_sec = left > 0 ? left / SECOND : 0, .tv_nsec = left > 0 ? left % SECOND : 0 };
+    return left > 0 ? left : 0;
+}
+
+/* NULL: without a limit. */
+static const struct timespec *patience(const struct maker *z, int64_t now, struct timespec *time)
+{
+    int64_t idle = idle_left(z, now), spare = tlsspare_pause(&z->spare, now), ns = idle < 0 || (spare >= 0 && spare < idle) ? spare : idle;
+
+    if (ns < 0)
+        return NULL;
+    *time = (struct timespec){ .tv_sec = ns / SECOND, .tv_nsec = ns % SECOND };
     return time;
 }
 
@@ -214,28 +227,32 @@ static _Noreturn void run(struct maker *z)
     sigset_t awake;
 
     get_ready(z, &awake);
+    z->heard = netio_now();
     while (z->end >= 0 || z->count > 0) {
-        struct pollfd p = { .fd = z->end, .events = POLLIN };
-        int got = ppoll(&p, 1, patience(z, &time), &awake);
+        struct pollfd p[2] = { { .fd = z->end, .events = POLLIN }, { .fd = z->spare.door, .events = z->spare.ready ? 0 : POLLIN } };
+        int got = ppoll(p, 2, patience(z, netio_now(), &time), &awake);
 
         bury(z);
-        if (got == 0 || asked_end)
+        if (got > 0 && p[1].revents)
+            tlsspare_hear(&z->spare);
+        if (asked_end || idle_left(z, netio_now()) == 0)
             take_no_more(z);
-        else if (got > 0 && z->unlist)
+        else if (got > 0 && p[0].revents && z->unlist)
             answer_call(z);
-        else if (got > 0)
+        else if (got > 0 && p[0].revents)
             hear(z);
+        tlsspare_turn(&z->spare, z->settings, netio_now());
     }
     _exit(0);
 }
 
 _Noreturn void tlsmaker_main(const struct settings *settings, int end)
 {
-    run(&(struct maker){ .settings = settings, .end = end });
+    run(&(struct maker){ .settings = settings, .end = end, .spare = TLSSPARE_NONE });
 }
 
 _Noreturn void tlsmaker_linger(const struct settings *settings, int place, void (*unlist)(void))
 {
     privsep_remember();
-    run(&(struct maker){ .settings = settings, .end = place, .unlist = unlist, .last = netio_now() + TLSMAKER_LIFE * SECOND });
+    run(&(struct maker){ .settings = settings, .end = place, .unlist = unlist, .spare = TLSSPARE_NONE, .last = netio_now() + TLSMAKER_LIFE * SECOND });
 }

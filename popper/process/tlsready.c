@@ -166,9 +166,7 @@ static int open_channel(const struct settings *settings, int *other_r, pid_t *pi
 /* All that a relay needs lies in the channel before it is asked for: nobody waits for us. */
 static bool ask(int channel, int other, const struct tlsrole *role)
 {
-    return tlschannel_put(channel, TLSCHANNEL_CLIENT, 0, role->peer, sizeof *role->peer, 0) == 0 &&
-           tlschannel_put(channel, TLSCHANNEL_PLAIN, 0, "", 0, role->plain) == 0 &&
-           tlschannel_put(channel, TLSCHANNEL_MONITOR, 0, "", 0, role->monitor) == 0 &&
+    return tlschannel_give(channel, role->peer, role->client_in, role->plain, role->monitor) == 0 &&
            (other < 0 || tlschannel_put(ready.end, TLSCHANNEL_MAKE, 0, "", 0, other) == 0);
 }
 

@@ -194,7 +194,7 @@ static int make(struct tlsrelay *r, struct tlsrole *role, pid_t (*way)(struct tl
 static int start(struct tlsrelay *r, const struct settings *settings, const struct peer *peer, bool stls, int *plain_r,
                  struct strbuf *why)
 {
-    struct tlsrole role = { .settings = settings, .peer = peer, .stls = stls };
+    struct tlsrole role = { .settings = settings, .peer = peer, .client_out = 1, .stls = stls };
     bool expected = tlsready_expected(settings);
 
     *r = (struct tlsrelay)TLSRELAY_NONE;

@@ -1,8 +1,8 @@
 /*
  * tlsrole: see tlsrole.h.
  *
- * Rights of this role: those of who forked it (the monitor, or tlsmaker) while it loads the TLS module, certificates and keys; then, before it reads
- * the client's first byte, none: the privsep user, locked into an empty directory, in the sandbox. It holds the
+ * Rights of this role: those of who forked it (the monitor, or tlsmaker, then perhaps ahead: tlsspare) while it loads the TLS module, certificates and
+ * keys; then, before it reads the client's first byte, none: the privsep user, locked into an empty directory, in the sandbox. It holds the
  * client's descriptors, one end of the plain stream and one end of a privmsg pair, and in its memory the private keys,
  * which no other process of the session ever has: it is not dumpable and makes no core file from the beginning, and
  * wipes them at the end. It says log records and one REQUEST_ESTABLISHED to the monitor, and answers REQUEST_SETTLE.
@@ -27,6 +27,7 @@
 #include "process/privsep.h"
 #include "process/request.h"
 #include "process/ticketkeys.h"
+#include "process/tlschannel.h"
 #include "process/tlspump.h"
 #include "wire/netio.h"
 #include "wire/privmsg.h"
@@ -112,22 +113,25 @@ static void ignore_signals(void)
         signal(ignored[i], SIG_IGN);
 }
 
-static void prepare(struct tlsrole *r)
+int tlsrole_get_ready(struct tlsrole *r, const int *keep, size_t count, struct strbuf *why)
 {
-    const int keep[] = { r->plain, r->monitor };
-    struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
-    bool well;
+    int result;
 
     ignore_signals();
     tlsrole_hide_memory();
-    request_log_through(r->monitor);
+    file_sanitize_descriptors(3, keep, count);
+    result = tlsrole_load(r, why);
     log_close();
-    file_sanitize_descriptors(3, keep, sizeof keep / sizeof *keep);
-    well = tlsrole_load(r, &why) == 0 && privsep_enter(SANDBOX_RELAY, r->settings->sandbox, 0, &why) == 0;
-    tlsrole_report(r, well, why.data);
-    strbuf_free(&why);
-    if (!well)
-        tlsrole_end(r, MEM_EXIT_STATUS);
+    return result == 0 ? privsep_enter(SANDBOX_RELAY, r->settings->sandbox, 0, why) : -1;
+}
+
+int tlsrole_meet(struct tlsrole *r, int channel, int ms, struct peer *peer)
+{
+    if (tlschannel_take(channel, ms, peer, &r->client_in, &r->plain, &r->monitor) < 0)
+        return -1;
+    r->client_out = r->client_in;
+    r->peer = peer;
+    return 0;
 }
 
 /* The byte that preauth sends when the +OK is with the client. */
@@ -211,21 +215,35 @@ static void relay(struct tlsrole *r, struct tlspump *pump)
     strbuf_free(&why);
 }
 
-_Noreturn void tlsrole_main(struct tlsrole *r)
+_Noreturn void tlsrole_serve(struct tlsrole *r)
 {
-    struct tlspump pump = { .client_in = 0,
-                            .client_out = 1,
+    struct tlspump pump = { .calls = r->calls,
+                            .tls = r->tls,
+                            .client_in = r->client_in,
+                            .client_out = r->client_out,
                             .plain = r->plain,
                             .control = r->monitor,
                             .timeout_ms = r->settings->timeout * 1000 };
 
-    prepare(r);
-    pump.calls = r->calls;
-    pump.tls = r->tls;
-    netio_tune_descriptor(1);
+    request_log_through(r->monitor);
+    tlsrole_report(r, true, "");
+    netio_tune_descriptor(r->client_out);
     if (r->stls)
         wait_for_word(r);
     if (shake_hands(r, &pump) == 0)
         relay(r, &pump);
     tlsrole_end(r, 0);
+}
+
+_Noreturn void tlsrole_main(struct tlsrole *r)
+{
+    const int keep[] = { r->client_in, r->client_out, r->plain, r->monitor };
+    struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
+
+    request_log_through(r->monitor);
+    log_close();
+    if (tlsrole_get_ready(r, keep, sizeof keep / sizeof *keep, &why) == 0)
+        tlsrole_serve(r);
+    tlsrole_report(r, false, why.data);
+    tlsrole_end(r, MEM_EXIT_STATUS);
 }

@@ -18,7 +18,7 @@ import sys
 import time
 
 sys.path.insert(0, str(pathlib.Path(os.path.abspath(__file__)).parent))
-from cases import POPPER, ROOT, SANITIZED, equal, gone, is_alive, matches, memory, need, possible, starts, status, wait_until  # noqa: E402
+from cases import POPPER, ROOT, SANITIZED, children, equal, gone, is_alive, matches, memory, need, possible, starts, status, wait_until  # noqa: E402
 from tlssite import main  # it says where the rest is
 from tlsclient import HOST  # noqa: E402
 
@@ -68,8 +68,15 @@ def the_one(site, but=()):
     return wait_until("one process that is left", lambda: (f := {p: w for p, w in left_by(site).items() if w and p not in but}) and len(f) == 1 and [*f.items()])[0]
 
 
+def connections():
+    """The inodes of all TCP sockets."""
+    return {line.split()[9] for line in pathlib.Path("/proc/net/tcp").read_text().splitlines()[1:]}
+
+
 def relays(pid):
-    return {int(p) for p in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split() if is_alive(int(p))}
+    """Its children that have a client; there may be one more, which was made ahead for the next one."""
+    below = [p for p in children(pid) if is_alive(p)]
+    return {p for p in below if any(link[8:-1] in connections() for link in links(p))}
 
 
 def loaded(pid):
@@ -110,8 +117,7 @@ def what_is_left(site):
     kinds = sorted("socket" if link.startswith("socket:") else link for link in links(pid))
     # Its place, perhaps the way to syslogd, the trace file; nothing of the client.
     equal("what it holds", [k for k in kinds if k != "socket"], ["/dev/null"] * 3 + [str(site.trace)])
-    network = {line.split()[9] for line in pathlib.Path("/proc/net/tcp").read_text().splitlines()[1:]}
-    equal("connections", [link for link in links(pid) if link[8:-1] in network], [])
+    equal("connections", [link for link in links(pid) if link[8:-1] in connections()], [])
     matches("no core", r"Max core file size +0 +0 ", pathlib.Path(f"/proc/{pid}/limits").read_text())
     equal("mode of its place", os.stat(where).st_mode & 0o077, 0)
     s.login().quit()
@@ -340,7 +346,7 @@ def where_there_is_no_room(site):
     site.fill(1)
     visit(site)
     pid, where = the_one(site)
-    wait_until("no relay", lambda: not relays(pid))
+    wait_until("the one for the next client, and its door", lambda: not relays(pid) and len(children(pid)) == 1)
     held = {int(n) for n in os.listdir(f"/proc/{pid}/fd")}
     room = min({*range(len(held) + 1)} - held)
     resource.prlimit(pid, resource.RLIMIT_NOFILE, (room, room))

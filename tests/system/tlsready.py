@@ -20,7 +20,7 @@ import tempfile
 import time
 
 sys.path.insert(0, str(pathlib.Path(os.path.abspath(__file__)).parent))
-from cases import ROOT, SANDBOXED, SANITIZED, is_alive, matches, memory, need, need_tls, program, wait_until  # noqa: E402
+from cases import ROOT, SANDBOXED, SANITIZED, equal, is_alive, matches, memory, need, need_tls, program, status, wait_until  # noqa: E402
 from standing import GID, POPPER, UID, Server, begins, descendants, free_port, run_all, same  # noqa: E402
 from play import readable_by_others  # noqa: E402
 from tlsclient import HOST, make_certificate  # noqa: E402
@@ -80,9 +80,27 @@ def shake_hands(client):
     return client
 
 
-def relays(pid):
-    """The living children of the process."""
+def below_it(pid):
     return {int(p) for p in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split() if is_alive(p)}
+
+
+def has_client(pid):
+    with contextlib.suppress(FileNotFoundError, PermissionError):
+        return "network" in sockets(pid).values()
+
+
+def relays(pid):
+    """Its living children that have a client."""
+    need(ROOT, "not root: what a relay holds cannot be looked at")
+    return {p for p in below_it(pid) if has_client(p)}
+
+
+def spare(ready, but=()):
+    """The one that was made ahead and waits in its sandbox."""
+    def waits(pid):
+        with contextlib.suppress(FileNotFoundError):
+            return not has_client(pid) and (status(pid)["Seccomp"] == "2" or not SANDBOXED)
+    return wait_until("one that waits", lambda: [p for p in below_it(ready) - set(but) if waits(p)])[0]
 
 
 def relay(ready, but=()):
@@ -140,13 +158,14 @@ def what_it_holds():
         matches("no core", r"Max core file size +0 +0 ", pathlib.Path(f"/proc/{ready}/limits").read_text())
         clients = [server.tls() for _ in range(3)]
         wait_until("three relays", lambda: len(relays(ready)) == 3)
-        wait_until("one channel for each", lambda: len(sockets(ready)) - len([k for k in sockets(ready).values() if k == "log"]) == 4)
+        spare(ready)
+        wait_until("one channel for each, and one for the next", lambda: len(sockets(ready)) - len([k for k in sockets(ready).values() if k == "log"]) == 5)
         same("kinds", {"messages"}, set(sockets(ready).values()) - {"log"})
         if not SANITIZED:  # sanitizers have memory of their own, terabytes of it
             no_key(server, relay(ready), (ready, server.process.pid))
         for client in clients:
             client.close()
-        wait_until("no relay is left, nor a channel", lambda: not relays(ready) and len(messages(ready)) == 1)
+        wait_until("no relay is left, nor a channel", lambda: not relays(ready) and len(messages(ready)) == 2)
 
 
 def nobody_looks_into_it():
@@ -238,6 +257,57 @@ def its_relays():
         wait_until("it ends with its session", lambda: not is_alive(one))
         begins("the other one", "+OK", second.ask("CAPA"))
         same("it lives", True, is_alive(two))
+
+
+def the_next_one():
+    """Is made ahead: in its sandbox, with nothing but the way to who made it, until the client comes."""
+    need_root()
+    with Site() as server:
+        server.fill([1])
+        ready = server.begin()
+        equal("before anybody wanted TLS", below_it(ready), set())
+        leave(server.tls())
+        waits = spare(ready)
+        fields = status(waits)
+        assert "0" not in fields["Uid"].split() + fields["Gid"].split(), f"{fields['Uid']} {fields['Gid']}"
+        equal("capabilities", int(fields["CapEff"], 16) | int(fields["CapPrm"], 16), 0)
+        assert os.readlink(f"/proc/{waits}/root") != "/", "not locked in"
+        equal("its sockets", list(sockets(waits).values()), ["messages"])
+        equal("what else it has", {os.readlink(f"/proc/{waits}/fd/{n}") for n in os.listdir(f"/proc/{waits}/fd")} - {f"socket:[{n}]" for n in sockets(waits)}, {"/dev/null"})
+        client = server.tls()
+        equal("who serves the next client", relays(ready), {waits})
+        begins("login", "+OK alice has 1 ", client.login())
+        another = spare(ready, {waits})
+        os.kill(waits, signal.SIGKILL)
+        server.wait_for("the process that does TLS for 127.0.0.1 was killed by signal 9 (Killed)")
+        # One that was killed is not missed.
+        os.kill(another, signal.SIGKILL)
+        wait_until("its end", lambda: not is_alive(another))
+        begins("USER", "+OK", server.tls().ask("USER alice"))
+        equal("complaints", [r for r in server.records() if "another" in r or "TLS is not" in r or "refused" in r], [])
+
+
+def the_next_one_and_a_renewal():
+    """A certificate that was renewed, or is broken, since one was made ahead counts for the client who comes next."""
+    need_root()
+    with Site() as server:
+        for name in ("cert", "key"):
+            shutil.copy(getattr(server, name), server.dir / name)
+        server.conf.write_text(server.conf.read_text().replace(str(server.cert), f"{server.dir}/cert").replace(str(server.key), f"{server.dir}/key"))
+        ready = server.begin()
+        leave(server.tls())
+        old = spare(ready)
+        new, key = make_certificate(server.dir, "new")
+        os.rename(new, server.dir / "cert")
+        same("half of a pair", "-ERR", server.client().ask("STLS").split()[0])
+        server.wait_for("STLS from 127.0.0.1 refused: ")
+        os.rename(key, server.dir / "key")
+        client = server.client()
+        same("STLS", "+OK STLS", client.ask("STLS"))
+        context = ssl.create_default_context(cafile=str(server.dir / "cert"))
+        client.socket = context.wrap_socket(client.socket, server_hostname=HOST)
+        wait_until("the old one is gone", lambda: not is_alive(old))
+        spare(ready, relays(ready))
 
 
 def how_they_end():
@@ -581,7 +651,7 @@ def where_there_is_no_pidfd():
         wait_until("the end of the session", lambda: not server.below())
 
 
-CASES = [what_it_holds, nobody_looks_into_it, who_can_ask_it, its_relays, how_they_end, by_the_sandbox, one_that_nobody_needs, at_the_alternate_port, killed, hung,
+CASES = [what_it_holds, nobody_looks_into_it, who_can_ask_it, its_relays, the_next_one, the_next_one_and_a_renewal, how_they_end, by_the_sandbox, one_that_nobody_needs, at_the_alternate_port, killed, hung,
          a_late_answer, those_that_wait, new_settings, new_ticket_keys, its_end, where_there_is_no_tls, where_there_is_no_pidfd, more_than_descriptors]
 
 if __name__ == "__main__":
