@@ -352,6 +352,8 @@ START_TEST(files_named_by_users_have_their_rights)
     ck_assert_ptr_nonnull(strstr(reports.data, "/inner:1: shy may not be set"));
     ck_assert_ptr_nonnull(strstr(reports.data, "~/.o:3: cannot read the configuration file"));
     ck_assert(!settings->shy && settings->timing && settings->statistics);
+    ck_assert_uint_eq(read_user(text, strlen(text), OPTION_SPOOL), 3);
+    ck_assert_ptr_nonnull(strstr(reports.data, "~/.o:1: config-file must be a path that starts with / here; it is \"inner\""));
 }
 END_TEST
 

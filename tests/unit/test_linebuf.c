@@ -129,6 +129,13 @@ START_TEST(what_is_given_back_comes_first)
     ck_assert_uint_eq(linebuf_all(&b, &bytes), 12);
     ck_assert_uint_eq(linebuf_waiting(&b, &bytes), 0);
     linebuf_give_back(&b, 5);
+    take_lines(&b, &taken);
+    ck_assert_str_eq(taken.data, "(QUIT)");
+    strbuf_reset(&taken);
+    linebuf_discard(&b);
+    comes(&b, "text\n.\nQUIT\n", 12);
+    linebuf_all(&b, &bytes);
+    linebuf_give_back(&b, 5);
     ck_assert_int_eq(linebuf_prepend(&b, "STAT\nR", 6), 0);
     ck_assert_uint_eq(linebuf_waiting(&b, &bytes), 11);
     ck_assert_int_eq(memcmp(bytes, "STAT\nRQUIT\n", 11), 0);

@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <linux/tcp.h> /* as netio.c */
 #include <netinet/in.h>
 #include <signal.h>
 #include <string.h>
@@ -498,6 +500,28 @@ START_TEST(a_consumed_password_is_overwritten)
 }
 END_TEST
 
+/* poll(2) calls a pipe writable that has room for PIPE_BUF bytes: more of them would wait for the reader without a limit. */
+START_TEST(a_pipe_that_is_nearly_full)
+{
+    static char bytes[65536];
+    int size;
+
+    start(1);
+    netio_close(&io);
+    io = netio_new(here, here_out, LINE_MAX_HERE, sizeof bytes);
+    netio_set_timeout(io, 1);
+    size = fcntl(here_out, F_GETPIPE_SZ);
+    ck_assert_int_le(size, (int)sizeof bytes);
+    ck_assert_int_eq(file_write(here_out, bytes, (size_t)size - PIPE_BUF), size - PIPE_BUF);
+    outbuf_add(netio_out(io), bytes, 2 * PIPE_BUF);
+    alarm(60); /* ends the test that hangs in write(2) */
+    ck_assert_int_eq(netio_flush(io), -1);
+    ck_assert_int_eq(errno, ETIMEDOUT);
+    alarm(0);
+    netio_close(&io);
+}
+END_TEST
+
 /* A TCP connection whose client takes little: here ours, there the client's. */
 static void start_tcp(void)
 {
@@ -538,6 +562,31 @@ START_TEST(settling_waits_for_the_clients_machine)
         taken += (size_t)n;
     }
     ck_assert_int_eq(netio_settle(io), 0);
+    netio_close(&io);
+}
+END_TEST
+
+static struct tcp_info tcp_state(void)
+{
+    struct tcp_info info = { 0 };
+    socklen_t length = sizeof info;
+
+    ck_assert_int_eq(getsockopt(here, IPPROTO_TCP, TCP_INFO, &info, &length), 0);
+    return info;
+}
+
+/* A client whose window is shut acknowledges all that was sent; the rest was not sent. */
+START_TEST(what_was_not_sent_is_not_acknowledged)
+{
+    static char bytes[200000];
+
+    start_tcp();
+    outbuf_add(netio_out(io), bytes, sizeof bytes);
+    ck_assert_int_eq(netio_flush(io), 0);
+    while (tcp_state().tcpi_unacked > 0)
+        netio_sleep_until(io, netio_now() + 10 * MS);
+    ck_assert_uint_gt(tcp_state().tcpi_notsent_bytes, 0);
+    ck_assert(!netio_acknowledged(here));
     netio_close(&io);
 }
 END_TEST
@@ -611,7 +660,9 @@ int main(void)
     tcase_add_loop_test(tc, unread_input_moves_to_the_next_process, 0, 2);
     tcase_add_test(tc, prepend_has_a_bound);
     tcase_add_test(tc, settling_waits_for_the_clients_machine);
+    tcase_add_test(tc, what_was_not_sent_is_not_acknowledged);
     tcase_add_test(tc, settling_fails_when_the_client_vanished);
+    tcase_add_test(tc, a_pipe_that_is_nearly_full);
     tcase_add_loop_test(tc, settling_elsewhere_is_flushing, 0, 2);
     tcase_add_loop_test(tc, discarded_input_is_gone, 0, 2);
     tcase_add_loop_test(tc, a_consumed_password_is_overwritten, 0, 2);
