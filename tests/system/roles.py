@@ -298,14 +298,15 @@ def passwords_are_wiped(site):
     need(ROOT, "not root: what is not dumpable cannot be looked at")
     need(not SANITIZED, "sanitizers have memory of their own")
     right, wrong = "Never-seen-again-7", "Wrong-and-gone-8"
-    (site.dir / "passwd").write_text((site.dir / "passwd").read_text().replace(HASH, hash_of(right)))
+    long = 450 * "x"  # so that no later message happens to lie over the end of it
+    (site.dir / "passwd").write_text((site.dir / "passwd").read_text().replace(HASH, hash_of(long + right)))
     with open(site.dir / "conf", "a") as conf:
         conf.write("set failure-delay = 20\n")
     site.put(1)
     s = site.open()
     s.hear()
     s.say("USER alice")
-    assert s.say(f"PASS {right}").startswith("+OK alice has 1 "), "login"
+    assert s.say(f"PASS {long}{right}").startswith("+OK alice has 1 "), "login"
     s.say("NOOP")
     for role, pid in (("keeper", s.process.pid), ("session", s.child())):
         seen = memory(pid)
@@ -314,7 +315,7 @@ def passwords_are_wiped(site):
     s = site.open()
     s.hear()
     s.say("USER alice")
-    s.socket.sendall(f"PASS {wrong}\r\n".encode())
+    s.socket.sendall(f"PASS {long}{wrong}\r\n".encode())
     wait_until("the verdict", lambda: "[AUTH] Failed attempted login to alice" in site.log())
     for role, pid in (("monitor", s.process.pid), ("preauth", s.child())):
         wait_until(f"the wrong password goes from the memory of the {role}", lambda pid=pid: wrong.encode() not in memory(pid), 10)
