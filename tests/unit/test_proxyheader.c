@@ -60,6 +60,7 @@ static const struct {
     { "v2, command 2", BYTES(V2 "\x22\x11\0\0"), PROXYHEADER_BAD, "version", 0 },
     { "v2, too short", BYTES(V2 "\x21\x11\0\x0b\xc0\0\x02\x07\xc6\x33\x64\x01\x12\x67\0"), PROXYHEADER_BAD, "short", 0 },
     { "v2, too long", BYTES(V2 "\x21\x11\xff\xff"), PROXYHEADER_BAD, "too long", 0 },
+    { "v2, too long by one", BYTES(V2 "\x21\x11\x0f\xf1"), PROXYHEADER_BAD, "too long", 0 },
     { "v2, broken signature", BYTES("\r\n\r\n\0\r\nQUIT\r"), PROXYHEADER_BAD, "does not begin", 0 },
 };
 
