@@ -1,5 +1,5 @@
 /*
- * maildrop_look: what a session would find in a maildrop, for the doctor: the same reading as maildrop_open's, without
+ * maildrop_look: what a session would find in a maildrop, for --check: the same reading as maildrop_open's, without
  * locks, recovery, bulletins, and without writing anything.
  */
 #ifndef MAIL_MAILDROP_LOOK_H

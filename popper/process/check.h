@@ -1,5 +1,5 @@
 /*
- * check: the doctor, `popper --check [USER]`: says what would go wrong with these settings and how to mend it, without
+ * check: `popper --check [USER]`: says what would go wrong with these settings and how to mend it, without
  * serving anybody. A line for each finding on standard output: "ok: ", "warning: " or "error: " and a sentence.
  *
  * It uses the code that serves: what that code would write to the log is a finding here. It changes nothing but for

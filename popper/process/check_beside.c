@@ -1,5 +1,5 @@
 /*
- * check_beside: the doctor's look at what stands beside a maildrop: a journal, a dot lock, what broken updates left. See
+ * check_beside: the part of --check that looks at what stands beside a maildrop: a journal, a dot lock, what broken updates left. See
  * check.h. It runs as the user, follows no link, and removes, locks and writes nothing.
  */
 #include "process/check_parts.h"

@@ -1,5 +1,5 @@
 /*
- * check_directories: the doctor's look at the directories that maildrops, temp drops and indexes are in: can users make
+ * check_directories: the part of --check that looks at the directories that maildrops, temp drops and indexes are in: can users make
  * files there, is there room, what kind of file system it is, which locks work. See check.h.
  *
  * What it makes for that has no name, or a unique one, and is gone at once.

@@ -1,5 +1,5 @@
 /*
- * check_files: the doctor's look at configuration files, lists of users, trace file, and at the programs and modules
+ * check_files: the part of --check that looks at configuration files, lists of users, trace file, and at the programs and modules
  * that the settings need. See check.h. Nothing is opened but what the server opens, and nothing is made.
  */
 #include "process/check_parts.h"

@@ -1,5 +1,5 @@
 /*
- * check_network: the doctor's look at what stands between popper and strangers: TLS, names of clients, the user and
+ * check_network: the part of --check that looks at what stands between popper and strangers: TLS, names of clients, the user and
  * directory of the processes that meet them. See check.h.
  */
 #include "process/check_parts.h"

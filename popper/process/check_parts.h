@@ -1,5 +1,5 @@
 /*
- * check_parts: what the files of the doctor (check*.c) share; nobody else includes it.
+ * check_parts: what the files of --check (check*.c) share; nobody else includes it.
  */
 #ifndef PROCESS_CHECK_PARTS_H
 #define PROCESS_CHECK_PARTS_H

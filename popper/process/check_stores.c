@@ -1,5 +1,5 @@
 /*
- * check_stores: the doctor's look at users, the database of secrets, bulletins and their database. See check.h.
+ * check_stores: the part of --check that looks at users, the database of secrets, bulletins and their database. See check.h.
  *
  * The stores are asked for somebody whom nobody has, as a login would ask; what cannot be read the server's code says.
  */

@@ -1,5 +1,5 @@
 /*
- * check_user: the doctor's look at one user: may he log in and how; what a session would find in his maildrop and
+ * check_user: the part of --check that looks at one user: may he log in and how; what a session would find in his maildrop and
  * beside it. See check.h.
  *
  * Rights: accounts and secrets are looked up as a login does it; everything that is the user's, and every file in a

@@ -34,7 +34,7 @@ struct keeper_files {
 enum maildrop_status keeper_files_open(struct keeper_files *f, const struct settings *settings,
                                        const struct auth_user *user, struct strbuf *why);
 
-/* The same for looking only (the doctor): no session lock, nothing is made. */
+/* The same for looking only (--check): no session lock, nothing is made. */
 enum maildrop_status keeper_files_look(struct keeper_files *f, const struct settings *settings,
                                        const struct auth_user *user, struct strbuf *why);
 

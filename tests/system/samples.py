@@ -131,6 +131,7 @@ def from_courier():
         ids = session.body("UIDL")
         equal("ids of Courier", ids[:2], [b"1 UID1-1795727821", b"2 UID2-1795727821"])
         equal("messages", len(ids), 3)
+        equal("the last one that was read", session.say("LAST").split()[1], "1")
         equal("message 1", [line for line in session.body("RETR 1") if not line.startswith(b"Status")],
               [b"From: a@b", b"Subject: letter 1", b"X-UIDL: UID1-1795727821", b"", b"text 1", b">From here on"])
         assert b"text 2" in session.body("RETR 2")
@@ -151,10 +152,11 @@ def from_odd_maildirs():
         for sub in ("new", "cur/folder", "tmp"):
             (maildir / sub).mkdir(parents=True)
         os.mkfifo(maildir / "new" / "1700000009.fifo")
-        letters = {"cur/1700000000.a:2,S": b"From foo@bar Mon Jan  1 10:00:00 2024\nSubject: a\nX-UIDL:\n  old\n\ntext\n",
+        letters = {"cur/1700000000.a:2,S": b"From foo@bar Mon Jan  1 10:00:00 2024\nSubject: a\nX-UIDL:\n  old\nX-IMAPbase: 1 2\n\ntext\n",
                    "cur/1700000001.b:2,": b"\ntext without header\n\nFrom here\n", "new/1700000002.c": b"",
                    "cur/20231115120000.d": b"Subject: d\n\nd\n", "new/99999999999999999999.e": b"Subject: e\n\ne",
                    f"cur/1700000005.{'f' * 60}:2,": b"Subject: f\n\nf"}
+        (maildir / "new" / ".1700000006.hidden").write_bytes(b"Subject: what tools keep there\n\n")
         for name, letter in letters.items():
             (maildir / name).write_bytes(letter)
             os.utime(maildir / name, (1700000003 if ".d" in name else 1700000004, ) * 2)
@@ -162,6 +164,7 @@ def from_odd_maildirs():
         equal("complaints", [line.split(b": ")[1] for line in made.stderr.splitlines()], [os.fsencode(maildir / list(letters)[-1])])
         site.fill("alice", made.stdout)
         session = site.open()
+        equal("messages", session.count(), len(letters))
         equal("ids", session.body("UIDL")[:5], [b"1 1700000000.a", b"2 1700000001.b", b"3 1700000002.c", b"4 20231115120000.d", b"5 99999999999999999999.e"])
         equal("a From_ line and a folded id in it", [line for line in session.body("RETR 1") if not line.startswith(b"Status")],
               [b"Subject: a", b"X-UIDL: 1700000000.a", b"", b"text"])
