@@ -288,9 +288,7 @@ AS_CASE([$popper_value], [''|yes|no], [popper_value=$enable_bulletins])
 AS_CASE([$popper_value], [''|no], [popper_value=$enable_bulldb])
 AS_CASE([$popper_value], [yes], [popper_value=/var/spool/bulls], [no], [popper_value=''])
 POPPER_ABSOLUTE([enable-bulletins])
-popper_bulletins=yes
 AS_IF([test -n "$popper_value"], [AC_DEFINE_UNQUOTED([DEFAULT_BULLDIR], ["$popper_value"], [default of bulldir])])
-POPPER_PART([bulletins], [WITH_BULLETINS], [$popper_bulletins], [])
 dnl It is used where bulldir holds one; --enable-bulldb says that it must.
 AS_CASE([$popper_gdbm/$enable_bulldb], [yes/|no/|yes/no|no/no], [],
   [yes/*], [AC_DEFINE([BULLDB_REQUIRED], [1], [bulldir must hold a database of bulletins])],
@@ -315,11 +313,6 @@ AS_IF([test "$with_gmime" != no],
     [AS_IF([test "$with_gmime" != auto], [AC_MSG_ERROR([--with-gmime: install libgmime-3.0-dev and libxml2-dev])])])])
 POPPER_PART([XMANGLE (GMime, libxml2)], [WITH_GMIME], [$popper_mangle], [])
 AM_CONDITIONAL([MANGLE], [test "$popper_mangle" = yes])
-
-# No library belongs to these: whoever writes one puts yes here.
-POPPER_PART([standalone mode], [WITH_STANDALONE], [yes], [])
-POPPER_PART([PROXY protocol], [WITH_PROXY], [yes], [])
-POPPER_PART([names of clients (resolver)], [WITH_RESOLVER], [yes], [])
 ])
 
 # POPPER_SUMMARY: the table at the end of configure.

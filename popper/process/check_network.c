@@ -104,7 +104,7 @@ void check_resolver(struct check *c)
 {
     const struct sockaddr_in loopback = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 
-    if (!options_feature_built(FEATURE_RESOLVER) || !c->settings->reverse_lookup) {
+    if (!c->settings->reverse_lookup) {
         check_say(CHECK_OK, "names of clients are not looked up");
         return;
     }

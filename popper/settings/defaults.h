@@ -135,9 +135,6 @@
 #ifndef WITH_BULLDB
 #define WITH_BULLDB 0
 #endif
-#ifndef WITH_BULLETINS
-#define WITH_BULLETINS 0
-#endif
 #ifndef WITH_DRAC
 #define WITH_DRAC 0
 #endif
@@ -152,15 +149,6 @@
 #endif
 #ifndef WITH_PAM
 #define WITH_PAM 0
-#endif
-#ifndef WITH_PROXY
-#define WITH_PROXY 0
-#endif
-#ifndef WITH_RESOLVER
-#define WITH_RESOLVER 0
-#endif
-#ifndef WITH_STANDALONE
-#define WITH_STANDALONE 0
 #endif
 #ifndef WITH_TLS
 #define WITH_TLS 0

@@ -30,7 +30,7 @@ OPTION_INT(bulldb_max_tries, "bulldb-max-tries", CLASS_ANY, FEATURE_BULLDB, 75, 
     "How often a bulletin database in use is tried before it counts as an error.", .argument = "tries")
 OPTION_BOOL(bulldb_nonfatal, "bulldb-nonfatal", CLASS_ANY, FEATURE_BULLDB, 0,
     "Goes on without bulletins when the bulletin database cannot be opened. Otherwise the session ends.", .letter = 'B')
-OPTION_STRING(bulldir, "bulldir", CLASS_ANY, FEATURE_BULLETINS, DEFAULT_BULLDIR, "directory",
+OPTION_STRING(bulldir, "bulldir", CLASS_ANY, FEATURE_NONE, DEFAULT_BULLDIR, "directory",
     "Directory of bulletins. Setting it turns bulletins on; it must be readable for everybody.",
     .letter = 'b', .check = option_check_path)
 OPTION_STRING(cache_dir, "cache-dir", CLASS_USER, FEATURE_NONE, DEFAULT_CACHE_DIR, "directory",
@@ -51,7 +51,7 @@ OPTION_MNEM(clear_text_password, enum clear_text, "clear-text-password", CLASS_U
     "local: connections from 127.0.0.0/8 and ::1; tls or ssl: inside TLS only (needs tls-support).", .letter = 'p')
 OPTION_STRING(config_file, "config-file", CLASS_ANY, FEATURE_NONE, NULL, "file",
     "Reads more options from a file, at once. What it may set is what the place that names it may set.", .letter = 'f')
-OPTION_BOOL(daemon, "daemon", CLASS_INIT, FEATURE_STANDALONE, 0,
+OPTION_BOOL(daemon, "daemon", CLASS_INIT, FEATURE_NONE, 0,
     "Goes into the background in standalone mode. Unless set, popper stays in the foreground, as systemd wants it.")
 OPTION_BOOL(debug, "debug", CLASS_ANY, FEATURE_NONE, DEFAULT_DEBUG,
     "Writes debugging records to the log. Takes effect at once, so it should come first; reset closes the trace file.", .letter = 'd')
@@ -65,7 +65,7 @@ OPTION_INT(failure_delay, "failure-delay", CLASS_INIT, FEATURE_NONE, 3, 0, 60,
 OPTION_BOOL(fast_update, "fast-update", CLASS_ANY, FEATURE_NONE, DEFAULT_FAST_UPDATE,
     "Updates by writing a new file that takes the maildrop's name, in server mode. Half the writing, and as safe against crashes; but mail "
     "delivered by a program that opened the old file before is lost, and what watches the file's inode is confused.", .letter = 'F')
-OPTION_BOOL(group_bulletins, "group-bulletins", CLASS_USER, FEATURE_BULLETINS, DEFAULT_GROUP_BULLETINS,
+OPTION_BOOL(group_bulletins, "group-bulletins", CLASS_USER, FEATURE_NONE, DEFAULT_GROUP_BULLETINS,
     "Shows a bulletin only to members of the group that is the second part of its name, between dots: 24.staff.meeting. ALL is everybody.")
 OPTION_STRING(group_no_server_mode, "group-no-server-mode", CLASS_USER, FEATURE_NONE, DEFAULT_GROUP_NO_SERVER_MODE, "group",
     "Turns server-mode off for members of the group. It is looked at after group-server-mode.", .check = option_check_word)
@@ -105,15 +105,15 @@ OPTION_INT(mail_lock_check, "mail-lock-check", CLASS_ANY, FEATURE_NONE, 5000, 1,
 OPTION_STRING(mail_locks, "mail-locks", CLASS_USER, FEATURE_NONE, "dotlock,fcntl", "methods",
     "Locks taken on the maildrop: dotlock, fcntl and flock, separated by commas. All programs of the host that change maildrops must have one in common.",
     .check = option_check_mail_locks)
-OPTION_INT(max_bulletins, "max-bulletins", CLASS_ANY, FEATURE_BULLETINS, DEFAULT_MAX_BULLETINS, 0, INT32_MAX,
+OPTION_INT(max_bulletins, "max-bulletins", CLASS_ANY, FEATURE_NONE, DEFAULT_MAX_BULLETINS, 0, INT32_MAX,
     "How many of the old bulletins a user gets who polls for the first time.", .argument = "bulletins")
-OPTION_INT(max_password_checks, "max-password-checks", CLASS_INIT, FEATURE_STANDALONE, 0, 0, 10000,
+OPTION_INT(max_password_checks, "max-password-checks", CLASS_INIT, FEATURE_NONE, 0, 0, 10000,
     "Passwords checked at the same time in standalone mode. 0: as many as there are processors.", .argument = "checks")
-OPTION_INT(max_preauth, "max-preauth", CLASS_INIT, FEATURE_STANDALONE, 100, 1, 100000,
+OPTION_INT(max_preauth, "max-preauth", CLASS_INIT, FEATURE_NONE, 100, 1, 100000,
     "Sessions that have not logged in yet in standalone mode. When there are more, the oldest one of the address with most of them ends.", .argument = "sessions")
-OPTION_INT(max_sessions, "max-sessions", CLASS_INIT, FEATURE_STANDALONE, 1000, 1, 1000000,
+OPTION_INT(max_sessions, "max-sessions", CLASS_INIT, FEATURE_NONE, 1000, 1, 1000000,
     "Sessions at the same time in standalone mode. Whoever is one too many hears -ERR [SYS/TEMP].", .argument = "sessions")
-OPTION_INT(max_sessions_per_address, "max-sessions-per-address", CLASS_INIT, FEATURE_STANDALONE, 50, 1, 1000000,
+OPTION_INT(max_sessions_per_address, "max-sessions-per-address", CLASS_INIT, FEATURE_NONE, 50, 1, 1000000,
     "Sessions at the same time from one client address (IPv6: from its first 64 bits) in standalone mode. Whoever is one too many hears "
     "-ERR [SYS/TEMP].", .argument = "sessions")
 OPTION_BOOL(no_atomic_open, "no-atomic-open", CLASS_USER, FEATURE_NONE, 0,
@@ -131,18 +131,18 @@ OPTION_BOOL(pam_session, "pam-session", CLASS_INIT, FEATURE_PAM, 0,
 OPTION_LIST(passwd_file, "passwd-file", CLASS_INIT, FEATURE_NONE, "file",
     "File in passwd(5) format with hashes of crypt(3) in its second field: users beside those of the system. May be given several times; "
     "the files are searched in that order, before the system.", .check = option_check_path)
-OPTION_STRING(pid_file, "pid-file", CLASS_INIT, FEATURE_STANDALONE, NULL, "file",
+OPTION_STRING(pid_file, "pid-file", CLASS_INIT, FEATURE_NONE, NULL, "file",
     "Where the process id is written in standalone mode.", .check = option_check_path)
 OPTION_INT(preauth_timeout, "preauth-timeout", CLASS_INIT, FEATURE_NONE, 60, 1, 86400,
     "Seconds in all that a client may take to log in.", .argument = "seconds")
-OPTION_INT(prefork, "prefork", CLASS_INIT, FEATURE_STANDALONE, 4, 0, 64,
+OPTION_INT(prefork, "prefork", CLASS_INIT, FEATURE_NONE, 4, 0, 64,
     "Clients that standalone mode is prepared for before they come: for each, up to three processes wait, which makes the greeting and the login faster. "
     "0: nobody waits. Read again at SIGHUP; without effect under inetd.",
     .argument = "clients")
-OPTION_LIST(proxy_networks, "proxy-networks", CLASS_INIT, FEATURE_PROXY, "networks",
+OPTION_LIST(proxy_networks, "proxy-networks", CLASS_INIT, FEATURE_NONE, "networks",
     "Addresses or networks of proxies that must begin each connection with a PROXY protocol header. ADDRESS or ADDRESS/BITS, separated by "
     "commas (192.0.2.10,2001:db8::/64); may be given several times.", .check = option_check_network)
-OPTION_BOOL(reverse_lookup, "reverse-lookup", CLASS_USER, FEATURE_RESOLVER, DEFAULT_REVERSE_LOOKUP,
+OPTION_BOOL(reverse_lookup, "reverse-lookup", CLASS_USER, FEATURE_NONE, DEFAULT_REVERSE_LOOKUP,
     "Looks up the name of the client address. -R is the same as reverse-lookup = false.", .letter = 'R', .letter_off = true)
 OPTION_MNEM(sandbox, enum sandbox_mode, "sandbox", CLASS_INIT, FEATURE_NONE, SANDBOX_MODE_ENFORCE, sandbox_choices,
     "What happens to a system call that the filters do not allow. enforce: a dangerous one ends the process, any other fails; log: the kernel notes it in its own log (dmesg, "

@@ -91,13 +91,9 @@ static const struct {
     [FEATURE_KERBEROS] = {"Kerberos", "configure --with-kerberos5", WITH_KERBEROS},
     [FEATURE_GSASL] = {"GSSAPI", "configure --with-gsasl --with-kerberos5", WITH_GSASL},
     [FEATURE_DRAC] = {"DRAC", "configure --enable-drac", WITH_DRAC},
-    [FEATURE_BULLETINS] = {"bulletins", "configure --enable-bulletins", WITH_BULLETINS},
     [FEATURE_BULLDB] = {"bulldb", "configure --enable-bulldb", WITH_BULLDB},
     [FEATURE_APOP] = {"APOP", "configure --enable-apop --with-gdbm", WITH_APOP},
     [FEATURE_GMIME] = {"GMime", "install GMime and configure again", WITH_GMIME},
-    [FEATURE_STANDALONE] = {"standalone", "start popper from inetd or systemd", WITH_STANDALONE},
-    [FEATURE_PROXY] = {"PROXY", "this version does not have it yet", WITH_PROXY},
-    [FEATURE_RESOLVER] = {"resolver", "this version does not have it yet", WITH_RESOLVER},
     [FEATURE_SSLPLUS] = {"SSL-Plus", "use tls-server-cert-file with OpenSSL", false},
 };
 

@@ -24,13 +24,9 @@ enum feature {
     FEATURE_KERBEROS,
     FEATURE_GSASL, /* AUTH GSSAPI */
     FEATURE_DRAC,
-    FEATURE_BULLETINS,
     FEATURE_BULLDB,
     FEATURE_APOP, /* the database of APOP and SCRAM secrets */
     FEATURE_GMIME,
-    FEATURE_STANDALONE, /* listening by itself */
-    FEATURE_PROXY,      /* the PROXY protocol header */
-    FEATURE_RESOLVER,   /* names of client addresses */
     FEATURE_SSLPLUS, /* never built: a library of Qpopper's time */
     FEATURE_COUNT
 };

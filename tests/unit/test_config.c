@@ -461,7 +461,7 @@ static const struct {
     const char *line, *option, *shown;
     enum feature feature;
 } optional[] = {
-    {"-B", "bulldb-nonfatal", "true", FEATURE_BULLDB}, {"-b /x", "bulldir", "/x", FEATURE_BULLETINS},
+    {"-B", "bulldb-nonfatal", "true", FEATURE_BULLDB}, {"-b /x", "bulldir", "/x", FEATURE_NONE},
     {"-D host", "drac-host", "host", FEATURE_DRAC},    {"-k", "kerberos", "true", FEATURE_KERBEROS},
     {"-Kpop", "kerberos-service", "pop", FEATURE_KERBEROS}, {"-l1", "tls-support", "stls", FEATURE_TLS},
     {"-l 1", "tls-support", "stls", FEATURE_TLS},
