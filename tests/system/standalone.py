@@ -241,6 +241,8 @@ def sessions_of_one_address():
         begins("the third", "-ERR [SYS/TEMP] Too many connections", third.greeting)
         same("the third", True, third.at_end())
         server.wait_for("client 127.0.0.5: refused: max-sessions-per-address")
+        wait_until("a record of the others, a second later", lambda: server.client(source="127.0.0.5").greeting.startswith("-ERR")
+                   and any("more clients since the last such record)" in record for record in server.records()))
         begins("another address", "+OK", server.client(source="127.0.0.6").greeting)
         clients[0].ask("QUIT")
         wait_until("room again", lambda: server.client(source="127.0.0.5").greeting.startswith("+OK"))

@@ -86,11 +86,28 @@ START_TEST(start_time_survives_odd_command_names)
 }
 END_TEST
 
+/* Another host, boot or pid name space: the same pid is another process there. */
+START_TEST(a_pid_of_elsewhere_says_nothing)
+{
+    static const int words[] = { 1, 2, 4 }; /* host, boot id, name space */
+    char text[LOCKOWNER_MAX];
+    size_t n = lockowner_text(text), at = 0;
+    long pid = 0;
+
+    for (int word = 0; word < words[_i]; word++)
+        at += strcspn(text + at, " ") + 1;
+    text[at] = text[at] == 'x' ? 'y' : 'x';
+    ck_assert_int_eq(lockowner_judge(text, n, &pid), LOCKOWNER_UNKNOWN);
+    ck_assert_int_eq(pid, 0);
+}
+END_TEST
+
 static void add(TCase *tc)
 {
     tcase_add_test(tc, owner_text_names_this_process);
     tcase_add_test(tc, owner_of_a_child_is_the_child);
     tcase_add_test(tc, start_time_survives_odd_command_names);
+    tcase_add_loop_test(tc, a_pid_of_elsewhere_says_nothing, 0, 3);
 }
 
 int main(void)
