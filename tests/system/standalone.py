@@ -196,6 +196,24 @@ def background_and_pid_file():
         wait_until("its end", lambda: not pid_file.exists())
 
 
+def a_pid_file_that_is_not_ours():
+    with Server() as server:
+        pid_file = server.dir / "popper.pid"
+        server.configure(f"set pid-file = {pid_file}")
+        pid_file.write_text("1\n")
+        pid_file.chmod(0o666)
+        done = subprocess.run([str(POPPER), f"127.0.0.1:{free_port()}", "-f", str(server.conf)], stdin=subprocess.DEVNULL, timeout=PATIENCE,
+                              capture_output=True)
+        same("where anybody can write", (1, True), (done.returncode, b"popper.pid has mode 0666" in done.stderr))
+        pid_file.unlink()
+        server.start()
+        wait_until("the pid file", pid_file.exists)
+        pid_file.write_text("1\n")
+        server.signal(signal.SIGTERM)
+        same("status", 0, server.wait())
+        same("what somebody else has written there", "1\n", pid_file.read_text())
+
+
 def reload_on_hup():
     with Server() as server:
         server.start()
@@ -524,7 +542,7 @@ def systemd_socket_per_connection_as_descriptor():
     socket_activation(["--accept"])
 
 
-CASES = [several_addresses, the_newer_protocol, the_default_port, a_whole_session, a_port_in_use, room_for_all_who_may_come, no_descriptors_left, without_dev_null, background_and_pid_file, reload_on_hup, term_drains_then_ends,
+CASES = [several_addresses, the_newer_protocol, the_default_port, a_whole_session, a_port_in_use, room_for_all_who_may_come, no_descriptors_left, without_dev_null, background_and_pid_file, a_pid_file_that_is_not_ours, reload_on_hup, term_drains_then_ends,
          sessions_of_one_address, sessions_in_all, a_flood_does_not_lock_out, slow_clients_end, checks_wait_for_their_turn, a_check_for_each_processor, a_flood_of_passwords_does_not_lock_out,
          exchanges_wait_for_their_turn_at_each_step,
          failures_take_longer_and_longer, notifications, systemd_listening_socket, systemd_socket_per_connection_as_stdin,
