@@ -133,8 +133,15 @@ def assert_powerless(pid, uid, gid):
         equal(field, int(status(pid)[field], 16), 0)
 
 
+def assert_signals_ignored(pid):
+    """SIGPIPE and SIGXFSZ: what was being written fails instead."""
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):
+        equal(f"ignores {number.name}", int(status(pid)["SigIgn"], 16) >> (number - 1) & 1, 1)
+
+
 def assert_closed_in(pid):
     equal("no_new_privs", ids(pid, "NoNewPrivs"), [1])
+    assert_signals_ignored(pid)
     if SANDBOXED:
         equal("seccomp", ids(pid, "Seccomp"), [2])
     equal("owner of /proc/PID/mem (0 says not dumpable)", os.stat(f"/proc/{pid}/mem").st_uid, 0)
