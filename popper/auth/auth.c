@@ -212,10 +212,33 @@ static enum policy_secrets find_secrets(struct login *login)
     return login->secrets.has_secret ? SECRETS_FULL : SECRETS_VERIFIERS;
 }
 
-static void look_up(struct login *login, const char *given)
+static void find_named(struct login *login, const char *given)
 {
     login->facts.name_possible = auth_canonical_name(login->settings, given, login->name);
     find_account(login);
+}
+
+/* own_r: "" when no user can have that name. */
+static bool has_other_name(const struct login *login, char own_r[AUTH_NAME_MAX + 1])
+{
+    return login->facts.name_possible && login->account.own_name[0] &&
+           (!auth_canonical_name(login->settings, login->account.own_name, own_r) || strcmp(own_r, login->name) != 0);
+}
+
+/* Directories take other spellings of a name (case, a domain). The one that they answer with counts, so that there is one
+   maildrop, and no way past lists and secrets. */
+static void look_up(struct login *login, const char *given)
+{
+    char own[AUTH_NAME_MAX + 1];
+
+    find_named(login, given);
+    if (has_other_name(login, own) && own[0])
+        find_named(login, own);
+    if (has_other_name(login, own)) {
+        snprintf(login->account.refusal, sizeof login->account.refusal,
+                 "the name service has another name for this user, by which nobody can be served");
+        login->facts.account_barred = true;
+    }
     login->facts.secrets = find_secrets(login);
 }
 

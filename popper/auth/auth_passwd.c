@@ -277,6 +277,7 @@ static int passwd_entry(const char *name, struct passwd *entry_r, char **space_r
 static bool take_ids(struct auth_account *account, const struct passwd *entry)
 {
     account->user.is_virtual = false;
+    snprintf(account->own_name, sizeof account->own_name, "%s", entry->pw_name);
     account->user.uid = entry->pw_uid;
     account->user.gid = entry->pw_gid;
     if (set_home(account, entry->pw_dir))

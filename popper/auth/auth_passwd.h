@@ -15,6 +15,7 @@ struct auth_account {
     struct auth_user user;
     char hash[AUTH_HASH_MAX + 1]; /* secret. Empty: no password can be right. */
     bool no_password;  /* the hash says that no password is right, which other ways to log in do not care about */
+    char own_name[AUTH_NAME_MAX + 2]; /* of a user of the system: what the name service calls him, cut off; "" for others */
     char refusal[120]; /* why this account may not log in whatever the password ("account is locked"), "" when it may */
 };
 

@@ -97,6 +97,17 @@ static const struct system_user users[] = {
     { "ten", 10, "x", "good", -10, 99999, NONE, NONE, "/home/ten" },
     { "eleven", 11, "x", "good", -10, 99999, NONE, NONE, "/home/eleven" },
     { "nobody", 65534, "x", "good", -10, 99999, NONE, NONE, "/nonexistent" },
+    { "DOM\\mia", 1013, "x", "good", -10, 99999, NONE, NONE, "/home/mia" },
+    { "flip", 1014, "x", "good", -10, 99999, NONE, NONE, "/home/flip" },
+    { "flop", 1015, "x", "good", -10, 99999, NONE, NONE, "/home/flop" },
+};
+
+/* What a directory takes for the names of users; the shadow file does not, unless it comes from there. */
+static bool shadow_is_there;
+static const struct {
+    const char *also, *name;
+} directory[] = {
+    { "ALICE", "alice" }, { "alice@dom", "alice" }, { "BOB", "bob" }, { "mia", "DOM\\mia" }, { "flip", "flop" }, { "flop", "flip" },
 };
 
 static const struct system_user *find_user(const char *name)
@@ -105,6 +116,14 @@ static const struct system_user *find_user(const char *name)
         if (strcmp(users[i].name, name) == 0)
             return &users[i];
     return NULL;
+}
+
+static const char *in_directory(const char *name)
+{
+    for (size_t i = 0; i < LEN(directory); i++)
+        if (strcmp(directory[i].also, name) == 0)
+            return directory[i].name;
+    return name;
 }
 
 static char *filled(const char *hash, char *to)
@@ -120,7 +139,7 @@ static char *filled(const char *hash, char *to)
 
 int getpwnam_r(const char *name, struct passwd *entry, char *space, size_t size, struct passwd **found)
 {
-    const struct system_user *user = find_user(name);
+    const struct system_user *user = find_user(in_directory(name));
 
     *found = NULL;
     if (size < 3000)
@@ -144,7 +163,7 @@ static long day(long from_today)
 
 int getspnam_r(const char *name, struct spwd *entry, char *space, size_t size, struct spwd **found)
 {
-    const struct system_user *user = find_user(name);
+    const struct system_user *user = find_user(shadow_is_there ? in_directory(name) : name);
 
     *found = NULL;
     if (size < 3000)
@@ -205,6 +224,7 @@ static void setup(void)
     settings = (struct settings){ .check_password_expired = true, .block_uid = 10 };
     as_root = false;
     passwd_error = shadow_error = 0;
+    shadow_is_there = false;
     hashes = cheap_hashes = 0;
     catch_log();
 }
@@ -645,6 +665,39 @@ START_TEST(lists_see_the_canonical_name)
 }
 END_TEST
 
+/* A directory that takes other spellings lets nobody past the lists, and there is one maildrop for all of them. */
+START_TEST(the_name_that_the_name_service_has_counts)
+{
+    static const char *spellings[] = { "alice", "ALICE", "alice@dom" };
+    static const char *unusable[] = { "mia", "flip" };
+    struct auth_user user;
+
+    as_root = true;
+    shadow_is_there = _i;
+    for (size_t i = 0; i < LEN(spellings); i++) {
+        check(spellings[i], "sesame", AUTH_GRANTED, "", &user);
+        ck_assert_str_eq(user.name, "alice");
+        check(spellings[i], "Sesame", AUTH_REFUSED, "wrong password", &user);
+    }
+    check("BOB", "sesame", AUTH_REFUSED, "account is locked", &user);
+    for (size_t i = 0; i < LEN(unusable); i++)
+        check(unusable[i], "sesame", AUTH_REFUSED, "the name service has another name for this user, by which nobody can be served", &user);
+    write_file(list, "alice\n");
+    settings.auth_file = list;
+    for (size_t i = 0; i < LEN(spellings); i++)
+        check(spellings[i], "sesame", AUTH_GRANTED, "", &user);
+    settings.auth_file = NULL;
+    settings.nonauth_file = list;
+    for (size_t i = 0; i < LEN(spellings); i++)
+        check(spellings[i], "sesame", AUTH_REFUSED, "listed in nonauth-file", &user);
+    use_files(1);
+    settings.nonauth_file = NULL;
+    write_passwd(first, "alice:good:2001:2002::/home/a:\n");
+    check("ALICE", "sesame", AUTH_GRANTED, "", &user);
+    ck_assert_uint_eq(user.uid, 2001);
+}
+END_TEST
+
 START_TEST(unreadable_lists)
 {
     struct auth_user user;
@@ -843,6 +896,7 @@ int main(void)
     tcase_add_test(tc, without_root_and_files_nobody_logs_in);
     tcase_add_loop_test(tc, lists, 0, LEN(list_cases));
     tcase_add_test(tc, lists_see_the_canonical_name);
+    tcase_add_loop_test(tc, the_name_that_the_name_service_has_counts, 0, 2);
     tcase_add_test(tc, unreadable_lists);
     tcase_add_test(tc, long_passwords);
     tcase_add_test(tc, the_dummy_is_of_the_usual_kind);
