@@ -261,6 +261,23 @@ def logwatch_knows_our_lines(site):
     return f"{len(lines)} records; not known to logwatch: {unknown}"
 
 
+def logcheck_mails_only_failures(site):
+    """As logcheck uses the file: its lines but for comments, for egrep."""
+    rules = site.dir / "rules"
+    rules.write_text("".join(line for line in (SAMPLES.parent / "logcheck").read_text().splitlines(True) if not line.startswith("#")))
+    site.visit("USER alice", "PASS secret", "DELE 1")
+    site.visit("USER alice", "PASS secret", name="/usr/sbin/in.qpopper", source="::1", family=socket.AF_INET6)
+    if "APOP" in features(POPPER):
+        site.visit(apop)
+    site.visit("USER alice", "PASS wrong1")
+    lines = site.syslog_lines()
+    mailed = subprocess.run(["grep", "-Evf", rules], input="".join(line + "\n" for line in lines), capture_output=True, text=True, check=True).stdout
+    for record in (r"POP login by", r"Stats: alice", r"Timing for alice"):
+        assert any(re.search(record, line) for line in lines), f"no {record} in {lines}"
+    equal("all that is mailed is about the refused one", [line for line in mailed.splitlines() if "[AUTH]" not in line], [])
+    assert "Failed attempted login to alice" in mailed, mailed
+
+
 SITE = ["statistics", "timing", "clear-text-password = always"]
 
 
@@ -272,7 +289,8 @@ def run(case):
         site.remove()
 
 
-CASES = [filter_reads_syslog, filter_reads_tracefile, filter_knows_addresses_and_names, jail_is_understood, logwatch_knows_our_lines, filter_knows_kerberos]
+CASES = [filter_reads_syslog, filter_reads_tracefile, filter_knows_addresses_and_names, jail_is_understood, logwatch_knows_our_lines, logcheck_mails_only_failures,
+         filter_knows_kerberos]
 
 if __name__ == "__main__":
     if FORM == "short":
