@@ -13,6 +13,7 @@
 #include "common/identity.h"
 #include "process/privsep.h"
 #include "process/resolver.h"
+#include "process/tlslinger.h"
 #include "process/tlstrial.h"
 #include "wire/netio.h"
 #include "wire/peer.h"
@@ -32,6 +33,8 @@ void check_tls(struct check *c)
         else
             check_say(CHECK_OK, "TLS: versions, ciphers, certificates and keys can be used");
         check_hear_infos(false);
+        if (tlslinger_wanted(c->settings) && tlslinger_look(c->settings, &why) < 0)
+            check_say(CHECK_WARNING, "tls-linger: no process can be left behind that has the TLS library ready: %s", why.data);
     }
     strbuf_free(&why);
 }

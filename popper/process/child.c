@@ -30,6 +30,15 @@ int child_pin(pid_t pid, int *look_ms_r)
     return pinned;
 }
 
+bool child_can_be_pinned(void)
+{
+    int look_ms, pinned = child_pin(getpid(), &look_ms);
+
+    if (pinned >= 0)
+        close(pinned);
+    return pinned >= 0;
+}
+
 bool child_ends_within(pid_t pid, int ms)
 {
     int64_t limit = netio_now() + ms * INT64_C(1000000);

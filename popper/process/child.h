@@ -26,6 +26,8 @@ bool child_ends_within(pid_t pid, int ms);
 /* A descriptor for poll(2) that is readable when it has ended, or -1 where there is none; after *look_ms_r at the latest one
    asks child_has_ended. */
 int child_pin(pid_t pid, int *look_ms_r);
+/* Whether there are such descriptors here; false with errno. */
+bool child_can_be_pinned(void);
 
 /* Waits until `end` (-1: nothing) has something to read or was closed: 1; 0 as soon as the other side of `asker` (-1: nobody) is gone;
    -1 after timeout_ms or when poll(2) fails (errno; ETIMEDOUT). Goes on after EINTR. */

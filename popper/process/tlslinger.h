@@ -4,7 +4,7 @@
  * none has come for that many seconds.
  *
  * It is found by a socket in /var/run that only root can make or use. Its name is made of all that decides what a relay does: the settings,
- * this program's file, and the mount namespace; who has others never meets it.
+ * the files of this program and of its TLS module, and the mount namespace; who has others never meets it.
  */
 #ifndef PROCESS_TLSLINGER_H
 #define PROCESS_TLSLINGER_H
@@ -12,10 +12,14 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+#include "common/strbuf.h"
 #include "settings/options.h"
 
 /* Whether sessions with these settings use one: only as root, and not where there is a listener of ours. */
 bool tlslinger_wanted(const struct settings *settings);
+
+/* Whether one could be left behind, and found, here. 0; or -1 and why. */
+int tlslinger_look(const struct settings *settings, struct strbuf *why);
 
 /* A new channel to it (see process/tlschannel), which the caller closes, and its pid; or -1: there is none, or it has no time. */
 int tlslinger_call(const struct settings *settings, pid_t *pid_r);

@@ -49,22 +49,13 @@ static void let_go(void)
     ready.silent = false;
 }
 
-static bool has_pidfd(void)
-{
-    int look_ms, pinned = child_pin(getpid(), &look_ms);
-
-    if (pinned >= 0)
-        close(pinned);
-    return pinned >= 0;
-}
-
 void tlsready_make(const struct settings *settings, int64_t now)
 {
     int ends[2] = { -1, -1 };
     pid_t pid;
 
     let_go();
-    if (settings->tls_support == TLS_SUPPORT_NONE || !has_pidfd())
+    if (settings->tls_support == TLS_SUPPORT_NONE || !child_can_be_pinned())
         return;
     pid = privmsg_pair(ends) < 0 ? -1 : fork();
     if (pid == 0)

@@ -250,6 +250,33 @@ def hung(site):
 
 
 @lingering
+def a_new_one_while_one_waits(site):
+    """Who gives up waiting for one leaves that alone which has its place meanwhile."""
+    site.fill(1)
+    visit(site)
+    pid, where = the_one(site)
+    os.kill(pid, signal.SIGKILL)
+    wait_until("its end", lambda: gone(pid))
+    mute = subprocess.Popen([sys.executable, "-c", f"import os, signal, socket\nos.unlink({where!r})\ns = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)\n"
+                             f"s.bind({where!r})\ns.listen(5)\nprint('there', flush=True)\nkept = s.accept()\nsignal.pause()"], stdout=subprocess.PIPE)
+    with mute:
+        site.undo.callback(mute.kill)
+        mute.stdout.readline()
+        waits = site.open()
+        waits.hear()
+        waits.send(b"STLS\r\n")
+        wait_until("it was called", lambda: len([k for k in links(mute.pid) if k.startswith("socket:")]) == 2)
+        os.unlink(where)
+        visit(site)
+        another, _ = the_one(site)
+        equal("STLS", waits.hear(), "+OK STLS")
+        equal("the mute one", mute.wait(10), -signal.SIGKILL)
+    site.logged("^" + re.escape(READY % mute.pid) + "$")
+    equal("who is called", True, is_at(where, another))
+    equal("the processes", [another], [*left_by(site)])
+
+
+@lingering
 def other_settings(site):
     """Whoever has others, another configuration file or another view of the file system does not meet it."""
     site.fill(1)
@@ -285,6 +312,33 @@ def another_program(site):
     site.popper = site.dir / "popper"
     s = site.tls()
     wait_until("one of its own", lambda: len(left_by(site)) == 2)
+    equal("relays of the old one", relays(pid), set())
+    s.hang_up()
+
+
+@lingering
+def another_module(site):
+    """An upgrade replaces two files. A session between them leaves a process behind that has the old one of them; whoever comes when both are there has the new one."""
+    site.fill(1)
+    for name in ("popper", "popper-tls.so"):
+        shutil.copy(POPPER.parent / name, site.dir / name)
+    site.popper, module = site.dir / "popper", site.dir / "popper-tls.so"
+    right = module.read_bytes()
+    said = subprocess.run([POPPER, "-v"], capture_output=True, check=True)
+    version = re.search(rb"version (\S+)", said.stdout + said.stderr)[1]
+    module.write_bytes(right.replace(version + b"\0", b"0" * len(version) + b"\0"))
+    s = site.open()
+    s.hear()
+    starts("half an upgrade", s.say("STLS"), "-ERR [SYS/PERM] TLS is not possible")
+    s.hang_up()
+    s.process.wait(10)
+    pid, _ = the_one(site)
+    (site.dir / "new").write_bytes(right)
+    (site.dir / "new").chmod(0o755)
+    os.rename(site.dir / "new", module)
+    visit(site)
+    wait_until("one with the new module", lambda: len(left_by(site)) == 2)
+    s = site.tls()
     equal("relays of the old one", relays(pid), set())
     s.hang_up()
 
@@ -423,17 +477,33 @@ def not_asked_for(site):
 
 @lingering
 def where_it_cannot_be(site):
-    """Without /var/run sessions load the library, and the log says why."""
+    """Where /var/run cannot be written to, without /proc, and without pidfds nothing is left: sessions load the library, and log and --check say why."""
     site.fill(1)
-    inside = site.command()
-    possible(subprocess.run(["unshare", "--mount", "--propagation", "private", "mount", "-t", "tmpfs", "-o", "ro", "none", "/run"], capture_output=True).returncode == 0,
-             "nothing can be mounted over /run")
-    site.command = lambda: ["unshare", "--mount", "--propagation", "private", "sh", "-c", 'mount -t tmpfs -o ro none "$(readlink -f /var/run)" && exec "$@"', "sh", *inside]
+    command = site.command()
+    mounted = ["unshare", "--mount", "--propagation", "private", "sh", "-c"]
+    possible(subprocess.run([*mounted, "mount -t tmpfs -o ro none /mnt"], capture_output=True).returncode == 0, "nothing can be mounted")
+    expect_nothing(site, [*mounted, 'mount -t tmpfs -o ro none "$(readlink -f /var/run)" && exec "$@"', "sh", *command], "/var/run/: Read-only file system")
+    forbid = f"import os, sys\nos.chdir({os.getcwd()!r})\nsys.path[:0] = {sys.path!r}\nimport tlsready\ntlsready.forbid_pidfd()\nos.execv(sys.argv[1], sys.argv[1:])"
+    expect_nothing(site, [sys.executable, "-c", forbid, *command], "pidfd_open: Function not implemented")
+    # There the module of a popper that is not installed is not found.
+    expect_warning([*mounted, 'mount -t tmpfs none /proc && exec "$@"', "sh", *command], "/proc/self/exe: No such file or directory")
+
+
+def expect_warning(command, why):
+    said = subprocess.run([*command, "--check"], stdin=subprocess.DEVNULL, capture_output=True, text=True).stdout
+    matches("--check", f"(?m)^warning: tls-linger: no process can be left behind that has the TLS library ready: {why}$", said)
+
+
+def expect_nothing(site, command, why):
+    site.trace.unlink(missing_ok=True)
+    site.command = lambda: command
     visit(site)
-    site.logged(r"^tls-linger: no process can be left behind that has the TLS library ready: /var/run/popper-tls-[0-9a-f]{24}: Read-only file system$")
+    site.logged(f"^tls-linger: no process can be left behind that has the TLS library ready: {why}$")
+    equal("what is left", {}, left_by(site))
+    expect_warning(command, why)
 
 
-CASES = [what_is_left, the_next_ones_use_it, how_relays_end, at_the_alternate_port, it_ends, it_is_told_to_end, killed, hung, other_settings, another_program, an_impostor,
+CASES = [what_is_left, the_next_ones_use_it, how_relays_end, at_the_alternate_port, it_ends, it_is_told_to_end, killed, hung, a_new_one_while_one_waits, other_settings, another_program, another_module, an_impostor,
          nobody_else_calls, where_there_is_no_room, many_at_once, clients_resume, not_asked_for, where_it_cannot_be]
 
 if __name__ == "__main__":
