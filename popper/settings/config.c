@@ -237,13 +237,16 @@ static int do_line(struct run *run, const char *p, const char *where, struct str
     return settings_reset(run->settings, row, run->source, where, why);
 }
 
-static int check_line(struct run *run, enum line kind, const struct strbuf *line, const char *where, struct strbuf *why)
+static int check_line(struct run *run, enum line kind, bool first, const struct strbuf *line, const char *where, struct strbuf *why)
 {
+    static const char utf8_mark[] = "\xef\xbb\xbf"; /* editors of Windows write it, and nobody sees it */
+    bool marked = first && strncmp(line->data, utf8_mark, 3) == 0;
+
     if (kind == LINE_LONG)
         return strbuf_fail(why, "the line is longer than %d bytes", CONFIG_LINE_MAX);
     if (memchr(line->data, '\0', line->len) != NULL)
         return strbuf_fail(why, "the line contains a NUL byte, so this is no text file");
-    return do_line(run, line->data, where, why);
+    return do_line(run, line->data + (marked ? 3 : 0), where, why);
 }
 
 /* Puts the place before the error of a line, unless it came up from a file that this line names. True: go on with the next line. */
@@ -274,7 +277,7 @@ static int read_lines(struct run *run, int fd, const char *shown, struct strbuf 
     for (unsigned number = 1; (kind = next_line(&reader, &line)) > LINE_END; number++) {
         strbuf_reset(&where);
         strbuf_addf(&where, "%s:%u", shown, number);
-        if (check_line(run, kind, &line, where.data, why) < 0 && !bad_line(run, where.data, why)) {
+        if (check_line(run, kind, number == 1, &line, where.data, why) < 0 && !bad_line(run, where.data, why)) {
             result = run->report == NULL ? -1 : 0;
             break;
         }

@@ -77,6 +77,7 @@ static const struct {
     {"# inside a bare string", "set spool-dir = /a#b # c\n", "spool-dir", "\"/a#b\""},
     {"last line without newline", "set timeout = 11", "timeout", "11"},
     {"CR LF", "set timeout = 11\r\nset shy\r\n", "timeout", "11"},
+    {"the mark of UTF-8 that editors of Windows write", "\xef\xbb\xbfset timeout = 11\r\n", "timeout", "11"},
     {"later lines win", "set timeout = 1\nset timeout = 2\n", "timeout", "2"},
     {"double quotes", "set log-login = \"a b\"\n", "log-login", "\"a b\""},
     {"single quotes", "set log-login = 'a \"b'\n", "log-login", "\"a \\\"b\""},
