@@ -53,16 +53,13 @@ static bool is_up_to_date(const struct tlsspare *s, const struct settings *setti
     return true;
 }
 
-static void remember(struct tlsspare *s, const struct settings *settings)
+/* Room for what it will say of them. */
+static void prepare(struct tlsspare *s, const struct settings *settings)
 {
-    size_t room = 0;
-
     s->count = 0;
-    while (file_of(settings, s->count)) {
-        mem_reserve(&s->files, &room, s->count + 1, sizeof *s->files);
-        look(file_of(settings, s->count), &s->files[s->count]);
+    while (file_of(settings, s->count))
         s->count++;
-    }
+    s->files = mem_new(s->count + 1, sizeof *s->files);
 }
 
 /* ---- the relay's side */
@@ -85,12 +82,13 @@ static bool are_local(const struct settings *settings)
 }
 
 /* Until somebody wants it: 0, and role is complete; or -1: nobody ever will. */
-static int meet(struct tlsrole *role, int door, struct peer *peer)
+static int meet(struct tlsrole *role, int door, const struct tlsspare *loaded, struct peer *peer)
 {
     uint64_t nothing;
     int channel, result;
 
-    if (tlschannel_put(door, TLSCHANNEL_MADE, 0, "", 0, -1) < 0 || tlschannel_get(door, -1, TLSCHANNEL_MAKE, &nothing, NULL, 0, &channel) < 0)
+    if (tlschannel_put(door, TLSCHANNEL_MADE, 0, loaded->files, loaded->count * sizeof *loaded->files, -1) < 0 ||
+        tlschannel_get(door, -1, TLSCHANNEL_MAKE, &nothing, NULL, 0, &channel) < 0)
         return -1;
     close(door);
     result = tlsrole_meet(role, channel, TLSCHANNEL_CALLER_MS, peer);
@@ -99,7 +97,7 @@ static int meet(struct tlsrole *role, int door, struct peer *peer)
 }
 
 /* What is wrong is said by the relay of the next client, which finds it again. */
-static _Noreturn void wait_for_client(const struct settings *settings, int door)
+static _Noreturn void wait_for_client(struct tlsspare *s, const struct settings *settings, int door)
 {
     struct peer peer;
     struct tlsrole role = { .settings = settings, .peer = &peer, .stls = true };
@@ -109,7 +107,11 @@ static _Noreturn void wait_for_client(const struct settings *settings, int door)
 
     startup_signals();
     file_close_others(3, keep, count);
-    if (!are_local(settings) || tlsrole_get_ready(&role, keep, count, &why) < 0 || meet(&role, door, &peer) < 0)
+    if (!are_local(settings))
+        tlsrole_end(&role, 0);
+    for (size_t i = 0; i < s->count; i++) /* before they are loaded */
+        look(file_of(settings, i), &s->files[i]);
+    if (tlsrole_get_ready(&role, keep, count, &why) < 0 || meet(&role, door, s, &peer) < 0)
         tlsrole_end(&role, 0);
     tlsrole_serve(&role);
 }
@@ -144,15 +146,16 @@ static void make(struct tlsspare *s, const struct settings *settings, int64_t no
     pid_t pid;
 
     s->due = 0;
-    remember(s, settings);
     if (privmsg_pair(ends) < 0)
         return;
+    prepare(s, settings);
     pid = fork();
     if (pid == 0)
-        wait_for_client(settings, ends[1]);
+        wait_for_client(s, settings, ends[1]);
     close(ends[1]);
     if (pid < 0) {
         close(ends[0]);
+        tlsspare_drop(s);
         return;
     }
     s->pid = pid;
@@ -174,7 +177,7 @@ void tlsspare_hear(struct tlsspare *s)
 {
     uint64_t nothing;
 
-    s->ready = tlschannel_get(s->door, 0, TLSCHANNEL_MADE, &nothing, NULL, 0, NULL) == 0;
+    s->ready = tlschannel_get(s->door, 0, TLSCHANNEL_MADE, &nothing, s->files, s->count * sizeof *s->files, NULL) == 0;
     if (!s->ready)
         tlsspare_drop(s);
 }

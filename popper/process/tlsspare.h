@@ -3,7 +3,8 @@
  * rights, and waits in its sandbox for a channel (process/tlschannel). It serves one client, as any other relay does, or nobody.
  *
  * It is made only after a relay was asked for, waits TLSSPARE_LIFE seconds at most, and is let go when one of the files that it has
- * loaded is not what it was: a renewed certificate counts for the next client.
+ * loaded is not what it was: a renewed certificate counts for the next client. Where they are files of another host, which might not answer, there
+ * is none, and nobody but the relays looks at them.
  */
 #ifndef PROCESS_TLSSPARE_H
 #define PROCESS_TLSSPARE_H
@@ -23,7 +24,7 @@ struct tlsspare {
     int door;          /* the channel goes there; -1 */
     bool ready;        /* it has said that it can work */
     int64_t due;       /* when one is to be made, or this one is too old (netio_now); 0: never */
-    struct stat *files; /* what it has loaded, as it was before; owned */
+    struct stat *files; /* what it has loaded, as it says that it was before; owned */
     size_t count;
 };
 #define TLSSPARE_NONE { .door = -1 }
