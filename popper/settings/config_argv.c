@@ -192,7 +192,7 @@ static int do_word(struct walk *w, char *argument, struct strbuf *why)
 {
     bool user = w->action->task == CONFIG_CHECK || w->action->task == CONFIG_RECOVER;
 
-    if (user && w->action->user == NULL) {
+    if (user && w->action->user == NULL && !strchr(argument, ':')) {
         w->action->user = argument;
         return 0;
     }

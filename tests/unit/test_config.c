@@ -505,6 +505,8 @@ static const struct {
     {"-f none", "cannot read the configuration file none: No such file or directory"},
     {"-f", "switch -f lacks"},
     {"-s 110", "the address \"110\" must stand before the first switch"},
+    {"--check :110 -s", "the address \":110\" must stand before the first switch"},
+    {"--check [::1]:110", "the address \"[::1]:110\" must stand before the first switch"},
     {"bob", "unexpected argument \"bob\""},
     {"--check bob eve", "unexpected argument \"eve\"; one user may be named"},
     {"--foo", "unknown argument \"--foo\"; the long ones are --print-config, "},
