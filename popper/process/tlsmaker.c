@@ -5,7 +5,8 @@
  * the library's start; what it is asked is one packet with one descriptor, a channel, or a connection that is one, from a monitor before its
  * login. It holds its end of that, one channel for each relay that lives, the door of the relay that was made ahead (tlsspare), and the log; no socket
  * at which clients come, and nothing of a client: these lie in the channel, and only the fork that becomes the relay takes them out. It is not
- * dumpable and makes no core file. The signals that end popper are not for the listener's: who asks needs it until his own end.
+ * dumpable and makes no core file. What the monitor that left it behind knew lies in its memory: the client's address, perhaps the name that he gave to SCRAM, and no
+ * secret, as a password that was refused ends the session. The signals that end popper are not for the listener's: who asks needs it until his own end.
  */
 #include "process/tlsmaker.h"
 

@@ -277,6 +277,20 @@ def a_new_one_while_one_waits(site):
 
 
 @lingering
+def its_place_is_another_ones(site):
+    """It ends, and leaves that one alone."""
+    site.fill(1)
+    visit(site)
+    pid, where = the_one(site)
+    os.unlink(where)
+    visit(site)
+    another, _ = the_one(site)
+    os.kill(pid, signal.SIGTERM)
+    wait_until("its end", lambda: gone(pid))
+    equal("who is called", True, is_at(where, another))
+
+
+@lingering
 def other_settings(site):
     """Whoever has others, another configuration file or another view of the file system does not meet it."""
     site.fill(1)
@@ -503,7 +517,7 @@ def expect_nothing(site, command, why):
     expect_warning(command, why)
 
 
-CASES = [what_is_left, the_next_ones_use_it, how_relays_end, at_the_alternate_port, it_ends, it_is_told_to_end, killed, hung, a_new_one_while_one_waits, other_settings, another_program, another_module, an_impostor,
+CASES = [what_is_left, the_next_ones_use_it, how_relays_end, at_the_alternate_port, it_ends, it_is_told_to_end, killed, hung, a_new_one_while_one_waits, its_place_is_another_ones, other_settings, another_program, another_module, an_impostor,
          nobody_else_calls, where_there_is_no_room, many_at_once, clients_resume, not_asked_for, where_it_cannot_be]
 
 if __name__ == "__main__":

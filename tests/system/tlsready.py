@@ -96,10 +96,11 @@ def relays(pid):
 
 
 def spare(ready, but=()):
-    """The one that was made ahead and waits in its sandbox."""
+    """The one that was made ahead and waits in its sandbox, when both sleep: it has said that it is ready, and was heard."""
     def waits(pid):
-        with contextlib.suppress(FileNotFoundError):
-            return not has_client(pid) and (status(pid)["Seccomp"] == "2" or not SANDBOXED)
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            inside = status(pid)["Seccomp"] == "2" or not SANDBOXED
+            return inside and [*sockets(pid).values()] == ["messages"] and all(status(p)["State"][0] == "S" for p in (pid, ready))
     return wait_until("one that waits", lambda: [p for p in below_it(ready) - set(but) if waits(p)])[0]
 
 
@@ -267,6 +268,7 @@ def the_next_one():
         ready = server.begin()
         equal("before anybody wanted TLS", below_it(ready), set())
         leave(server.tls())
+        wait_until("the end of that relay", lambda: not relays(ready))
         waits = spare(ready)
         fields = status(waits)
         assert "0" not in fields["Uid"].split() + fields["Gid"].split(), f"{fields['Uid']} {fields['Gid']}"
