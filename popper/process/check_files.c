@@ -22,7 +22,8 @@
 #include "process/saslticket.h"
 #include "settings/config.h"
 
-/* ---- configuration files: what anybody can write to them he does as root */
+/* ---- configuration files: what anybody can write to them he does as root. Of what is no file, such as /dev/null, nobody is
+   told to change the mode. */
 
 static void check_config(const char *path)
 {
@@ -33,7 +34,7 @@ static void check_config(const char *path)
     else if (st.st_uid != 0 && st.st_uid != geteuid())
         check_say(CHECK_ERROR, "%s belongs to uid %ld, who rules this server by it; chown root %s", path, (long)st.st_uid,
                   path);
-    else if (st.st_mode & S_IWOTH)
+    else if (S_ISREG(st.st_mode) && (st.st_mode & S_IWOTH))
         check_say(CHECK_ERROR, "%s can be written to by everybody (mode %04o), who rule this server by it; chmod o-w %s",
                   path, (unsigned)(st.st_mode & 07777), path);
     else if ((st.st_mode & S_IWGRP) && st.st_gid != 0)
@@ -72,7 +73,7 @@ static void check_secrecy(const char *option, const char *path, mode_t unwanted,
 {
     struct stat st;
 
-    if (stat(path, &st) == 0 && (st.st_mode & unwanted))
+    if (stat(path, &st) == 0 && S_ISREG(st.st_mode) && (st.st_mode & unwanted))
         check_say(CHECK_WARNING, "%s %s: %s (mode %04o); chmod o-rw %s", option, path, what,
                   (unsigned)(st.st_mode & 07777), path);
 }

@@ -215,7 +215,7 @@ static void check_bulldir_mode(const char *path)
 {
     struct stat st;
 
-    if (stat(path, &st) == 0 && (st.st_mode & S_IWOTH))
+    if (stat(path, &st) == 0 && S_ISDIR(st.st_mode) && (st.st_mode & S_IWOTH))
         check_say(CHECK_ERROR, "bulldir %s: everybody can put a bulletin there for everybody (mode %04o); chmod o-w %s", path,
                   (unsigned)(st.st_mode & 07777), path);
 }

@@ -191,6 +191,14 @@ def nested_config(site):
     site.finds("error", rf"^{other} can be written to by everybody")
 
 
+def null_is_nobodys_to_mend(site):
+    """It says "none" (a configuration file), or is the wrong kind of thing; in no case is a host's /dev/null to be given another mode."""
+    site.set("config-file = /dev/null", "nonauth-file = /dev/null", "passwd-file = /dev/null", "bulldir = /dev/null")
+    found = site.check()
+    equal("advice about its mode", [text for _, text in found if re.search(r"chmod o-\S+ /dev/null", text)], [])
+    has([text for _, text in found], r"^configuration file /dev/null$")
+
+
 def user_files(site):
     passwd = site.dir / "passwd"
     passwd.chmod(0o644)
@@ -906,7 +914,7 @@ def run(case):
     return inner
 
 
-CASES = [well, sample, index_states, open_session, wrong_settings, several_files, obsolete_word, config_modes, nested_config, user_files, trace_file, mail_command, secrets,
+CASES = [well, sample, index_states, open_session, wrong_settings, several_files, obsolete_word, config_modes, nested_config, null_is_nobodys_to_mend, user_files, trace_file, mail_command, secrets,
          clear_text, bulletins, bulletin_database, new_bulletins, spool_missing, spool_modes, temp_and_cache, hashed, what_is_lost,
          one_thing_about_a_missing_temp_dir, jail, locks, file_systems, network_file_systems, privsep, system_users,
          pam, modules, drac, keytab, gssapi, names, maildrop_kinds, leftovers, journal, rights_over_journal, dot_locks, option_files, home_mail, as_user, resolver, tls, chain]
