@@ -2,6 +2,7 @@
  * sandbox_gen: prints the seccomp filters of all roles as C arrays (sandbox_filters.h). Runs at build time only; it is the only file that knows libseccomp.
  *
  * To allow a role another system call: add it to the role's list below, say why, and extend tests/unit/test_sandbox.c.
+ * The lists have the names of 64-bit machines; what a 32-bit one calls instead (spellings) is found from them.
  */
 #include "config.h"
 
@@ -14,6 +15,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -72,10 +74,45 @@ static void must(int result, const char *what)
     exit(1);
 }
 
+/* What a C library calls on a 32-bit machine instead: wider offsets, user ids and times, or what came before the call it has on others. */
+static const char *const suffixes[] = { "64", "32", "_time64" };
+static const struct {
+    const char *name, *also;
+} spellings[] = { { "mmap", "mmap2" }, { "lseek", "_llseek" }, { "newfstatat", "fstatat64" }, { "fadvise64", "fadvise64_64" }, { "fadvise64", "arm_fadvise64_64" },
+                  { "sync_file_range", "sync_file_range2" }, { "rt_sigreturn", "sigreturn" }, { "recvfrom", "recv" }, { "sendto", "send" }, { "umount2", "umount" } };
+
+static void add_named(scmp_filter_ctx filter, uint32_t action, const char *name, const struct scmp_arg_cmp *condition)
+{
+    int call = seccomp_syscall_resolve_name(name);
+
+    if (call != __NR_SCMP_ERROR)
+        must(seccomp_rule_add_array(filter, action, call, condition ? 1 : 0, condition), name);
+}
+
+/* condition: NULL for whatever arguments. Calls that this machine does not have make no rule. */
+static void add(scmp_filter_ctx filter, uint32_t action, int call, const struct scmp_arg_cmp *condition)
+{
+    char *name = seccomp_syscall_resolve_num_arch(SCMP_ARCH_NATIVE, call), longer[64];
+
+    if (!name) {
+        must(-ENOENT, "name of a system call");
+        return;
+    }
+    add_named(filter, action, name, condition);
+    for (size_t i = 0; i < sizeof suffixes / sizeof *suffixes; i++) {
+        snprintf(longer, sizeof longer, "%s%s", name, suffixes[i]);
+        add_named(filter, action, longer, condition);
+    }
+    for (size_t i = 0; i < sizeof spellings / sizeof *spellings; i++)
+        if (strcmp(name, spellings[i].name) == 0)
+            add_named(filter, action, spellings[i].also, condition);
+    free(name);
+}
+
 static void add_all(scmp_filter_ctx filter, uint32_t action, const int *calls)
 {
     for (; *calls != -1; calls++)
-        must(seccomp_rule_add(filter, action, *calls, 0), "rule");
+        add(filter, action, *calls, NULL);
 }
 
 /* Calls that are harmless with the right arguments only. */
@@ -85,19 +122,19 @@ static void add_limited(scmp_filter_ctx filter, bool with_files, bool with_locks
     const int flags[] = { F_GETFL, F_GETFD };
     const int locks[] = { F_SETFD, F_SETLK, F_SETLKW, F_OFD_SETLK, F_OFD_SETLKW };
 
-    must(seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1, SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0)), "mmap");
-    must(seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1, SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0)), "mprotect");
+    add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mmap), &SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+    add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), &SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
     for (size_t i = 0; i < sizeof levels / sizeof *levels; i++)
-        must(seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(setsockopt), 1, SCMP_A1(SCMP_CMP_EQ, (scmp_datum_t)levels[i])), "setsockopt");
+        add(filter, SCMP_ACT_ALLOW, SCMP_SYS(setsockopt), &SCMP_A1(SCMP_CMP_EQ, (scmp_datum_t)levels[i]));
     for (size_t i = 0; i < sizeof flags / sizeof *flags; i++)
-        must(seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1, SCMP_A1(SCMP_CMP_EQ, (scmp_datum_t)flags[i])), "fcntl");
+        add(filter, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), &SCMP_A1(SCMP_CMP_EQ, (scmp_datum_t)flags[i]));
     for (size_t i = 0; with_locks && i < sizeof locks / sizeof *locks; i++)
-        must(seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1, SCMP_A1(SCMP_CMP_EQ, (scmp_datum_t)locks[i])), "fcntl");
+        add(filter, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), &SCMP_A1(SCMP_CMP_EQ, (scmp_datum_t)locks[i]));
     if (!with_files)
         return;
     /* fstat(2) and statx(2) of a descriptor come as these with an empty path. */
-    must(seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(newfstatat), 1, SCMP_A3(SCMP_CMP_EQ, AT_EMPTY_PATH)), "newfstatat");
-    must(seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(statx), 1, SCMP_A2(SCMP_CMP_MASKED_EQ, AT_EMPTY_PATH, AT_EMPTY_PATH)), "statx");
+    add(filter, SCMP_ACT_ALLOW, SCMP_SYS(newfstatat), &SCMP_A3(SCMP_CMP_EQ, AT_EMPTY_PATH));
+    add(filter, SCMP_ACT_ALLOW, SCMP_SYS(statx), &SCMP_A2(SCMP_CMP_MASKED_EQ, AT_EMPTY_PATH, AT_EMPTY_PATH));
 }
 
 static void print_filter(scmp_filter_ctx filter, const char *name, const char *mode)
@@ -129,7 +166,7 @@ static void make(const char *name, const int *calls, bool with_files, bool asks,
     add_all(filter, SCMP_ACT_ALLOW, calls);
     add_limited(filter, with_files, calls == replay_file);
     if (calls == files) /* how it ends with its keeper (request.c) */
-        must(seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 1, SCMP_A0(SCMP_CMP_EQ, PR_SET_PDEATHSIG)), "prctl");
+        add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prctl), &SCMP_A0(SCMP_CMP_EQ, PR_SET_PDEATHSIG));
     if (enforce)
         add_all(filter, SCMP_ACT_KILL_PROCESS, deadly);
     if (enforce && !asks)

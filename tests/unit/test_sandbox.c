@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +19,7 @@
 
 #include "common/identity.h"
 #include "process/sandbox.h"
+#include "wire/netio.h"
 
 static int try_open(void) { return open("/etc/passwd", O_RDONLY); }
 static int try_exec(void) { return execl("/bin/true", "true", (char *)NULL); }
@@ -234,6 +236,35 @@ START_TEST(session_can_work)
 }
 END_TEST
 
+/* What every role does with its client's socket. */
+static int client_work(void)
+{
+    int fd = work_fd, ttl = 9;
+    char byte = 'x';
+
+    if (!netio_tune_descriptor(fd))
+        _exit(1);
+    if (send(fd, &byte, 1, MSG_NOSIGNAL) != -1 || errno != EPIPE || recv(fd, &byte, 1, MSG_DONTWAIT) != -1 || errno != ENOTCONN)
+        _exit(2);
+    if (syscall(SYS_setsockopt, fd, IPPROTO_IP, IP_TTL, &ttl, sizeof ttl) != -1 || errno != ENOSYS)
+        _exit(3);
+    _exit(0);
+}
+
+START_TEST(client_is_served)
+{
+    work_fd = socket(AF_INET, SOCK_STREAM, 0);
+    ck_assert_int_ge(work_fd, 0);
+    if (sandbox_built())
+        for (int role = 0; role < SANDBOX_ROLES; role++) {
+            int status = run_in((enum sandbox_role)role, SANDBOX_MODE_ENFORCE, client_work);
+
+            ck_assert_msg(status == 0, "%s: status %x", sandbox_role_name((enum sandbox_role)role), status);
+        }
+    close(work_fd);
+}
+END_TEST
+
 static int preauth_file_work(void)
 {
     char byte = 'x';
@@ -274,6 +305,7 @@ int main(void)
     tcase_add_test(tc, mangler_opens_nothing);
     tcase_add_test(tc, ticket_keeps_a_file);
     tcase_add_test(tc, session_dies_with_its_parent);
+    tcase_add_test(tc, client_is_served);
     tcase_add_test(tc, preauth_writes_only_its_output);
     suite_add_tcase(suite, tc);
     return unit_main(suite);
