@@ -210,7 +210,7 @@ static int settle_message(struct dropplan *p, size_t index, const struct msglist
         return 0;
     m->octets = seen->octets;
     if (seen->flags & MSG_EDITED)
-        m->octets += strlen(id) - strlen(fresh_id);
+        m->octets = m->octets + strlen(id) - strlen(fresh_id);
     m->header_len = seen->header_len;
     m->from_len = seen->from_len;
     m->flags = seen->flags;

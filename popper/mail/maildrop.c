@@ -98,7 +98,7 @@ static void keep_id(struct msglist *list, size_t index, const char *id)
     struct message *m = &list->messages[index];
 
     if (m->flags & MSG_EDITED)
-        m->octets += strlen(id) - strlen(msglist_uid(list, m));
+        m->octets = m->octets + strlen(id) - strlen(msglist_uid(list, m));
     msglist_set_uid(list, index, id);
 }
 

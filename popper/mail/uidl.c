@@ -332,7 +332,7 @@ static void give_ordinal(struct table *t, struct msglist *list, size_t i)
         snprintf(id, sizeof id, "%.*s.%u", (int)base, msglist_uid(list, m), ordinal);
     } while (table_slot(t, list, id, strlen(id))->taken);
     if (m->flags & MSG_EDITED)
-        m->octets += strlen(id) - n;
+        m->octets = m->octets + strlen(id) - n; /* += would add a difference of 32 bits where size_t has no more */
     m->flags &= (uint8_t)~MSG_UID_STORED;
     msglist_set_uid(list, i, id);
 }
