@@ -15,11 +15,11 @@ value() {
 run_make install
 say $? "make install"
 for f in "$(value popperdir)/popper" "$(value popperdocdir)/samples/maildir2mbox"; do
-    [ -f "$work/dest$f" ] && [ -x "$work/dest$f" ]
+    test -f "$work/dest$f" && test -x "$work/dest$f"
     say $? "$f is there and can be run"
 done
 for f in "$(value man8dir)/popper.8" "$(value man5dir)/popper.conf.5" "$(value popperdocdir)/GUIDE.md" "$(value popperdocdir)/samples/popper.conf"; do
-    [ -s "$work/dest$f" ]
+    test -s "$work/dest$f"
     say $? "$f is there"
 done
 jail=$(sed -n 's/^#define PRIVSEP_PATH "\(.*\)"$/\1/p' config.h)

@@ -12,9 +12,11 @@ import subprocess
 import sys
 import tempfile
 import time
-import warnings
 
 HERE = pathlib.Path(os.path.abspath(__file__)).parent
+sys.path.insert(0, str(HERE.parent / "wire"))
+from libcrypt import crypt  # noqa: E402
+
 BUILD = pathlib.Path.cwd()
 WORK = BUILD / ".work/bench"
 UNPACKED = sorted({p.resolve() for p in (BUILD / ".work/unpacked", HERE.parent.parent / ".work/unpacked") if p.is_dir()})
@@ -26,13 +28,9 @@ USERS_EACH = 4
 LETTERS = "abcdefghijkl"     # one for each server, so that their states stay apart
 MAGIC = {0x01021994: "tmpfs", 0x858458F6: "ramfs"}
 
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore", DeprecationWarning)
-    import crypt
-
 # A cheap hash, so that the server shows, and Debian's default.
-HASH = crypt.crypt(PASSWORD, "$6$rounds=1000$popbench$")
-YESCRYPT = crypt.crypt(PASSWORD, "$y$j9T$F5Jx5fExrKuPp53xLKQ..1$")
+HASH = crypt(PASSWORD, "$6$rounds=1000$popbench$")
+YESCRYPT = crypt(PASSWORD, "$y$j9T$F5Jx5fExrKuPp53xLKQ..1$")
 
 # What the packages' maintainer scripts would make: name, uid, gid (solid-pop3d's user is in group mail, and without him it does not answer).
 SYSTEM_USERS = [("popa3d", 64001, 64001), ("spop3d", 64002, MAIL_GID), ("dovecot", 64003, 64003), ("dovenull", 64004, 64004)]

@@ -12,7 +12,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import warnings
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import kdcsite  # noqa: E402
@@ -20,16 +19,13 @@ import pam  # noqa: E402
 from gssapi import Gsasl  # noqa: E402
 from pam import Visit  # noqa: E402
 from cases import SANITIZED, need, run_cases, skip_all  # noqa: E402
+from libcrypt import crypt  # noqa: E402
 from spoolsite import POPPER  # noqa: E402
 from users import TODAY  # noqa: E402
 from world import features  # noqa: E402
 
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore", DeprecationWarning)
-    import crypt
-
 # What Debian makes, and popper for names that nobody has.
-YESCRYPT = crypt.crypt("secret", "$y$j9T$PaC4YODLNhRsBJPWiNm9V.$")
+YESCRYPT = crypt("secret", "$y$j9T$PaC4YODLNhRsBJPWiNm9V.$")
 AGES = f":{TODAY}:0:99999:7::"
 pam.USERS[:] = [
     ("wrong", 64411, YESCRYPT + AGES),
@@ -158,7 +154,7 @@ def hash_time(_):
     global hash_seconds
     began = time.monotonic()
     for _ in range(10):
-        crypt.crypt("not-the-password", YESCRYPT)
+        crypt("not-the-password", YESCRYPT)
     hash_seconds = (time.monotonic() - began) / 10
     return f"one hash of this kind takes {hash_seconds * 1000:.2f} ms here"
 

@@ -14,18 +14,14 @@ import subprocess
 import sys
 import threading
 import time
-import warnings
 
 sys.path.insert(0, str(pathlib.Path(os.path.abspath(__file__)).parent))
 from cases import PATIENCE, TESTS, Missing, Skip, find, matches, wait_until  # noqa: E402
 from standing import GID, PASSWORD, POPPER, UID, Client, Server, begins, descendants, free_port, run_all, same  # noqa: E402
 import mbox  # noqa: E402
+from libcrypt import crypt  # noqa: E402
 import saslclient  # noqa: E402
 from world import features  # noqa: E402
-
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore", DeprecationWarning)
-    import crypt
 
 TURN_SECONDS = 20  # SUPERVISED_WAIT_MS
 
@@ -371,7 +367,7 @@ def checks_at_the_same_time(server, clients, most):
 
 def slow_users(server, count):
     """Each check takes a fifth of a second of a processor: some are seen before they end."""
-    slow = crypt.crypt(PASSWORD, "$6$rounds=200000$standalone$")
+    slow = crypt(PASSWORD, "$6$rounds=200000$standalone$")
     (server.dir / "passwd").write_text("".join(f"u{n}:{slow}:{UID}:{GID}::{server.dir}:/bin/false\n" for n in range(count)))
 
 
@@ -397,7 +393,7 @@ def a_check_for_each_processor():
 def a_flood_of_passwords_does_not_lock_out():
     """Forty clients of one address want yescrypt's work at once; who comes from another address is not the last to be served, and each is answered."""
     with Server("set prefork = 0", "set max-sessions-per-address = 100", "set max-preauth = 100") as server:
-        hashed = crypt.crypt(PASSWORD, crypt.crypt("", "$y$j9T$PaC4YODLNhRsBJPWiNm9V."))
+        hashed = crypt(PASSWORD, crypt("", "$y$j9T$PaC4YODLNhRsBJPWiNm9V."))
         server.start()
         (server.dir / "passwd").write_text("".join(f"{name}:{hashed}:{UID}:{GID}::{server.dir}:/bin/false\n" for name in ("alice", "bob")))
         flood = [server.client(source="127.0.0.60") for _ in range(40)]

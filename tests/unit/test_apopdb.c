@@ -50,12 +50,18 @@ static void teardown(void)
 
 static char next_file[120];
 
+#if __WORDSIZE == 32
+#define LSTAT "lstat64" /* what lstat is where files may be large */
+#else
+#define LSTAT "lstat"
+#endif
+
 /* The C library's, in the middle of which somebody replaces a pair with two names. */
 static bool pair_is_replaced;
 
 int lstat(const char *name, struct stat *st)
 {
-    int (*real)(const char *, struct stat *) = (int (*)(const char *, struct stat *))dlsym(RTLD_NEXT, "lstat");
+    int (*real)(const char *, struct stat *) = (int (*)(const char *, struct stat *))dlsym(RTLD_NEXT, LSTAT);
 
     if (!pair_is_replaced || strcmp(name, dirfile) != 0)
         return real(name, st);

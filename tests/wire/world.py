@@ -14,14 +14,10 @@ import subprocess
 import tempfile
 import threading
 import time
-import warnings
 
 import mbox
+from libcrypt import crypt
 from transcript import Broken, Mismatch, block_bytes, content, numbers
-
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore", DeprecationWarning)
-    import crypt
 
 FIRST_UID = 64321
 PATIENCE = float(os.environ.get("POPPER_WIRE_PATIENCE", "1"))
@@ -81,7 +77,7 @@ hashes = {}
 
 def hash_of(password):
     if password not in hashes:
-        hashes[password] = crypt.crypt(password, "$5$rounds=1000$wiretests$")
+        hashes[password] = crypt(password, "$5$rounds=1000$wiretests$")
     return hashes[password]
 
 
