@@ -13,6 +13,7 @@ import shutil
 import signal
 import socket
 import ssl
+import struct
 import subprocess
 import sys
 import time
@@ -180,19 +181,57 @@ def at_the_alternate_port(site):
 @lingering
 def it_ends(site):
     """When nobody came for so long; who is there stays."""
-    site.set(tls_linger=1).fill(1)
+    site.set(tls_linger=2).fill(1)
     visit(site)
     pid, where = the_one(site)
     s = site.tls().login()
     relay = wait_until("a relay", lambda: relays(pid)).pop()
-    time.sleep(1.5)
+    time.sleep(2.5)
     equal("while a session goes on", (True, True), (is_alive(pid), os.path.exists(where)))
     s.quit()
+    ends = time.monotonic()
+    s.hang_up()
+    wait_until("the end of its relay", lambda: gone(relay))
+    time.sleep(0.5)
+    assert os.path.exists(where) or time.monotonic() - ends > 2, "it ended with its relay"
     wait_until("its end", lambda: gone(pid))
     equal("its place", False, os.path.exists(where))
-    equal("its relay", True, gone(relay))
     visit(site)
     the_one(site)
+
+
+def let_it_age(pid):
+    """It is made to think that its hour is over."""
+    begin, end = (int(x, 16) for x in re.search(r"(?m)^(\w+)-(\w+) .*\[stack\]$", pathlib.Path(f"/proc/{pid}/maps").read_text()).groups())
+    now = time.monotonic_ns()
+    with open(f"/proc/{pid}/mem", "r+b", buffering=0) as mem:
+        mem.seek(begin)
+        stack = mem.read(end - begin)
+        found = [n for n in range(0, len(stack) - 8, 4) if 3500 * 10**9 < struct.unpack_from("q", stack, n)[0] - now <= 3600 * 10**9]
+        equal("a time in an hour", True, bool(found))
+        for n in found:
+            mem.seek(begin + n)
+            mem.write(struct.pack("q", now))
+
+
+@lingering
+def it_is_old(site):
+    """After an hour, however many come, it takes nobody new, and ends with its last session."""
+    need(not SANITIZED, "sanitizers have places of their own")
+    site.fill(1)
+    visit(site)
+    pid, _ = the_one(site)
+    s = site.tls().login()
+    relay = wait_until("a relay", lambda: relays(pid)).pop()
+    let_it_age(pid)
+    next_one = site.tls()
+    another, _ = the_one(site, {pid})
+    equal("relays of the old one", relays(pid), {relay})
+    equal("the session goes on", s.say("NOOP")[:3], "+OK")
+    next_one.hang_up()
+    s.quit()
+    wait_until("its end", lambda: gone(pid))
+    equal("the new one", True, is_alive(another))
 
 
 @lingering
@@ -205,6 +244,7 @@ def it_is_told_to_end(site):
     relay = wait_until("a relay", lambda: relays(pid)).pop()
     os.kill(pid, signal.SIGTERM)
     wait_until("its place is gone", lambda: not os.path.exists(where))
+    wait_until("so is the relay that it made ahead", lambda: {p for p in children(pid) if is_alive(p)} == {relay})
     equal("its session goes on", s.say("NOOP")[:3], "+OK")
     next_one = site.tls()
     another, _ = the_one(site, {pid})
@@ -517,7 +557,7 @@ def expect_nothing(site, command, why):
     expect_warning(command, why)
 
 
-CASES = [what_is_left, the_next_ones_use_it, how_relays_end, at_the_alternate_port, it_ends, it_is_told_to_end, killed, hung, a_new_one_while_one_waits, its_place_is_another_ones, other_settings, another_program, another_module, an_impostor,
+CASES = [what_is_left, the_next_ones_use_it, how_relays_end, at_the_alternate_port, it_ends, it_is_old, it_is_told_to_end, killed, hung, a_new_one_while_one_waits, its_place_is_another_ones, other_settings, another_program, another_module, an_impostor,
          nobody_else_calls, where_there_is_no_room, many_at_once, clients_resume, not_asked_for, where_it_cannot_be]
 
 if __name__ == "__main__":
