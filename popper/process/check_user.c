@@ -120,6 +120,21 @@ static void tell_ways(const struct settings *s, const char *name)
     strbuf_free(&reason);
 }
 
+/* Whom a login by the given name is about, as auth has it: the name service's own name for him counts. */
+static bool find_name(const struct check *c, char name_r[AUTH_NAME_MAX + 1])
+{
+    struct auth_account account;
+    char own[AUTH_NAME_MAX + 1];
+
+    if (!auth_canonical_name(c->settings, c->given, name_r))
+        return false;
+    auth_passwd_find(c->settings, name_r, &account);
+    if (account.own_name[0] && auth_canonical_name(c->settings, account.own_name, own))
+        strcpy(name_r, own);
+    mem_wipe(&account, sizeof account);
+    return true;
+}
+
 /* In a child: PAM may change anything of a process. */
 static void look_at_login(struct check *c)
 {
@@ -128,7 +143,7 @@ static void look_at_login(struct check *c)
     char name[AUTH_NAME_MAX + 1];
     struct auth_user user;
 
-    auth_canonical_name(c->settings, c->given, name);
+    find_name(c, name);
     if (auth_check(c->settings, &attempt, &user, &reason) == AUTH_GRANTED) {
         check_say(CHECK_OK, "%s may log in: uid %ld, gid %ld, home %s%s", name, (long)user.uid, (long)user.gid, user.home,
                   user.is_virtual ? ", of a passwd-file" : "");
@@ -159,7 +174,7 @@ void check_login(struct check *c)
 {
     char name[AUTH_NAME_MAX + 1];
 
-    if (!auth_canonical_name(c->settings, c->given, name)) {
+    if (!find_name(c, name)) {
         check_say(CHECK_ERROR, "\"%s\" can be nobody's name", c->given);
         return;
     }

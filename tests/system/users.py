@@ -80,12 +80,12 @@ def enter_namespace(directory, files, directories=()):
 
 
 class Session:
-    def __init__(self, directory):
+    def __init__(self, directory, **more):
         self.trace = directory / "trace"
         if self.trace.exists():
             self.trace.unlink()
         self.ours, theirs = socket.socketpair()
-        self.server = subprocess.Popen([POPPER, "-f", directory / "conf", "-t", self.trace], stdin=theirs, stdout=theirs, stderr=theirs, cwd="/")
+        self.server = subprocess.Popen([POPPER, "-f", directory / "conf", "-t", self.trace], stdin=theirs, stdout=theirs, stderr=theirs, cwd="/", **more)
         theirs.close()
         self.ours.settimeout(30)
         self.replies = self.ours.makefile("rb")
@@ -155,6 +155,26 @@ def check_refused(directory, name, password, reason):
     report(password not in log, f"{name}: the password is not in the log ({reason})")
 
 
+def check_other_spellings(directory):
+    """A directory that takes them (directory.c): one maildrop for all of them, and no way past a list; and --check knows."""
+    conf = (directory / "conf").read_text()
+    environment = {"LD_PRELOAD": str(pathlib.Path("tests/system/directory.so").absolute())}
+    for given in ("ann", "ANN", "Ann@dom.example"):
+        s = Session(directory, env=environment)
+        reply = s.login(given, "secret")
+        report(reply.startswith("+OK ann has 1 visible message "), f"{given} is ann", reply)
+        s.ask("QUIT")
+        s.close()
+        found = subprocess.run([POPPER, "--check", "-f", directory / "conf", given], env=environment, capture_output=True, text=True, check=False).stdout
+        report(re.search(r"(?m)^ok: ann may log in by USER and PASS ", found) and f"{directory}/spool/ann: 1 messages" in found, f"{given}: --check", found)
+    (directory / "denied").write_text("ann\n")
+    (directory / "conf").write_text(f"{conf}set nonauth-file = {directory}/denied\n")
+    s = Session(directory, env=environment)
+    reply = s.login("ANN", "secret")
+    report(re.fullmatch(DENIED % "ANN", reply) and not s.close() and "listed in nonauth-file" in s.log(), "ANN is in nonauth-file, as ann", reply)
+    (directory / "conf").write_text(conf)
+
+
 def main():
     if os.getuid() != 0:
         return skip_all("needs root")
@@ -186,6 +206,8 @@ def main():
         report(s.login("ann", "secret").startswith("+OK ann has 1 visible message "), "yescrypt, Debian's default")
         s.ask("QUIT")
         s.close()
+        if not SANITIZED:
+            check_other_spellings(directory)
     print(f"1..{count}")
     return failed != 0
 
