@@ -15,12 +15,14 @@ value() {
 run_make install
 say $? "make install"
 for f in "$(value popperdir)/popper" "$(value popperdocdir)/samples/maildir2mbox"; do
-    test -f "$work/dest$f" && test -x "$work/dest$f"
-    say $? "$f is there and can be run"
+    present=1
+    if [ -f "$work/dest$f" ] && [ -x "$work/dest$f" ]; then present=0; fi
+    say $present "$f is there and can be run"
 done
 for f in "$(value man8dir)/popper.8" "$(value man5dir)/popper.conf.5" "$(value popperdocdir)/GUIDE.md" "$(value popperdocdir)/samples/popper.conf"; do
-    test -s "$work/dest$f"
-    say $? "$f is there"
+    present=1
+    if [ -s "$work/dest$f" ]; then present=0; fi
+    say $present "$f is there"
 done
 jail=$(sed -n 's/^#define PRIVSEP_PATH "\(.*\)"$/\1/p' config.h)
 jail=$work/dest${jail:-/var/empty}

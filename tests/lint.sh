@@ -44,7 +44,9 @@ if [ "${POPPER_TESTS:-}" = short ]; then
     [ "$failed" -eq 0 ]
     exit
 fi
+# What newer ones take for errors: __has_include of a header, and an array that is passed with its length, 0.
 judge 'cppcheck has nothing to say' cppcheck -q -j2 --enable=warning,performance,portability --std=c11 --inline-suppr --suppress=missingIncludeSystem --suppress=normalCheckLevelMaxBranches \
+    --suppress=preprocessorErrorDirective:*vectors.c --suppress=uninitvar:*proxyreader.c \
     -I"$here" -I. -Ipopper common popper
 judge 'shellcheck has nothing to say' shellcheck quickstart .ci/run tests/*.sh tests/bench/*.sh
 judge 'pyflakes has nothing to say' pyflakes3 tests/guide.py tests/records.py tests/wire tests/system samples/maildir2mbox tests/bench

@@ -27,13 +27,13 @@ def as_user(site, command, text=None, named=False):
 
 
 def mutt(site, path, keys, settings=""):
-    """mutt wants a terminal, which script(1) gives it."""
+    """mutt wants a terminal with a size, which script(1) gives it, but for the size."""
     need(shutil.which("mutt") and shutil.which("script"), "no mutt, or no script")
     rc = site.home("alice") / "muttrc"
     rc.write_text(f"{MUTT} folder={site.home('alice')} {settings}\npush '{keys}'\n")
     rc.chmod(0o644)
     before = path.stat().st_mtime_ns, path.read_bytes()
-    got = as_user(site, ["script", "-qec", f"mutt -n -F {rc} -f {path}", "/dev/null"], "")
+    got = as_user(site, ["script", "-qec", f"stty rows 24 cols 80; mutt -n -F {rc} -f {path}", "/dev/null"], "")
     assert got.returncode == 0, f"mutt: {got}"
     assert (path.stat().st_mtime_ns, path.read_bytes()) != before, f"mutt changed nothing: {got.stdout[-500:]!r}"
 

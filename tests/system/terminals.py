@@ -17,9 +17,9 @@ LEAVE_ALONE = "set pop_checkinterval=600 quit=yes delete=yes confirmappend=no wa
 
 
 def in_terminal(command, text=None):
-    """script(1) is the terminal."""
+    """script(1) is the terminal; without a size newer ones of ncurses do not take it."""
     find("script", "bsdutils")
-    return subprocess.run(["script", "-qec", shlex.join(str(word) for word in command), "/dev/null"], input=text, stdin=None if text else subprocess.DEVNULL,
+    return subprocess.run(["script", "-qec", "stty rows 24 cols 80; " + shlex.join(str(word) for word in command), "/dev/null"], input=text, stdin=None if text else subprocess.DEVNULL,
                           capture_output=True, text=True, errors="replace", timeout=60, check=False)
 
 

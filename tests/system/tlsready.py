@@ -635,7 +635,7 @@ def forbid_pidfd():
     """As a kernel before Linux 5.3, or a container's filter: pidfd_open(2) fails with ENOSYS. The number is that of all processors."""
     steps = ((0x20, 0, 0, 0), (0x15, 0, 1, 434), (0x06, 0, 0, 0x00050000 | errno.ENOSYS), (0x06, 0, 0, 0x7fff0000))
     filters = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in steps))
-    program_of = struct.pack("HxxxxxxP", len(steps), ctypes.addressof(filters))
+    program_of = struct.pack("HP", len(steps), ctypes.addressof(filters))
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(38, 1, 0, 0, 0) or libc.prctl(22, 2, ctypes.c_char_p(program_of), 0, 0):
         os._exit(99)

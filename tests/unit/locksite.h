@@ -222,14 +222,14 @@ static inline pid_t dead_pid(void)
 }
 
 /* A lock's text with our words, some of them replaced: pid 0 and NULL keep ours. */
-static inline size_t owner_text(char *text, long pid, const char *host, const char *boot, const char *start, const char *space)
+static inline size_t owner_text(char *text, long long pid, const char *host, const char *boot, const char *start, const char *space)
 {
     char ours[LOCKOWNER_MAX], word[5][100];
 
     lockowner_text(ours);
     ck_assert_int_eq(sscanf(ours, "%99s %99s %99s %99s %99s", word[0], word[1], word[2], word[3], word[4]), 5);
     if (pid)
-        snprintf(word[0], sizeof word[0], "%ld", pid);
+        snprintf(word[0], sizeof word[0], "%lld", pid);
     return (size_t)snprintf(text, LOCKOWNER_MAX, "%s %s %s %s %s\n", word[0], host ? host : word[1],
                             boot ? boot : word[2], start ? start : word[3], space ? space : word[4]);
 }
@@ -289,7 +289,7 @@ static inline void make_lock(enum content content)
     if (content == OURS_NEGATIVE)
         n = owner_text(text, -1, NULL, NULL, NULL, NULL);
     if (content == OURS_TOO_BIG)
-        n = owner_text(text, 4294967296 + dead_pid(), NULL, NULL, NULL, NULL);
+        n = owner_text(text, 4294967296LL + dead_pid(), NULL, NULL, NULL, NULL);
     make("fred.lock", text, n);
 }
 

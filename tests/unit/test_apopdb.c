@@ -1132,7 +1132,7 @@ int main(void)
     Suite *suite = suite_create("apopdb");
     TCase *tc = tcase_create("apopdb");
     /* Damaged numbers must not make gdbm ask for all memory there is. */
-    const struct rlimit memory = { 4ul << 30, 4ul << 30 };
+    const struct rlimit memory = { (rlim_t)4 << 30, (rlim_t)4 << 30 };
 
     if (!getenv("ASAN_OPTIONS") && !getenv("POPPER_SANITIZED"))
         setrlimit(RLIMIT_DATA, &memory);
