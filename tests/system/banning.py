@@ -211,6 +211,13 @@ def jail_is_understood(site):
     out = fail2ban("fail2ban-client", "-c", str(there), "-d")
     for wanted in ("'add', 'popper'", "'maxretry', 6", f"'addlogpath', '{site.dir}/popper.log'", "'start', 'popper'", "pop3,pop3s,kpop"):
         assert wanted in out, f"{wanted} is not in {out}"
+    # Without a syslogd: the journal, under each name that inetd.conf of an old host may have given.
+    jail.write_text(re.sub(r"(?m)^logpath .*$", "backend = systemd", jail.read_text()))
+    out = fail2ban("fail2ban-client", "-c", str(there), "-d")
+    match = re.search(r"'addjournalmatch', (.*)\]", out)
+    assert match, out
+    equal("names in the journal", sorted(re.findall(r"SYSLOG_IDENTIFIER=([\w.]+)", match.group(1))), ["in.qpopper", "popper", "qpopper", "qpopperd"])
+    equal("between them", match.group(1).count("'+'"), 3)
 
 
 # ---- logwatch
