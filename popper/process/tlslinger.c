@@ -144,11 +144,13 @@ int tlslinger_call(const struct settings *settings, pid_t *pid_r)
 
 void tlslinger_silent(const struct settings *settings, pid_t pid)
 {
-    pid_t there;
     struct strbuf why = STRBUF_INIT(STRBUF_WHY_MAX);
     struct sockaddr_un address;
-    int look_ms, pinned = child_pin(pid, &look_ms), end = find_address(settings, &address, &why) == 0 ? call(&address, &there) : -1;
+    int look_ms, pinned = child_pin(pid, &look_ms), end = -1;
+    pid_t there;
 
+    if (find_address(settings, &address, &why) == 0)
+        end = call(&address, &there);
     if (end >= 0 && there == pid) /* not another one, which has its place by now */
         unlink(address.sun_path);
     if (end >= 0)
