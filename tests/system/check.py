@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import socket
+import struct
 import subprocess
 import sys
 import time
@@ -505,8 +506,10 @@ def network_file_systems(site):
     need(shutil.which("strace"), "no strace")
 
     def on(magic):
-        said = magic.to_bytes(8, "little").hex()
-        return ("strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=fstatfs", "-e", f"inject=fstatfs:poke_exit=@arg2={said}")
+        # Machines of 32 bits have another call, which has the buffer's size before it.
+        call, buffer = ("fstatfs64", 3) if struct.calcsize("P") == 4 else ("fstatfs", 2)
+        said = magic.to_bytes(struct.calcsize("P"), "little").hex()
+        return ("strace", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={call}", "-e", f"inject={call}:poke_exit=@arg{buffer}={said}")
     for magic, name in ((0x6969, "NFS"), (0xff534d42, "CIFS"), (0xfe534d42, "SMB"), (0x00c36400, "CephFS"), (0x5346414f, "AFS"), (0x01161970, "GFS2"), (0x7461636f, "OCFS2"),
                         (0x65735546, "unknown")):
         has(site.is_well(wrapper=on(magic)), rf"^spool-dir {site.spool} is on {name}: treated as a network file system \(file times count after 2 s\)$")
@@ -733,8 +736,8 @@ def rights_over_journal(site):
     interrupt(site, "alice", 3)
     assert (site.spool / ".alice.journal").exists(), "the session was not cut where it matters"
     calls = site.dir / "calls"
-    site.check("alice", wrapper=("strace", "-f", "-qq", "-o", calls, "-e", "trace=setresgid,openat"))
-    lines = calls.read_text().splitlines()
+    site.check("alice", wrapper=("strace", "-f", "-qq", "-o", calls, "-e", "trace=setresgid,?setresgid32,openat"))
+    lines = calls.read_text().replace("setresgid32(", "setresgid(").splitlines()
     opened = next(i for i, line in enumerate(lines) if '".alice.journal"' in line)
     reader = lines[opened].split()[0]
     gid = FIRST_UID

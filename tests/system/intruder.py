@@ -120,7 +120,7 @@ def gdb_gets_nowhere():
     site = Site()
 
     def attach(pid):
-        done = as_user(site, gdb, "-nx", "-batch", "-p", str(pid), "-ex", "print 6*7", "-ex", "info registers rip", "-ex", "generate-core-file /dev/null")
+        done = as_user(site, gdb, "-nx", "-batch", "-p", str(pid), "-ex", "print 6*7", "-ex", "info registers pc", "-ex", "generate-core-file /dev/null")
         return done.stdout + done.stderr
 
     try:
@@ -129,14 +129,14 @@ def gdb_gets_nowhere():
         victim = Victim(site)
         try:
             said = attach(victim.pid)
-            assert "not permitted" not in said and "\nrip " in said, f"gdb cannot even look at an ordinary process: {said}"
+            assert "not permitted" not in said and "\npc " in said, f"gdb cannot even look at an ordinary process: {said}"
         finally:
             victim.kill()
             victim.wait()
         heard = []
         for role, pid in (("keeper", session.server.pid), ("session", children(session.server.pid)[0])):
             said = attach(pid)
-            assert "ptrace: Operation not permitted" in said and "\nrip " not in said, f"gdb -p on the {role}: {said}"
+            assert "ptrace: Operation not permitted" in said and "\npc " not in said, f"gdb -p on the {role}: {said}"
             heard.append(f"gdb -p {role}: " + next(line for line in said.splitlines() if "not permitted" in line))
         assert session.say("NOOP").startswith("+OK"), "the session does not go on"
         session.quit()

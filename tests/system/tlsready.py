@@ -121,7 +121,7 @@ def sockets(pid):
     kinds = {}
     for line in pathlib.Path("/proc/net/unix").read_text().split("\n")[1:-1]:
         fields = line.split()
-        kinds[fields[6]] = {"0001": "stream", "0002": "log", "0005": "messages"}[fields[4]]
+        kinds[fields[6]] = {"0001": "stream", "0002": "log", "0005": "messages"}.get(fields[4])  # 0000: one that is going
     found = {}
     for n in os.listdir(f"/proc/{pid}/fd"):
         with contextlib.suppress(FileNotFoundError):
