@@ -125,15 +125,15 @@ static void add_limited(scmp_filter_ctx filter, bool with_files, bool with_locks
     add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mmap), &SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
     add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), &SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
     for (size_t i = 0; i < sizeof levels / sizeof *levels; i++)
-        add(filter, SCMP_ACT_ALLOW, SCMP_SYS(setsockopt), &SCMP_A1(SCMP_CMP_EQ, (scmp_datum_t)levels[i]));
+        add(filter, SCMP_ACT_ALLOW, SCMP_SYS(setsockopt), &SCMP_A1(SCMP_CMP_EQ, (scmp_datum_t)levels[i], 0));
     for (size_t i = 0; i < sizeof flags / sizeof *flags; i++)
-        add(filter, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), &SCMP_A1(SCMP_CMP_EQ, (scmp_datum_t)flags[i]));
+        add(filter, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), &SCMP_A1(SCMP_CMP_EQ, (scmp_datum_t)flags[i], 0));
     for (size_t i = 0; with_locks && i < sizeof locks / sizeof *locks; i++)
-        add(filter, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), &SCMP_A1(SCMP_CMP_EQ, (scmp_datum_t)locks[i]));
+        add(filter, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), &SCMP_A1(SCMP_CMP_EQ, (scmp_datum_t)locks[i], 0));
     if (!with_files)
         return;
     /* fstat(2) and statx(2) of a descriptor come as these with an empty path. */
-    add(filter, SCMP_ACT_ALLOW, SCMP_SYS(newfstatat), &SCMP_A3(SCMP_CMP_EQ, AT_EMPTY_PATH));
+    add(filter, SCMP_ACT_ALLOW, SCMP_SYS(newfstatat), &SCMP_A3(SCMP_CMP_EQ, AT_EMPTY_PATH, 0));
     add(filter, SCMP_ACT_ALLOW, SCMP_SYS(statx), &SCMP_A2(SCMP_CMP_MASKED_EQ, AT_EMPTY_PATH, AT_EMPTY_PATH));
 }
 
@@ -166,7 +166,7 @@ static void make(const char *name, const int *calls, bool with_files, bool asks,
     add_all(filter, SCMP_ACT_ALLOW, calls);
     add_limited(filter, with_files, calls == replay_file);
     if (calls == files) /* how it ends with its keeper (request.c) */
-        add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prctl), &SCMP_A0(SCMP_CMP_EQ, PR_SET_PDEATHSIG));
+        add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prctl), &SCMP_A0(SCMP_CMP_EQ, PR_SET_PDEATHSIG, 0));
     if (enforce)
         add_all(filter, SCMP_ACT_KILL_PROCESS, deadly);
     if (enforce && !asks)
