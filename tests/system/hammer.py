@@ -100,8 +100,18 @@ class Storm:
         time.sleep(0.3)
         return len(before) == 3 * PREFORK and before == self.with_sessions()
 
+    def made_ahead(self):
+        """The relay of the next client, which waits for a minute: all that it has is one socket, its door."""
+        found = []
+        for pid in (child for library in self.with_library() for child in children(library)):
+            with contextlib.suppress(OSError):
+                links = [os.readlink(f"/proc/{pid}/fd/{n}") for n in os.listdir(f"/proc/{pid}/fd")]
+                if len([link for link in links if link.startswith("socket:")]) == 1:
+                    found.append(pid)
+        return found
+
     def with_sessions(self):
-        return set(self.processes()) - set(self.with_library())
+        return set(self.processes()) - set(self.with_library()) - set(self.made_ahead())
 
     def count_descriptors(self):
         return len(descriptors_but_syslog(self.server.pid)) - len(self.with_library())
