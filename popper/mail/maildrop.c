@@ -97,8 +97,11 @@ static void keep_id(struct msglist *list, size_t index, const char *id)
 {
     struct message *m = &list->messages[index];
 
+    if (strcmp(id, msglist_uid(list, m)) == 0)
+        return;
     if (m->flags & MSG_EDITED)
         m->octets = m->octets + strlen(id) - strlen(msglist_uid(list, m));
+    m->flags &= (uint8_t)~MSG_UID_STORED; /* another one may stand in it, without the ordinal */
     msglist_set_uid(list, index, id);
 }
 

@@ -22,7 +22,7 @@ static struct key key_of(const struct msglist *list, const struct message *m)
 {
     const char *id = msglist_uid(list, m);
 
-    return (struct key){ id, m->flags & MSG_UID_STORED ? strlen(id) : uidl_base_length(id) };
+    return (struct key){ id, uidl_base_length(id, m->flags & MSG_UID_STORED) };
 }
 
 static int compare_keys(struct key a, struct key b)
@@ -142,20 +142,23 @@ static size_t match_bodies(const struct msglist *then, const size_t *old, size_t
     return found;
 }
 
-/* Whether two messages with one id, which no others have, are the same. A computed one may be that of new mail, too: all that it
-   is made of may be equal. */
-static bool is_same(const struct message *old, const struct message *new, const struct refind_text *text)
+/* Whether two messages with one key, which no others have, are the same. A computed id may be that of new mail, too: all that it
+   is made of may be equal. Stored ones may differ where a key ends. */
+static bool is_same(const struct msglist *then, const struct message *old, const struct msglist *now,
+                    const struct message *new, const struct refind_text *text)
 {
-    return (old->flags & new->flags & MSG_UID_STORED) || body_length(old) == body_length(new)
-           || text->has_message_id(text->context, new);
+    if (old->flags & new->flags & MSG_UID_STORED)
+        return strcmp(msglist_uid(then, old), msglist_uid(now, new)) == 0;
+    return body_length(old) == body_length(new) || text->has_message_id(text->context, new);
 }
 
+/* Where keys are cut, several of them may have different ids: none is found. */
 static size_t match_group(const struct msglist *then, const size_t *old, size_t old_count, struct msglist *now,
                           const size_t *new, size_t new_count, const struct refind_text *text)
 {
     if (old_count > 1 || new_count > 1)
-        return match_bodies(then, old, old_count, now, new, new_count);
-    if (new_count == 0 || !is_same(&then->messages[old[0]], &now->messages[new[0]], text))
+        return key_at(then, old[0]).n == UIDL_BASE_MAX ? 0 : match_bodies(then, old, old_count, now, new, new_count);
+    if (new_count == 0 || !is_same(then, &then->messages[old[0]], now, &now->messages[new[0]], text))
         return 0;
     now->messages[new[0]].flags |= MSG_DELETED;
     return 1;
@@ -189,13 +192,11 @@ void refind_deleted(const struct msglist *then, struct msglist *now, const struc
 }
 
 /* An ordinal that one of them has, of which the message says nothing, makes no difference. */
-static bool same_id(const struct message *a, const char *a_id, const struct message *b, const char *b_id)
+static bool same_id(const struct msglist *a_list, const struct message *a, const struct msglist *b_list, const struct message *b)
 {
-    size_t n = uidl_base_length(a_id);
-
-    if (a->flags & b->flags & MSG_UID_STORED)
-        return strcmp(a_id, b_id) == 0;
-    return n == uidl_base_length(b_id) && memcmp(a_id, b_id, n) == 0;
+    if (strcmp(msglist_uid(a_list, a), msglist_uid(b_list, b)) == 0)
+        return true;
+    return !(a->flags & b->flags & MSG_UID_STORED) && compare_keys(key_of(a_list, a), key_of(b_list, b)) == 0;
 }
 
 /* The octets of an edited message contain its id. */
@@ -204,12 +205,13 @@ static uint64_t octets_less_id(const struct message *m, const char *id)
     return m->flags & MSG_EDITED ? m->octets - strlen(id) : m->octets;
 }
 
-static bool same_message(const struct message *a, const char *a_id, const struct message *b, const char *b_id)
+static bool same_message(const struct msglist *a_list, const struct message *a, const struct msglist *b_list,
+                         const struct message *b)
 {
     return a->offset == b->offset && a->length == b->length && a->header_len == b->header_len
            && a->from_len == b->from_len && (a->flags | MSG_UID_STORED) == (b->flags | MSG_UID_STORED)
-           && a->source == b->source && same_id(a, a_id, b, b_id)
-           && octets_less_id(a, a_id) == octets_less_id(b, b_id);
+           && a->source == b->source && same_id(a_list, a, b_list, b)
+           && octets_less_id(a, msglist_uid(a_list, a)) == octets_less_id(b, msglist_uid(b_list, b));
 }
 
 bool refind_same(const struct msglist *a, const struct msglist *b)
@@ -217,7 +219,7 @@ bool refind_same(const struct msglist *a, const struct msglist *b)
     if (a->count != b->count)
         return false;
     for (size_t i = 0; i < a->count; i++)
-        if (!same_message(&a->messages[i], msglist_uid(a, &a->messages[i]), &b->messages[i], msglist_uid(b, &b->messages[i])))
+        if (!same_message(a, &a->messages[i], b, &b->messages[i]))
             return false;
     return true;
 }

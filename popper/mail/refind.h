@@ -1,9 +1,8 @@
 /*
  * refind: finds the messages of one list again in another list of the same maildrop, by unique id, and never guesses.
  *
- * Ids are compared without the ordinal that tells equal ones apart (uidl.h), since ordinals speak of positions; but as
- * a whole where they stand in the message: those of other servers may end in a number that looks like one. This room
- * reads no file.
+ * Ids are compared without the ordinal that tells equal ones apart, since ordinals speak of positions, but with a number
+ * at the end of one that stands in the message: it may be another server's (uidl_base_length). This room reads no file.
  */
 #ifndef MAIL_REFIND_H
 #define MAIL_REFIND_H
@@ -36,7 +35,8 @@ struct refind_text {
    A message whose id occurs once in each list is the same, whatever was done to it, if the id stands in it or is made
    of a Message-Id too; otherwise if the bodies are equally long: new mail must not go in place of another. Of several
    with one id those are taken for one another whose bodies are equally long, and then all or none: a copy that was to
-   stay must not go in place of another. *found_r and *missed_r: how many of the deleted ones were found, and were not. */
+   stay must not go in place of another. Several that begin with the same UIDL_BASE_MAX bytes are not found.
+   *found_r and *missed_r: how many of the deleted ones were found, and were not. */
 void refind_deleted(const struct msglist *then, struct msglist *now, const struct refind_text *text, size_t *found_r,
                     size_t *missed_r);
 

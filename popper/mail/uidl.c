@@ -163,11 +163,9 @@ void uidl_flush(struct uidl *u)
 /* ---- duplicates
  *
  * Most lists have none, and memory shall not grow for looking: a filter of a few bits a message finds the ids that may
- * occur more than once, and only those enter a table. A base is an id without an ordinal at its end, at most BASE_MAX
- * bytes of it: what an ordinal is put behind.
+ * occur more than once, and only those enter a table. A base is an id without an ordinal at its end, at most
+ * UIDL_BASE_MAX bytes of it: what an ordinal is put behind.
  */
-
-#define BASE_MAX (UIDL_MAX - 11) /* leaves room for "." and any ordinal */
 
 struct entry {
     uint32_t at;          /* the key: bytes of the pool */
@@ -204,14 +202,17 @@ static size_t base_length(const char *id, size_t n, uint32_t *ordinal_r)
         *ordinal_r = ordinal;
         n = i - 1;
     }
-    return n < BASE_MAX ? n : BASE_MAX;
+    return n < UIDL_BASE_MAX ? n : UIDL_BASE_MAX;
 }
 
-size_t uidl_base_length(const char *id)
+size_t uidl_base_length(const char *id, bool stored)
 {
     uint32_t ordinal;
+    size_t n = strlen(id);
 
-    return base_length(id, strlen(id), &ordinal);
+    if (stored)
+        return n < UIDL_BASE_MAX ? n : UIDL_BASE_MAX;
+    return base_length(id, n, &ordinal);
 }
 
 static bool bit_is_set(const uint8_t *bits, uint64_t bit)
@@ -322,11 +323,9 @@ static void give_ordinal(struct table *t, struct msglist *list, size_t i)
     struct message *m = &list->messages[i];
     char id[UIDL_MAX + 1];
     uint32_t ordinal;
-    size_t n = strlen(msglist_uid(list, m)), base = base_length(msglist_uid(list, m), n, &ordinal);
-
     /* The number at the end of a stored one may be another server's, and the next number another message's. */
-    if (m->flags & MSG_UID_STORED)
-        base = n < BASE_MAX ? n : BASE_MAX;
+    size_t n = strlen(msglist_uid(list, m)), base = uidl_base_length(msglist_uid(list, m), m->flags & MSG_UID_STORED);
+
     do {
         ordinal = table_get(t, list, m->uid_at, base)->next++;
         snprintf(id, sizeof id, "%.*s.%u", (int)base, msglist_uid(list, m), ordinal);
@@ -343,7 +342,7 @@ static void give_ordinal(struct table *t, struct msglist *list, size_t i)
 static bool has_kin(const struct msglist *list, size_t i)
 {
     const char *id = msglist_uid(list, &list->messages[i]);
-    size_t n = uidl_base_length(id);
+    size_t n = uidl_base_length(id, false);
 
     for (size_t k = 0; k < list->count; k++)
         if (k != i && strncmp(msglist_uid(list, &list->messages[k]), id, n) == 0)

@@ -77,7 +77,11 @@ bool uidl_valid(const char *id, size_t n);
    MSG_EDITED messages are corrected, since they contain the id. Time grows with the number of messages only. */
 void uidl_resolve_duplicates(struct msglist *list, size_t settled);
 
-/* How many bytes of an id are common to all of its group: what is left without an ordinal at its end. */
-size_t uidl_base_length(const char *id);
+#define UIDL_BASE_MAX (UIDL_MAX - 11) /* leaves room for "." and any ordinal */
+
+/* How many bytes of an id are common to all of its group: what its duplicates' ordinals stand behind. stored: it stands in the
+   message (MSG_UID_STORED); then a number at its end is no ordinal. At most UIDL_BASE_MAX: ids that have so many in common may
+   be of different groups. */
+size_t uidl_base_length(const char *id, bool stored);
 
 #endif

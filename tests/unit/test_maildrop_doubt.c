@@ -14,6 +14,7 @@ static void write_over(const char *bytes, size_t n)
 }
 
 static bool stored_ids; /* they carry ids as those of another server that ended in a number */
+static int copies = 1;  /* so many after each other carry the same one */
 
 /* 3000 messages with numbers from first on, which are listed once, at rest: more than samples reach. */
 static void put_many(int first)
@@ -26,7 +27,7 @@ static void put_many(int first)
         const char *text = mail(i, body), *fields = strchr(text, '\n') + 1;
 
         localhost_append(&h, LOCALHOST_DROP, text, (size_t)(fields - text));
-        snprintf(field, sizeof field, "X-UIDL: 1034567890.%d\n", i);
+        snprintf(field, sizeof field, "X-UIDL: 1034567890.%d\n", i / copies * copies);
         localhost_append(&h, LOCALHOST_DROP, field, stored_ids ? strlen(field) : 0);
         localhost_append(&h, LOCALHOST_DROP, fields, strlen(fields));
     }
@@ -106,6 +107,21 @@ static void large_and_grown(void)
     append(mail(4000, "new"));
     let_rest();
 }
+
+/* The second of two has an ordinal behind the id that stands in it. */
+START_TEST(in_doubt_a_copy_is_what_the_list_says)
+{
+    stored_ids = true;
+    copies = 2;
+    large_and_grown();
+    settings->server_mode = _i == 1;
+    login();
+    ck_assert_str_eq(id(501), "1034567890.1500");
+    ck_assert_str_eq(id(502), "1034567890.1500.2");
+    assert_body(502, "number 1501");
+    logout();
+}
+END_TEST
 
 /* Before the +OK, of what is in view, too. */
 START_TEST(in_doubt_the_maildrop_is_looked_at_once_a_message)
@@ -409,6 +425,7 @@ static void add(TCase *tc)
     tcase_add_test(tc, headers_are_written_where_the_message_is);
     tcase_add_loop_test(tc, what_changed_places_between_samples_is_deleted_where_it_is, 0, 2);
     tcase_add_loop_test(tc, what_changed_places_between_samples_is_not_sent_as_another, 0, 3);
+    tcase_add_loop_test(tc, in_doubt_a_copy_is_what_the_list_says, 0, 2);
     tcase_add_loop_test(tc, doubt_ends_with_many_messages, 0, 2);
     tcase_add_test(tc, in_doubt_the_maildrop_is_looked_at_once_a_message);
     tcase_add_loop_test(tc, doubt_stays_where_it_is_right, 0, 2);
