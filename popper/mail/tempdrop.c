@@ -100,8 +100,9 @@ static void append_all(struct msglist *to, const struct msglist *from, size_t fi
         msglist_add(to, &from->messages[i], msglist_uid(from, &from->messages[i]));
 }
 
-/* M's messages come first while ids are told apart, so that theirs stay; then the order is turned. */
-static size_t merge(int fd, const struct msglist *left, int drop_fd, struct msglist *list)
+/* M's messages come first while ids are told apart, so that theirs stay; then the order is turned. as_in_drop: those of
+   left with ids that are made as M's are. */
+static size_t merge(int fd, const struct msglist *left, const struct msglist *as_in_drop, int drop_fd, struct msglist *list)
 {
     size_t of_drop = list->count, doubles = 0;
     bool *taken = mem_new(of_drop, sizeof *taken);
@@ -112,7 +113,7 @@ static size_t merge(int fd, const struct msglist *left, int drop_fd, struct msgl
     msglist_init(&merged);
     append_all(&merged, list, 0, of_drop);
     for (size_t i = 0; i < left->count; i++) {
-        if (stands_in_drop(fd, left, &left->messages[i], drop_fd, &drop, taken))
+        if (stands_in_drop(fd, as_in_drop, &as_in_drop->messages[i], drop_fd, &drop, taken))
             doubles++;
         else
             append_all(&merged, left, i, i + 1);
@@ -130,20 +131,29 @@ static size_t merge(int fd, const struct msglist *left, int drop_fd, struct msgl
 enum mboxscan_result tempdrop_leftover(int fd, int drop_fd, const struct mboxscan_rules *rules, uint32_t imap_validity,
                                        struct msglist *list, uint64_t *size_r, size_t *doubles_r, struct strbuf *why)
 {
+    bool own_base = imap_validity == 0 && uidl_is_of_imap(rules->format);
     enum mboxscan_result result = MBOXSCAN_IO;
-    struct msglist left;
+    struct msglist as_in_drop, left;
     struct stat st;
 
     *doubles_r = 0;
+    msglist_init(&as_in_drop);
     msglist_init(&left);
     if (filecalls->fstat(fd, &st) != 0) {
         strbuf_fail(why, "%s", strerror(errno));
     } else {
         *size_r = (uint64_t)st.st_size;
-        result = mboxscan_file(fd, 0, *size_r, MSGSRC_LEFTOVER, rules, imap_validity != 0 ? &imap_validity : NULL, &left, why);
+        result = mboxscan_file(fd, 0, *size_r, MSGSRC_LEFTOVER, rules, &imap_validity, &as_in_drop, why);
+    }
+    if (result == MBOXSCAN_OK && own_base)
+        result = mboxscan_file(fd, 0, *size_r, MSGSRC_LEFTOVER, rules, NULL, &left, why);
+    if (result == MBOXSCAN_OK && own_base && left.count != as_in_drop.count) {
+        strbuf_fail(why, "it changes");
+        result = MBOXSCAN_IO;
     }
     if (result == MBOXSCAN_OK)
-        *doubles_r = merge(fd, &left, drop_fd, list);
+        *doubles_r = merge(fd, own_base ? &left : &as_in_drop, &as_in_drop, drop_fd, list);
+    msglist_free(&as_in_drop);
     msglist_free(&left);
     return result;
 }

@@ -23,7 +23,8 @@ int tempdrop_copy(int drop_fd, uint64_t n, const struct mailhost *host, struct s
 /* Puts the messages of a leftover (descriptor, read-only) before those of *list, which are M's (drop_fd, -1 when
    there is no M). One that also stands in M, with the same id and the same bytes (line ends at the very end aside),
    is left out: *doubles_r of them. Ids of M's messages stay. imap_validity: M's base of IMAP ids, which UPDATE gives to
-   the leftover's messages too, so that they are listed with it; 0: there is none, and the leftover's own counts. *size_r: the leftover's size.
+   the leftover's messages too, so that they are listed with it; 0: there is none, and the leftover's own counts, but
+   not for whether one stands in M. *size_r: the leftover's size.
    MBOXSCAN_OK; otherwise the list is as it was and why says what is wrong with the leftover. */
 enum mboxscan_result tempdrop_leftover(int fd, int drop_fd, const struct mboxscan_rules *rules, uint32_t imap_validity,
                                        struct msglist *list, uint64_t *size_r, size_t *doubles_r, struct strbuf *why);
