@@ -267,7 +267,7 @@ static void list_leftover(struct maildrop *d, int fd)
 static struct mboxscan_rules rules_of(const struct settings *settings)
 {
     return (struct mboxscan_rules){
-        .format = settings->old_style_uid ? UIDL_MD5 : settings->uidl_format,
+        .format = settings->uidl_format,
         .status_headers = settings->update_status_headers,
         .uw_kluge = settings->uw_kluge,
     };
