@@ -114,44 +114,53 @@ static bool still_named(const struct place *place, int fd)
            file_same(&here, &named);
 }
 
+/* Locks the file that was opened. Not OK: why (NONE: and errno). */
+static enum sessionlock_result lock_opened(const struct place *place, int fd, bool takeover, struct strbuf *why)
+{
+    pid_t pid;
+    int error;
+
+    if (try_lock(fd) == 0)
+        return SESSIONLOCK_OK;
+    if (errno != EAGAIN && errno != EACCES) {
+        error = errno;
+        strbuf_fail(why, "%s cannot be locked: %s", place->shown, strerror(error));
+        errno = error;
+        return SESSIONLOCK_NONE;
+    }
+    if (outlast_holder(fd, takeover) == 0)
+        return SESSIONLOCK_OK;
+    pid = holder_of(fd); /* its records have the same one */
+    strbuf_fail(why, "%s is locked by another session", place->shown);
+    if (pid > 0)
+        strbuf_addf(why, " (process %ld)", (long)pid);
+    return SESSIONLOCK_BUSY;
+}
+
 enum sessionlock_result sessionlock_take(const struct place *place, uid_t owner, bool takeover, int *fd_r,
                                          struct strbuf *why)
 {
+    enum sessionlock_result result;
     struct stat st;
-    int i;
+    int fd, error;
 
     *fd_r = -1;
-    for (i = 0; i < REPLACED_MAX; i++) {
-        int fd = open_or_make(place, owner, &st, why);
-
+    for (int i = 0; i < REPLACED_MAX; i++) {
+        fd = open_or_make(place, owner, &st, why);
         if (fd < 0 && errno == EEXIST)
             continue;
         if (fd < 0)
             return SESSIONLOCK_NONE;
-        if (try_lock(fd) < 0) {
-            if (errno != EAGAIN && errno != EACCES) {
-                int error = errno;
-
-                strbuf_fail(why, "%s cannot be locked: %s", place->shown, strerror(error));
-                close(fd);
-                errno = error;
-                return SESSIONLOCK_NONE;
-            }
-            if (outlast_holder(fd, takeover) < 0) {
-                pid_t pid = holder_of(fd); /* its records have the same one */
-
-                close(fd);
-                strbuf_fail(why, "%s is locked by another session", place->shown);
-                if (pid > 0)
-                    strbuf_addf(why, " (process %ld)", (long)pid);
-                return SESSIONLOCK_BUSY;
-            }
-        }
-        if (still_named(place, fd)) {
+        result = lock_opened(place, fd, takeover, why);
+        if (result == SESSIONLOCK_OK && still_named(place, fd)) {
             *fd_r = fd;
-            return SESSIONLOCK_OK;
+            return result;
         }
+        error = errno;
         close(fd);
+        errno = error;
+        if (result != SESSIONLOCK_OK)
+            return result;
     }
     strbuf_fail(why, "%s is replaced again and again by another program", place->shown);
     return SESSIONLOCK_BUSY;
