@@ -204,8 +204,7 @@ static __attribute__((noinline)) int file_find(const char *path, const char *nam
 
 /* ---- the system's users */
 
-/* Calls that look up a name into a buffer which may be too small. What they return besides 0 when there is no such
-   name. */
+/* Whether that is what getpwnam_r and getspnam_r return when there is no such name. */
 static bool means_absent(int error)
 {
     return error == 0 || error == ENOENT || error == ESRCH;

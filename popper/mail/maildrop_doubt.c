@@ -59,7 +59,8 @@ bool maildrop_doubt_about(const struct maildrop *d, int fd)
     return (d->mark.doubts > 0 || d->doubt.sampled) && !(fd == d->temp && d->doubt.copy_is_right);
 }
 
-void maildrop_doubt_end(struct maildrop *d)
+/* All of M was read and is what the list says. */
+static void end_doubt(struct maildrop *d)
 {
     d->mark.doubts = 0;
     d->doubt.sampled = false;
@@ -108,7 +109,7 @@ static void try_to_end(struct maildrop *d, int fd)
     if (fd == d->temp)
         doubt->copy_is_right = all_as_listed(d, fd);
     else if (drop_is_as_listed(d))
-        maildrop_doubt_end(d);
+        end_doubt(d);
 }
 
 bool maildrop_doubt_clear(struct maildrop *d, int fd, const struct message *m)
@@ -176,6 +177,6 @@ bool maildrop_doubt_clear_deleted(struct maildrop *d)
         return deleted_as_listed(d);
     if (!all_as_listed(d, d->drop))
         return false;
-    maildrop_doubt_end(d);
+    end_doubt(d);
     return true;
 }

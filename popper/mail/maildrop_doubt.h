@@ -24,9 +24,6 @@ struct maildrop_doubt {
 /* Whether the list may be wrong about what stands in fd, which is M or a copy of it. */
 bool maildrop_doubt_about(const struct maildrop *d, int fd);
 
-/* All of M was read and is what the list says. */
-void maildrop_doubt_end(struct maildrop *d);
-
 /* What the index is to keep as the mark's doubts when the list goes there that UPDATE made of this one. */
 unsigned maildrop_doubt_count(const struct maildrop *d);
 

@@ -103,6 +103,25 @@ def visit(site):
     s.process.wait(10)
 
 
+def after_a_visit(site):
+    """(pid, place) of what one session with TLS has left."""
+    site.fill(1)
+    visit(site)
+    return the_one(site)
+
+
+def last_session_ends_it(site, pid, relay, session):
+    """It takes nobody new, but its session goes on: who comes leaves another one behind, and it ends with that session."""
+    next_one = site.tls()
+    another, _ = the_one(site, {pid})
+    equal("relays of the old one", relays(pid), {relay})
+    equal("the session goes on", session.say("NOOP")[:3], "+OK")
+    next_one.hang_up()
+    session.quit()
+    wait_until("its end", lambda: gone(pid))
+    equal("the new one", True, is_alive(another))
+
+
 @lingering
 def what_is_left(site):
     site.fill(1)
@@ -130,9 +149,7 @@ def what_is_left(site):
 @lingering
 def the_next_ones_use_it(site):
     """Two at a time; each relay has what it would have from the monitor."""
-    site.fill(1)
-    visit(site)
-    pid, _ = the_one(site)
+    pid, _ = after_a_visit(site)
     wait_until("no relay", lambda: not relays(pid))
     first, second = site.tls(), site.tls()
     made = wait_until("two relays", lambda: len(r := relays(pid)) == 2 and r)
@@ -158,9 +175,7 @@ def the_next_ones_use_it(site):
 
 @lingering
 def how_relays_end(site):
-    site.fill(1)
-    visit(site)
-    pid, _ = the_one(site)
+    pid, _ = after_a_visit(site)
     s = site.tls().login()
     os.kill(wait_until("a relay", lambda: relays(pid)).pop(), signal.SIGKILL)
     while not s.at_eof:
@@ -218,49 +233,29 @@ def let_it_age(pid):
 def it_is_old(site):
     """After an hour, however many come, it takes nobody new, and ends with its last session."""
     need(not SANITIZED, "sanitizers have places of their own")
-    site.fill(1)
-    visit(site)
-    pid, _ = the_one(site)
+    pid, _ = after_a_visit(site)
     s = site.tls().login()
     relay = wait_until("a relay", lambda: relays(pid)).pop()
     let_it_age(pid)
-    next_one = site.tls()
-    another, _ = the_one(site, {pid})
-    equal("relays of the old one", relays(pid), {relay})
-    equal("the session goes on", s.say("NOOP")[:3], "+OK")
-    next_one.hang_up()
-    s.quit()
-    wait_until("its end", lambda: gone(pid))
-    equal("the new one", True, is_alive(another))
+    last_session_ends_it(site, pid, relay, s)
 
 
 @lingering
 def it_is_told_to_end(site):
     """SIGTERM: nobody finds it any more; the sessions go on."""
-    site.fill(1)
-    visit(site)
-    pid, where = the_one(site)
+    pid, where = after_a_visit(site)
     s = site.tls().login()
     relay = wait_until("a relay", lambda: relays(pid)).pop()
     os.kill(pid, signal.SIGTERM)
     wait_until("its place is gone", lambda: not os.path.exists(where))
     wait_until("so is the relay that it made ahead", lambda: {p for p in children(pid) if is_alive(p)} == {relay})
-    equal("its session goes on", s.say("NOOP")[:3], "+OK")
-    next_one = site.tls()
-    another, _ = the_one(site, {pid})
-    equal("relays of the old one", relays(pid), {relay})
-    next_one.hang_up()
-    s.quit()
-    wait_until("its end", lambda: gone(pid))
-    equal("the new one", True, is_alive(another))
+    last_session_ends_it(site, pid, relay, s)
 
 
 @lingering
 def killed(site):
     """What is left of it is in nobody's way."""
-    site.fill(1)
-    visit(site)
-    pid, where = the_one(site)
+    pid, where = after_a_visit(site)
     os.kill(pid, signal.SIGKILL)
     wait_until("its end", lambda: gone(pid))
     equal("its place is left", True, os.path.exists(where))
@@ -276,9 +271,7 @@ def killed(site):
 @lingering
 def hung(site):
     """One that does not answer is killed; who waited for it is served."""
-    site.fill(1)
-    visit(site)
-    pid, _ = the_one(site)
+    pid, _ = after_a_visit(site)
     os.kill(pid, signal.SIGSTOP)
     s = site.tls().login()
     wait_until("its end", lambda: gone(pid))
@@ -292,9 +285,7 @@ def hung(site):
 @lingering
 def a_new_one_while_one_waits(site):
     """Who gives up waiting for one leaves that alone which has its place meanwhile."""
-    site.fill(1)
-    visit(site)
-    pid, where = the_one(site)
+    pid, where = after_a_visit(site)
     os.kill(pid, signal.SIGKILL)
     wait_until("its end", lambda: gone(pid))
     mute = subprocess.Popen([sys.executable, "-c", f"import os, signal, socket\nos.unlink({where!r})\ns = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)\n"
@@ -319,9 +310,7 @@ def a_new_one_while_one_waits(site):
 @lingering
 def its_place_is_another_ones(site):
     """It ends, and leaves that one alone."""
-    site.fill(1)
-    visit(site)
-    pid, where = the_one(site)
+    pid, where = after_a_visit(site)
     os.unlink(where)
     visit(site)
     another, _ = the_one(site)
@@ -333,9 +322,7 @@ def its_place_is_another_ones(site):
 @lingering
 def other_settings(site):
     """Whoever has others, another configuration file or another view of the file system does not meet it."""
-    site.fill(1)
-    visit(site)
-    pid, where = the_one(site)
+    pid, where = after_a_visit(site)
     site.options["timeout"] = 700
     visit(site)
     other = [p for p in left_by(site) if p != pid]
@@ -358,9 +345,7 @@ def other_settings(site):
 @lingering
 def another_program(site):
     """After an upgrade nobody uses the old one."""
-    site.fill(1)
-    visit(site)
-    pid, _ = the_one(site)
+    pid, _ = after_a_visit(site)
     for name in ("popper", "popper-tls.so"):
         shutil.copy(POPPER.parent / name, site.dir / name)
     site.popper = site.dir / "popper"
@@ -400,9 +385,7 @@ def another_module(site):
 @lingering
 def an_impostor(site):
     """Somebody else's socket at that place, however he did it, is not asked."""
-    site.fill(1)
-    visit(site)
-    pid, where = the_one(site)
+    pid, where = after_a_visit(site)
     os.kill(pid, signal.SIGKILL)
     wait_until("its end", lambda: gone(pid))
     os.unlink(where)
@@ -424,9 +407,7 @@ def an_impostor(site):
 
 @lingering
 def nobody_else_calls(site):
-    site.fill(1)
-    visit(site)
-    pid, where = the_one(site)
+    pid, where = after_a_visit(site)
     os.seteuid(NOBODY)
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as s:
@@ -451,9 +432,7 @@ def nobody_else_calls(site):
 @lingering
 def where_there_is_no_room(site):
     """Without descriptors for another channel it makes way."""
-    site.fill(1)
-    visit(site)
-    pid, where = the_one(site)
+    pid, where = after_a_visit(site)
     wait_until("the one for the next client, and its door", lambda: not relays(pid) and len(children(pid)) == 1)
     held = {int(n) for n in os.listdir(f"/proc/{pid}/fd")}
     room = min({*range(len(held) + 1)} - held)
